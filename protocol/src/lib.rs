@@ -1,0 +1,4 @@
+//! Pure core.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;

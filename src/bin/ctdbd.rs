@@ -1,0 +1,2 @@
+//! ctdbd.
+fn main() {}
