@@ -1,4 +1,29 @@
-//! Pure core.
+//! The pure core of ctdb: state machines and wire types.
+//!
+//! ```text
+//!   src (ctdbd, ctdb, …) ──► actors ──► protocol ◄── itests/sim
+//! ```
+//!
+//! Nothing here can name a clock, a socket, a thread or a file (`no_std` makes the compiler prove it).
+//! One duty is one machine ([`machine::Machine`]): heartbeat, election, membership with recovery, records
+//! (one machine per shard), takeover, monitor. A machine tells another something by an effect that
+//! holds the other's input; `actors` carries it through a mailbox, the simulator through its own queue.
 #![no_std]
 #![forbid(unsafe_code)]
+
 extern crate alloc;
+
+pub mod election;
+pub mod flags;
+pub mod heartbeat;
+pub mod id;
+pub mod limits;
+pub mod machine;
+pub mod membership;
+pub mod notice;
+pub mod record;
+pub mod rng;
+pub mod takeover;
+pub mod time;
+pub mod timing;
+pub mod wire;

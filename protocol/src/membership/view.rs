@@ -1,0 +1,54 @@
+//! The cluster as one node sees it: what clients, the console and takeover read.
+
+use super::message::Composition;
+use crate::election::standing::Standing;
+use crate::flags::NodeFlags;
+use crate::heartbeat::message::NodeState;
+use crate::id::{Generation, Pnn};
+use crate::time::Instant;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Whether records are being recovered (numbers of `GET_RECMODE`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecoveryMode {
+    /// Serving.
+    Normal = 0,
+    /// Recovering, or never recovered.
+    #[default]
+    Active = 1,
+}
+
+/// One node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// Its flags, with [`NodeFlags::DISCONNECTED`] as this node sees it.
+    pub flags: NodeFlags,
+    /// What it last said of itself.
+    pub state: NodeState,
+    /// It follows the leader that this node follows.
+    pub same_leader: bool,
+}
+
+/// The cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipView {
+    /// This node.
+    pub own: Pnn,
+    /// Who leads.
+    pub standing: Standing,
+    /// All nodes by number, deleted ones too.
+    pub nodes: Vec<NodeView>,
+    /// The composition in force, or being prepared.
+    pub composition: Composition,
+    /// Whether it is served.
+    pub mode: RecoveryMode,
+    /// The composition last completely recovered, or [`Generation::INVALID`].
+    pub committed: Generation,
+    /// When the last recovery began here.
+    pub recovery_began: Option<Instant>,
+    /// When the last recovery ended here.
+    pub recovery_ended: Option<Instant>,
+    /// How often this node was banned.
+    pub ban_count: u32,
+}

@@ -1,0 +1,163 @@
+//! What a record machine hears and asks for.
+
+use super::local::{LocalOp, LocalOutcome};
+use super::message::{Holding, RecordMessage};
+use crate::id::{DbId, Generation, Pnn};
+use crate::membership;
+use crate::notice::Notice;
+use crate::wire::bytes::Bytes;
+use crate::wire::message::DbKind;
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Names a call of a local client until it is answered; given by the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CallId(pub u64);
+
+/// What a client's call wants besides the record being here (client-protocol.md section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallKind {
+    /// Nothing.
+    Null,
+    /// The data.
+    Fetch,
+    /// Header and data.
+    FetchWithHeader,
+}
+
+/// Everything that can happen to a record machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// From membership.
+    Recover(membership::io::Recover),
+    /// From membership: a peer is lost; nothing more will come from it.
+    PeerDown {
+        /// The peer.
+        peer: Pnn,
+    },
+    /// The shell opened a database (empty, or persistent with content).
+    Opened {
+        /// Its id.
+        db: DbId,
+        /// How it is kept.
+        kind: DbKind,
+    },
+    /// The shell closed a database.
+    Closed {
+        /// Its id.
+        db: DbId,
+    },
+    /// A local client wants a record here.
+    Call {
+        /// Names the call.
+        call: CallId,
+        /// The database.
+        db: DbId,
+        /// The key.
+        key: Bytes,
+        /// What to answer.
+        kind: CallKind,
+    },
+    /// The client of these calls is gone.
+    Forget {
+        /// Its calls.
+        calls: Vec<CallId>,
+    },
+    /// From a peer.
+    Message {
+        /// The sender.
+        peer: Pnn,
+        /// What it says.
+        message: RecordMessage,
+    },
+    /// The end of an [`Effect::Local`].
+    Local {
+        /// The database.
+        db: DbId,
+        /// The key.
+        key: Bytes,
+        /// What came of it.
+        outcome: LocalOutcome,
+    },
+    /// The shell went over a part of the database, as [`Effect::Scan`] asked.
+    Scanned {
+        /// The composition it was asked for.
+        generation: Generation,
+        /// The database.
+        db: DbId,
+        /// What it found, each key once.
+        holdings: Vec<Holding>,
+        /// The whole database was seen.
+        done: bool,
+    },
+    /// The shell emptied the database, as [`Effect::Wipe`] asked.
+    Wiped {
+        /// The composition it was asked for.
+        generation: Generation,
+        /// The database.
+        db: DbId,
+    },
+    /// The deadline has come.
+    Timeout,
+}
+
+/// Everything that a record machine can ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send to a peer.
+    Send {
+        /// The peer.
+        peer: Pnn,
+        /// The message.
+        message: RecordMessage,
+    },
+    /// Lock the key's chain without waiting, apply the operation to the record by
+    /// [`super::local::apply`], unlock, answer with [`Input::Local`]. While the chain is locked by a client
+    /// the shell keeps the operation and tries again, first come first served per chain.
+    Local {
+        /// The database.
+        db: DbId,
+        /// The key.
+        key: Bytes,
+        /// What to do.
+        op: LocalOp,
+    },
+    /// Answer a local client's call: the record is here.
+    Reply {
+        /// The call.
+        call: CallId,
+        /// What the client gets (data, or header and data, or nothing).
+        data: Bytes,
+    },
+    /// Go over the whole database in parts, each answered by [`Input::Scanned`].
+    Scan {
+        /// The composition.
+        generation: Generation,
+        /// The database.
+        db: DbId,
+    },
+    /// Delete all records of the database; answer with [`Input::Wiped`].
+    Wipe {
+        /// The composition.
+        generation: Generation,
+        /// The database.
+        db: DbId,
+    },
+    /// Open a database that other nodes have; answer with [`Input::Opened`].
+    Open {
+        /// Its name.
+        name: String,
+        /// How it is kept.
+        kind: DbKind,
+    },
+    /// Tell membership that this lmaster is ready with `db`.
+    Ready {
+        /// The composition.
+        generation: Generation,
+        /// The database.
+        db: DbId,
+    },
+    /// Log.
+    Log(Notice),
+}

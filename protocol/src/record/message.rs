@@ -1,0 +1,111 @@
+//! Records on their way between nodes.
+//!
+//! ```text
+//!   requester ──Call──► lmaster ──Give──► dmaster ──Migrate──► requester
+//!                          ▲────Lost────────┘
+//! ```
+//! The lmaster notes the requester as dmaster when it forwards, so requests for one record form a chain in
+//! the order in which the lmaster saw them.
+
+use crate::id::{DbId, Generation, Pnn, Rsn};
+use crate::wire::bytes::Bytes;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// One record of a directory rebuild: what a node holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holding {
+    /// The key.
+    pub key: Bytes,
+    /// Sequence number of the copy.
+    pub rsn: Rsn,
+    /// Whether the holder is the record's dmaster by its own header.
+    pub is_dmaster: bool,
+}
+
+/// Between the record machines; dropped when the generation is not the receiver's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordMessage {
+    /// The composition it belongs to.
+    pub generation: Generation,
+    /// The database.
+    pub db: DbId,
+    /// What it says.
+    pub body: RecordBody,
+}
+
+/// What a record message says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecordBody {
+    /// Requester → lmaster: I want to be dmaster of `key`.
+    Call {
+        /// The key.
+        key: Bytes,
+        /// Who wants it.
+        requester: Pnn,
+        /// Nodes passed so far.
+        hops: u32,
+    },
+    /// lmaster → dmaster: give `key` to `to`.
+    Give {
+        /// The key.
+        key: Bytes,
+        /// The next dmaster.
+        to: Pnn,
+        /// Nodes passed so far.
+        hops: u32,
+    },
+    /// Old dmaster (or lmaster, for a new record) → new dmaster.
+    Migrate {
+        /// The key.
+        key: Bytes,
+        /// Sequence number of the copy that was given up; the new dmaster stores one more.
+        rsn: Rsn,
+        /// Record flags to keep (client-protocol.md section 5.3).
+        flags: u32,
+        /// The data without header.
+        data: Bytes,
+        /// Nodes passed so far.
+        hops: u32,
+    },
+    /// Supposed dmaster → lmaster: I do not have `key`, which `to` wants.
+    Lost {
+        /// The key.
+        key: Bytes,
+        /// Who wants it.
+        to: Pnn,
+    },
+    /// lmaster → members: what do you have of `key`?
+    Probe {
+        /// The key.
+        key: Bytes,
+    },
+    /// Member → lmaster: this copy, or none.
+    Probed {
+        /// The key.
+        key: Bytes,
+        /// Sequence number of its copy, if it has one.
+        rsn: Option<Rsn>,
+        /// Whether it is dmaster by its own header.
+        is_dmaster: bool,
+    },
+    /// Contributor → lmaster, during a recovery: what I hold of your records.
+    Directory {
+        /// At most [`crate::limits::DIRECTORY_BATCH`] records.
+        holdings: Vec<Holding>,
+    },
+    /// Member → lmaster: that was all.
+    DirectoryEnd,
+    /// lmaster → holder: become dmaster of `adopt`, stop being dmaster of `demote`.
+    Settle {
+        /// Keys whose newest copy the receiver holds and nobody is dmaster of.
+        adopt: Vec<Bytes>,
+        /// Keys of which another node has the newer copy.
+        demote: Vec<Bytes>,
+    },
+    /// Holder → lmaster: done; `count` keys were named in that `Settle`.
+    Settled {
+        /// Keys settled.
+        count: u32,
+    },
+}

@@ -1,0 +1,129 @@
+//! What the takeover machine hears and asks for.
+
+use super::message::TakeoverMessage;
+use super::view::AddressView;
+use crate::id::Pnn;
+use crate::membership::view::MembershipView;
+use crate::notice::Notice;
+use crate::time::Instant;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use serde::{Deserialize, Serialize};
+
+/// A public address of this node's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfiguredAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// Length of its network prefix.
+    pub prefix: u8,
+    /// Interfaces that may carry it, in the order of the file.
+    pub interfaces: Vec<String>,
+}
+
+/// Everything that can happen to the takeover.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// From membership: the cluster.
+    View(MembershipView),
+    /// From heartbeat: the peer can't be reached; from `clear_at` on it answers for no address. May come
+    /// again with an earlier point when more is known.
+    Unreachable {
+        /// The peer.
+        peer: Pnn,
+        /// End of its leases.
+        clear_at: Instant,
+    },
+    /// From heartbeat: the peer can be reached; what it holds it reports itself.
+    Reachable {
+        /// The peer.
+        peer: Pnn,
+    },
+    /// From the lease keeper: this node may answer for its addresses, or not.
+    Lease {
+        /// It may.
+        alive: bool,
+    },
+    /// From the kernel: an interface came up or went down.
+    Interface {
+        /// Its name.
+        name: String,
+        /// It can carry traffic.
+        up: bool,
+    },
+    /// The configuration: addresses this node may host.
+    Configure(Vec<ConfiguredAddress>),
+    /// From a peer (or from this node's own leader role).
+    Message {
+        /// The sender.
+        peer: Pnn,
+        /// What it says.
+        message: TakeoverMessage,
+    },
+    /// The kernel carried out an [`Effect::Add`] or [`Effect::Remove`].
+    Kernel {
+        /// The address.
+        address: IpAddr,
+        /// It is on an interface now.
+        present: bool,
+        /// What went wrong, if anything.
+        error: Option<String>,
+    },
+    /// From a client: plan anew (`ctdb ipreallocate`).
+    WantRun {
+        /// Names the request; answered by [`Effect::RunDone`].
+        request: u64,
+    },
+    /// The node is going down in order: give everything up, now.
+    Leave,
+    /// The deadline has come.
+    Timeout,
+}
+
+/// Everything that the takeover can ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send to a peer.
+    Send {
+        /// The peer.
+        peer: Pnn,
+        /// The message.
+        message: TakeoverMessage,
+    },
+    /// Put the address on the interface and announce it; answer with [`Input::Kernel`].
+    Add {
+        /// The address.
+        address: IpAddr,
+        /// Length of its network prefix.
+        prefix: u8,
+        /// The interface.
+        interface: String,
+    },
+    /// Take the address off the interface; answer with [`Input::Kernel`].
+    Remove {
+        /// The address.
+        address: IpAddr,
+        /// Length of its network prefix.
+        prefix: u8,
+        /// The interface.
+        interface: String,
+    },
+    /// Tell the local clients that the node took the address.
+    Taken(IpAddr),
+    /// Tell the local clients that the node gave the address up.
+    Released(IpAddr),
+    /// The addresses changed: publish them to clients and console.
+    View(AddressView),
+    /// The run that a client asked for is over; the leader was this node.
+    RunDone {
+        /// The request.
+        request: u64,
+        /// The leader that carried it out.
+        leader: Pnn,
+    },
+    /// All addresses are given up after [`Input::Leave`].
+    Left,
+    /// Log.
+    Log(Notice),
+}

@@ -1,0 +1,62 @@
+//! Public addresses between leader and nodes. Both messages carry the whole state, so a lost or repeated
+//! one does no harm.
+
+use crate::id::{Pnn, Term};
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use serde::{Deserialize, Serialize};
+
+/// One address in the leader's plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The address.
+    pub address: IpAddr,
+    /// The node that shall have it.
+    pub owner: Option<Pnn>,
+    /// Nobody else can answer for it any more: the owner may take it now.
+    pub granted: bool,
+}
+
+/// One address that a node knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// The node could host it now (an interface is up).
+    pub available: bool,
+    /// The node holds it, or is not yet sure that it has given it up.
+    pub held: bool,
+}
+
+/// Between the takeover machines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TakeoverMessage {
+    /// Leader → nodes: the plan.
+    Assign {
+        /// The leadership that planned it.
+        term: Term,
+        /// Grows with each plan of this leadership.
+        sequence: u64,
+        /// All public addresses of the cluster.
+        assignments: Vec<Assignment>,
+    },
+    /// Node → leader: what I have, after having obeyed plan `sequence` as far as giving up goes.
+    Report {
+        /// Leadership of the plan.
+        term: Term,
+        /// The newest plan seen.
+        sequence: u64,
+        /// All addresses of my configuration.
+        addresses: Vec<KnownAddress>,
+    },
+    /// Anyone → leader: plan anew (`ctdb ipreallocate`); answered by [`TakeoverMessage::RunDone`].
+    WantRun {
+        /// Number of the request at the sender.
+        request: u64,
+    },
+    /// Leader → asker: the run is over.
+    RunDone {
+        /// Number of the request.
+        request: u64,
+    },
+}
