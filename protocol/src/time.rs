@@ -90,6 +90,11 @@ impl<K: Ord + Clone> TimerTable<K> {
         self.deadlines.contains_key(purpose)
     }
 
+    /// The deadline of `purpose`.
+    pub fn next_of(&self, purpose: &K) -> Option<Instant> {
+        self.deadlines.get(purpose).copied()
+    }
+
     /// The earliest deadline.
     pub fn next(&self) -> Option<Instant> {
         self.deadlines.values().min().copied()

@@ -5,6 +5,7 @@ use super::standing::Standing;
 use crate::heartbeat::message::{Claim, NodeState};
 use crate::id::Pnn;
 use crate::notice::Notice;
+use crate::time::Instant;
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,8 @@ pub enum Input {
         peer: Pnn,
         /// It said goodbye: it counts no more until it comes back.
         departed: bool,
+        /// When it was last heard.
+        last_heard: Instant,
     },
     /// From heartbeat: not enough nodes acknowledge this leader any more.
     AuthorityLost {
@@ -79,6 +82,6 @@ pub enum Effect {
     ReleaseLock,
     /// The standing changed: tell heartbeat, membership, takeover and the clients.
     Standing(Standing),
-    /// The highest term seen changed without the standing: heartbeat's claims carry it.
+    /// Log.
     Log(Notice),
 }

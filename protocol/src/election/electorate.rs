@@ -1,0 +1,93 @@
+//! Who counts, and how many must agree.
+
+use crate::id::Pnn;
+use alloc::collections::BTreeSet;
+use serde::{Deserialize, Serialize};
+
+/// The nodes that count in an election: all of the nodes file but deleted ones and those that said goodbye.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Electorate {
+    present: BTreeSet<Pnn>,
+    departed: BTreeSet<Pnn>,
+    has_lock: bool,
+}
+
+impl Electorate {
+    /// All nodes that are not deleted; `has_lock` if a cluster lock is configured.
+    pub fn new(nodes: impl IntoIterator<Item = Pnn>, has_lock: bool) -> Self {
+        Self {
+            present: nodes.into_iter().collect(),
+            departed: BTreeSet::new(),
+            has_lock,
+        }
+    }
+
+    /// A node left in order: it holds nothing and counts no more until it is heard again.
+    pub fn depart(&mut self, pnn: Pnn) {
+        if self.present.remove(&pnn) {
+            self.departed.insert(pnn);
+        }
+    }
+
+    /// A node is heard.
+    pub fn arrive(&mut self, pnn: Pnn) {
+        if self.departed.remove(&pnn) {
+            self.present.insert(pnn);
+        }
+    }
+
+    /// Nodes that count now.
+    pub fn voters(&self) -> impl Iterator<Item = Pnn> + '_ {
+        self.present.iter().copied()
+    }
+
+    /// How many count now.
+    pub fn size(&self) -> usize {
+        self.present.len()
+    }
+
+    /// Whether a cluster lock decides between two equal halves.
+    pub const fn has_lock(&self) -> bool {
+        self.has_lock
+    }
+
+    /// How many others a leader needs on its side: with the lock one half of all is enough, without it a
+    /// majority is needed. Two nodes without a lock are the exception: either may lead alone, as nobody
+    /// could take over otherwise (split brain is possible then, and said so at start).
+    pub fn followers_needed(&self) -> usize {
+        let size = self.present.len();
+        match (self.has_lock, size) {
+            (_, 0 | 1) | (false, 2) => 0,
+            (true, _) => size.div_ceil(2) - 1,
+            (false, _) => size / 2,
+        }
+    }
+
+    /// Whether `count` nodes are more than half of all.
+    pub fn is_majority(&self, count: usize) -> bool {
+        2 * count > self.present.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn needed_followers_by_size() {
+        let needed = |size, lock| Electorate::new((0..size).map(Pnn), lock).followers_needed();
+        let with_lock: alloc::vec::Vec<_> = (0..9).map(|n| needed(n, true)).collect();
+        let without: alloc::vec::Vec<_> = (0..9).map(|n| needed(n, false)).collect();
+        assert_eq!(with_lock, [0, 0, 0, 1, 1, 2, 2, 3, 3]);
+        assert_eq!(without, [0, 0, 0, 1, 2, 2, 3, 3, 4]);
+    }
+
+    #[test]
+    fn a_departed_node_counts_again_when_heard() {
+        let mut electorate = Electorate::new((0..3).map(Pnn), false);
+        electorate.depart(Pnn(2));
+        assert_eq!(electorate.size(), 2);
+        electorate.arrive(Pnn(2));
+        assert_eq!((electorate.size(), electorate.followers_needed()), (3, 1));
+    }
+}

@@ -1,0 +1,109 @@
+//! The leader's part of the leases: its authority, and when unreachable nodes have certainly fallen silent.
+
+use super::io::Effect;
+use super::machine::{Heartbeat, needs_side};
+use crate::election::standing::Standing;
+use crate::id::Pnn;
+use crate::machine::Effects;
+use crate::takeover;
+use crate::time::Instant;
+use alloc::vec::Vec;
+
+impl Heartbeat {
+    /// Sent times of our newest keepalives that followers of our present leadership acknowledged.
+    pub(super) fn follower_acks(&self) -> impl Iterator<Item = Instant> + '_ {
+        let leading = match self.standing {
+            Standing::Leader { term, .. } => Some(term),
+            Standing::Searching | Standing::Follower { .. } => None,
+        };
+        self.peers
+            .values()
+            .filter_map(move |peer| match peer.followed {
+                Some((term, acked)) if Some(term) == leading && peer.follows(self.own, term) => {
+                    Some(acked)
+                }
+                Some(_) | None => None,
+            })
+    }
+
+    /// Until when this node is certainly the only leader: `lease_hold` from the newest keepalive that as
+    /// many followers as needed have acknowledged, and no longer than the cluster lock is held.
+    pub(super) fn authority(&self, now: Instant) -> Instant {
+        let needed = if needs_side(self.standing) {
+            self.electorate.followers_needed()
+        } else {
+            0
+        };
+        let by_side = if needed == 0 {
+            now + self.timing.lease_hold
+        } else {
+            let mut acks: Vec<Instant> = self.follower_acks().collect();
+            acks.sort_unstable_by(|a, b| b.cmp(a));
+            acks.get(needed - 1)
+                .map_or(Instant::ZERO, |acked| *acked + self.timing.lease_hold)
+        };
+        if self.electorate.has_lock() {
+            by_side.min(self.lock_until)
+        } else {
+            by_side
+        }
+    }
+
+    /// When nodes that this leader can't reach have certainly stopped to answer, whoever led them before.
+    /// Every older leadership rested on acknowledgements of a majority, and one node of ours was in it; or
+    /// on the cluster lock, which its keeper had given up before we took it.
+    fn older_leases_end(&self) -> Option<Instant> {
+        let Standing::Leader { term, .. } = self.standing else {
+            return None;
+        };
+        let followers = || {
+            self.peers
+                .values()
+                .filter(|peer| peer.follows(self.own, term))
+        };
+        let by_acks = self
+            .electorate
+            .is_majority(1 + followers().count())
+            .then(|| {
+                let newest = followers()
+                    .filter_map(|peer| peer.old_ack)
+                    .fold(self.old_ack, Instant::max);
+                newest + self.timing.clear_after()
+            });
+        let by_lock = self
+            .electorate
+            .has_lock()
+            .then(|| self.led_since + self.timing.clear_after_lock());
+        match (by_acks, by_lock) {
+            (Some(acks), Some(lock)) => Some(acks.min(lock)),
+            // Two nodes without a lock: nothing but our own start of leadership is known.
+            (None, None) => Some(self.led_since + self.timing.clear_after()),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Tells takeover, after a change, when each unreachable node has fallen silent.
+    pub(super) fn tell_unreachable(&mut self, out: &mut Effects<Effect>) {
+        let Some(end) = self.older_leases_end() else {
+            return;
+        };
+        let lost: Vec<Pnn> = self
+            .electorate
+            .voters()
+            .filter(|pnn| *pnn != self.own && !self.peers.contains_key(pnn))
+            .collect();
+        for pnn in lost {
+            if self.told_clear.get(&pnn).is_none_or(|told| end < *told) {
+                self.tell_clear(pnn, end, out);
+            }
+        }
+    }
+
+    pub(super) fn tell_clear(&mut self, peer: Pnn, clear_at: Instant, out: &mut Effects<Effect>) {
+        self.told_clear.insert(peer, clear_at);
+        out.push(Effect::Takeover(takeover::io::Input::Unreachable {
+            peer,
+            clear_at,
+        }));
+    }
+}
