@@ -108,9 +108,9 @@ fn main() {
             let result = plan(algorithm, &input);
             let elapsed_ms = start.elapsed().as_secs_f64() * 1000.0;
             let moved = |(address, node): &(_, _)| input.addresses[address].current != *node;
-            let moves = result.into_iter().filter(moved).count();
+            let changes = result.into_iter().filter(moved).count();
             let algorithm = format!("{algorithm:?}");
-            println!("{name:26} {algorithm:16} {elapsed_ms:8.1} ms {moves:6} moves");
+            println!("{name:26} {algorithm:16} {elapsed_ms:8.1} ms {changes:6} changes");
         }
     }
 }
