@@ -42,12 +42,13 @@ impl Random {
         }
     }
 
-    /// A cluster: groups of nodes with addresses of their own, some nodes down, holders partly
-    /// spread and partly piled up, sometimes pnns that do not exist.
+    /// A cluster: groups of nodes with addresses of their own, some nodes down, holders from
+    /// one to all nodes so that the others are targets, sometimes pnns that do not exist.
     fn input(&mut self, most_addresses: u32) -> Input {
         let nodes = 1 + self.below(7);
         let down: BTreeSet<u32> = (0..nodes).filter(|_| self.chance(20)).collect();
-        let (split, unheld, piled) = (self.chance(40), self.below(101), self.chance(50));
+        let (split, unheld, holders) =
+            (self.chance(40), self.below(101), 1 + self.below(nodes + 1));
         let mut input = Input {
             nodes,
             no_ip_failback: self.chance(15),
@@ -63,11 +64,7 @@ impl Random {
             if self.chance(5) {
                 able.insert(Pnn(self.below(nodes + 2)));
             }
-            let holder = if piled {
-                nodes - 1
-            } else {
-                self.below(nodes + 1)
-            };
+            let holder = self.below(holders);
             let current = (!self.chance(unheld)).then_some(Pnn(holder));
             input
                 .addresses
