@@ -67,16 +67,6 @@ fn assign_cheapest(work: &mut Work, holdings: &mut Holdings) {
     }
 }
 
-/// What is known of the best move from one node to one target.
-#[derive(Clone, Copy)]
-enum Known {
-    /// Nothing: one of the two has changed since.
-    Stale,
-    /// No move would help.
-    NoMove,
-    Best(Offer),
-}
-
 /// Step 3.
 struct Failback<'a> {
     work: &'a mut Work,
@@ -84,22 +74,23 @@ struct Failback<'a> {
     imbalances: Vec<i64>,
     targets: Vec<usize>,
     offers: Offers,
-    /// Row by source node, column by target: a move leaves all pairs alone that it is not part of.
-    known: Vec<Known>,
+    /// Pairs that were found to have no move that helps, and of which neither node has changed
+    /// since. Row by source node, column by target.
+    hopeless: Vec<bool>,
 }
 
 impl<'a> Failback<'a> {
     fn new(work: &'a mut Work, holdings: Holdings, targets: Vec<usize>) -> Self {
         let offers = Offers::between_nodes(work, &holdings, targets.clone());
         let imbalances = holdings.imbalances();
-        let known = alloc::vec![Known::Stale; work.nodes * targets.len()];
+        let hopeless = alloc::vec![false; work.nodes * targets.len()];
         Self {
             work,
             holdings,
             imbalances,
             targets,
             offers,
-            known,
+            hopeless,
         }
     }
 
@@ -123,12 +114,11 @@ impl<'a> Failback<'a> {
         let mut best: Option<((i64, usize, usize), Offer)> = None;
         for column in 0..self.targets.len() {
             let place = source * self.targets.len() + column;
-            if matches!(self.known[place], Known::Stale) {
-                self.known[place] = self
-                    .look_up(source, column)
-                    .map_or(Known::NoMove, Known::Best);
+            if self.hopeless[place] {
+                continue;
             }
-            let Known::Best(offer) = self.known[place] else {
+            let Some(offer) = self.look_up(source, column) else {
+                self.hopeless[place] = true;
                 continue;
             };
             let target = self.targets[column];
@@ -173,15 +163,15 @@ impl<'a> Failback<'a> {
 
         let width = self.targets.len();
         for node in [source, target] {
-            self.known[node * width..][..width].fill(Known::Stale);
+            self.hopeless[node * width..][..width].fill(false);
         }
         for column in 0..width {
             if [source, target].contains(&self.targets[column]) {
-                self.known
+                self.hopeless
                     .iter_mut()
                     .skip(column)
                     .step_by(width)
-                    .for_each(|k| *k = Known::Stale);
+                    .for_each(|pair| *pair = false);
             }
         }
     }
