@@ -105,6 +105,7 @@ fn whole_file_lock_keeps_others_out() {
                 .expect("covered")
                 .expect("free"),
         );
+        drop(tdb.chain_mark(b"key").expect("covered"));
         assert_eq!(
             helper.ask("try key"),
             "busy",
