@@ -3,19 +3,28 @@ use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use ctdb::daemon::{self, CheckReport, Daemon, Exit, HeldAddress, LifeSettings, Options, WorkerContext};
+use ctdb::daemon::{
+    self, CheckReport, Daemon, Exit, HeldAddress, LifeSettings, Options, WorkerContext,
+};
 
 struct Ctdbd;
 
 impl Daemon for Ctdbd {
     fn check(&self, _options: &Options) -> CheckReport {
-        CheckReport { text: String::new(), ok: true }
+        CheckReport {
+            text: String::new(),
+            ok: true,
+        }
     }
 
     fn life(&self, _options: &Options) -> LifeSettings {
         let base = env::var_os("CTDB_TEST_MODE").and_then(|_| env::var_os("CTDB_BASE"));
-        let run = base.map_or(PathBuf::from("/run/ctdb"), |base| PathBuf::from(base).join("run"));
-        LifeSettings { pid_file: run.join("ctdbd.pid") }
+        let run = base.map_or(PathBuf::from("/run/ctdb"), |base| {
+            PathBuf::from(base).join("run")
+        });
+        LifeSettings {
+            pid_file: run.join("ctdbd.pid"),
+        }
     }
 
     fn run(&self, _options: &Options, mut context: WorkerContext) -> Exit {

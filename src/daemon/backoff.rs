@@ -40,7 +40,10 @@ mod tests {
         let mut backoff = Backoff::new();
         let short = Duration::from_secs(1);
         let pauses: Vec<u128> = (0..9).map(|_| backoff.after(short).as_millis()).collect();
-        assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+        assert_eq!(
+            pauses,
+            [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]
+        );
         assert_eq!(backoff.after(STABLE), FIRST);
         assert_eq!(backoff.after(short), FIRST * 2);
     }

@@ -47,12 +47,18 @@ pub(super) struct Reports<R> {
 
 impl<R: Read> Reports<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input: BufReader::new(input) }
+        Self {
+            input: BufReader::new(input),
+        }
     }
 
     fn read(&mut self) -> io::Result<Option<Report>> {
         let mut line = Vec::new();
-        let count = self.input.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
+        let count = self
+            .input
+            .by_ref()
+            .take(MAX_LINE_BYTES)
+            .read_until(b'\n', &mut line)?;
         if count == 0 {
             return Ok(None);
         }
@@ -75,16 +81,25 @@ pub(super) fn take_from_stdin() -> io::Result<UnixStream> {
     let descriptor: OwnedFd = io::stdin().as_fd().try_clone_to_owned()?;
     let stream = UnixStream::from(descriptor);
     stream.local_addr().map_err(|error| {
-        io::Error::new(error.kind(), "stdin is not the channel to the parent process")
+        io::Error::new(
+            error.kind(),
+            "stdin is not the channel to the parent process",
+        )
     })?;
-    let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+    let null = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
     Ok(stream)
 }
 
 /// Lets go of the caller's stderr, so that whoever reads it sees its end.
 pub(super) fn release_stderr() -> io::Result<()> {
-    let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+    let null = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
     rustix::stdio::dup2_stderr(&null)?;
     Ok(())
 }
@@ -101,7 +116,10 @@ mod tests {
         };
         let sent = [
             Report::Ready,
-            Report::Failed { code: 12, text: "two\nlines".into() },
+            Report::Failed {
+                code: 12,
+                text: "two\nlines".into(),
+            },
             Report::Addresses(vec![held]),
         ];
         let mut bytes = Vec::new();

@@ -11,7 +11,7 @@ pub enum Exit {
     Failed(String),
     /// The client socket could not be bound.
     Socket(String),
-    /// The PID file is held by another daemon, or cannot be written.
+    /// The PID file is held by another daemon.
     PidFile(String),
     /// This daemon must not be in the cluster as it is (version, node list, …): trying again is no use.
     Refused(String),

@@ -121,14 +121,18 @@ impl<'a, D: Daemon> Guard<'a, D> {
     fn new(daemon: &'a D, station: Station) -> io::Result<Self> {
         let (sender, events) = sync_channel(EVENTS);
         let signals = sender.clone();
-        signal::watch(&Caught::ALL, move |caught| drop(signals.send(Event::Signal(caught))))?;
+        signal::watch(&Caught::ALL, move |caught| {
+            drop(signals.send(Event::Signal(caught)))
+        })?;
         if let Some(starter) = &station.starter {
             let (mut starter, gone) = (starter.try_clone()?, sender.clone());
-            thread::Builder::new().name("starter".into()).spawn(move || {
-                // The starter never writes: this returns when it has ended.
-                let _ = starter.read(&mut [0]);
-                let _ = gone.send(Event::StarterGone);
-            })?;
+            thread::Builder::new()
+                .name("starter".into())
+                .spawn(move || {
+                    // The starter never writes: this returns when it has ended.
+                    let _ = starter.read(&mut [0]);
+                    let _ = gone.send(Event::StarterGone);
+                })?;
         }
         let spawned = reap(sender.clone())?;
         Ok(Self {
@@ -157,7 +161,10 @@ impl<'a, D: Daemon> Guard<'a, D> {
                 self.remove_pid_file();
                 return code;
             }
-            let why = self.failure.take().map_or(String::new(), |(_, text)| format!(": {text}"));
+            let why = self
+                .failure
+                .take()
+                .map_or(String::new(), |(_, text)| format!(": {text}"));
             let why = format!("{end}{why}");
             let pause = backoff.after(born.elapsed());
             if self.station.starter.is_none() {
@@ -212,14 +219,16 @@ impl<'a, D: Daemon> Guard<'a, D> {
 
     fn listen(&self, stream: UnixStream) -> io::Result<()> {
         let (life, said) = (self.life, self.sender.clone());
-        thread::Builder::new().name("worker-words".into()).spawn(move || {
-            for report in Reports::new(stream) {
-                if said.send(Event::Said(life, report)).is_err() {
-                    return;
+        thread::Builder::new()
+            .name("worker-words".into())
+            .spawn(move || {
+                for report in Reports::new(stream) {
+                    if said.send(Event::Said(life, report)).is_err() {
+                        return;
+                    }
                 }
-            }
-            let _ = said.send(Event::Closed(life));
-        })?;
+                let _ = said.send(Event::Closed(life));
+            })?;
         Ok(())
     }
 
@@ -294,7 +303,10 @@ impl<'a, D: Daemon> Guard<'a, D> {
     fn hear_last_words(&mut self, mut closed: bool) {
         let until = Instant::now() + LAST_WORDS;
         while !closed {
-            match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self
+                .events
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
                 Ok(Event::Closed(life)) if life == self.life => closed = true,
                 Ok(other) => drop(self.consider(other)),
                 Err(_) => return,
@@ -319,7 +331,10 @@ impl<'a, D: Daemon> Guard<'a, D> {
             return (self.stopping || last || is_test_mode()).then(|| end.code());
         }
         let (code, text) = self.failure.take().unwrap_or_else(|| {
-            (end.code(), format!("the daemon ended before it was ready ({end})"))
+            (
+                end.code(),
+                format!("the daemon ended before it was ready ({end})"),
+            )
         });
         match &self.station.starter {
             // A starter that has gone does not need an answer.
@@ -335,7 +350,10 @@ impl<'a, D: Daemon> Guard<'a, D> {
     fn pause(&mut self, pause: Duration) -> bool {
         let until = Instant::now() + pause;
         loop {
-            match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self
+                .events
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
                 Ok(event) => drop(self.consider(event)),
                 Err(RecvTimeoutError::Timeout) => return false,
                 Err(RecvTimeoutError::Disconnected) => return true,
@@ -357,23 +375,25 @@ impl<'a, D: Daemon> Guard<'a, D> {
 /// Starts the thread that waits for children: the worker, and as PID 1 every orphan.
 fn reap(ended: SyncSender<Event>) -> io::Result<SyncSender<()>> {
     let (spawned, waiting) = sync_channel(1);
-    thread::Builder::new().name("reaper".into()).spawn(move || {
-        loop {
-            match wait(WaitOptions::empty()) {
-                Ok(Some((pid, status))) => {
-                    if ended.send(Event::Ended(pid, status)).is_err() {
-                        return;
+    thread::Builder::new()
+        .name("reaper".into())
+        .spawn(move || {
+            loop {
+                match wait(WaitOptions::empty()) {
+                    Ok(Some((pid, status))) => {
+                        if ended.send(Event::Ended(pid, status)).is_err() {
+                            return;
+                        }
                     }
-                }
-                Ok(None) | Err(rustix::io::Errno::INTR) => {}
-                // No child at the moment: orphans that come now are reaped after the next start.
-                Err(_) => {
-                    if waiting.recv().is_err() {
-                        return;
+                    Ok(None) | Err(rustix::io::Errno::INTR) => {}
+                    // No child at the moment: orphans that come now are reaped after the next start.
+                    Err(_) => {
+                        if waiting.recv().is_err() {
+                            return;
+                        }
                     }
                 }
             }
-        }
-    })?;
+        })?;
     Ok(spawned)
 }

@@ -62,11 +62,19 @@ impl PidFile {
     /// Takes the PID file for this process, or says who has it.
     pub fn take(path: &Path) -> Result<Self, PidFileError> {
         let fault = |action| {
-            move |source: io::Error| PidFileError::Io { action, path: path.to_path_buf(), source }
+            move |source: io::Error| PidFileError::Io {
+                action,
+                path: path.to_path_buf(),
+                source,
+            }
         };
         if let Some(directory) = path.parent() {
             let mut builder = fs::DirBuilder::new();
-            builder.recursive(true).mode(0o755).create(directory).map_err(fault("make a place for"))?;
+            builder
+                .recursive(true)
+                .mode(0o755)
+                .create(directory)
+                .map_err(fault("make a place for"))?;
         }
         let mut tries = 0;
         loop {
@@ -94,7 +102,10 @@ impl PidFile {
                 continue;
             }
             write_pid(&mut file).map_err(fault("write"))?;
-            return Ok(Self { path: path.to_path_buf(), _file: file });
+            return Ok(Self {
+                path: path.to_path_buf(),
+                _file: file,
+            });
         }
     }
 }
@@ -109,7 +120,11 @@ impl Drop for PidFile {
 /// The process that a PID file names, whether it lives or not.
 fn named_pid(path: &Path) -> Option<u32> {
     let mut text = String::new();
-    File::open(path).ok()?.take(LONGEST_PID).read_to_string(&mut text).ok()?;
+    File::open(path)
+        .ok()?
+        .take(LONGEST_PID)
+        .read_to_string(&mut text)
+        .ok()?;
     text.trim().parse().ok()
 }
 
@@ -128,16 +143,23 @@ pub(super) fn remove_stale(path: &Path, pid: Pid) {
 fn refuse_if_held(path: &Path, file: &mut File, tries: u32) -> Result<(), Box<PidFileError>> {
     let mut text = String::new();
     // A holder that has just locked it may not have written yet: read again next time.
-    let _ = Read::by_ref(file).take(LONGEST_PID).read_to_string(&mut text);
+    let _ = Read::by_ref(file)
+        .take(LONGEST_PID)
+        .read_to_string(&mut text);
     let pid = text.trim().parse().ok();
     let alive = pid
         .and_then(|pid: u32| Pid::from_raw(i32::try_from(pid).ok()?))
         .is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH));
     match pid {
-        Some(pid) if alive => Err(PidFileError::Running { path: path.to_path_buf(), pid }.into()),
-        _ if tries >= DEAD_HOLDER_TRIES => {
-            Err(PidFileError::Locked { path: path.to_path_buf() }.into())
+        Some(pid) if alive => Err(PidFileError::Running {
+            path: path.to_path_buf(),
+            pid,
         }
+        .into()),
+        _ if tries >= DEAD_HOLDER_TRIES => Err(PidFileError::Locked {
+            path: path.to_path_buf(),
+        }
+        .into()),
         _ => Ok(()),
     }
 }
@@ -170,7 +192,10 @@ mod tests {
         let held = PidFile::take(&path).unwrap();
         assert_eq!(named_pid(&path), Some(std::process::id()));
         let refused = PidFile::take(&path).unwrap_err().to_string();
-        assert!(refused.contains(&format!("PID {}", std::process::id())), "{refused}");
+        assert!(
+            refused.contains(&format!("PID {}", std::process::id())),
+            "{refused}"
+        );
         drop(held);
         assert!(!path.exists());
         fs::write(&path, "4194303999\n").unwrap();

@@ -52,7 +52,13 @@ fn start(daemon: &impl Daemon, options: &Options) -> u8 {
     let pid_file = daemon.life(options).pid_file;
     // PID 1 of a container must not end while the daemon lives.
     if options.interactive || std::process::id() == 1 {
-        return guard::run(daemon, Station { pid_file, starter: None });
+        return guard::run(
+            daemon,
+            Station {
+                pid_file,
+                starter: None,
+            },
+        );
     }
     match start_guard(&pid_file) {
         Ok((mut child, stream)) => {
@@ -80,7 +86,9 @@ fn wait_for_readiness(stream: UnixStream) -> u8 {
             eprintln!("{NAME}: {text}");
             code.max(1)
         }
-        _ => report(&Exit::Failed("the guard ended before the daemon was ready".into())),
+        _ => report(&Exit::Failed(
+            "the guard ended before the daemon was ready".into(),
+        )),
     }
 }
 
@@ -95,7 +103,13 @@ fn guard_in_background(daemon: &impl Daemon, pid_file: std::path::PathBuf) -> u8
         Ok(starter)
     });
     match prepared {
-        Ok(starter) => guard::run(daemon, Station { pid_file, starter: Some(starter) }),
+        Ok(starter) => guard::run(
+            daemon,
+            Station {
+                pid_file,
+                starter: Some(starter),
+            },
+        ),
         Err(error) => report(&Exit::Failed(format!("guard: {error}"))),
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::channel::{self, HeldAddress, Report, Reports};
 use super::signal::{self, Caught};
-use super::{Daemon, Exit, Options, PidFile};
+use super::{Daemon, Exit, Options, PidFile, PidFileError};
 
 /// Events that may wait for the daemon; further ones are merged into those, they are all repeatable.
 const EVENTS: usize = 16;
@@ -87,7 +87,11 @@ impl Pending {
         reports.extend(self.addresses.take().map(Report::Addresses));
         reports.extend(mem::take(&mut self.ready).then_some(Report::Ready));
         reports.extend(mem::take(&mut self.stopping).then_some(Report::Stopping));
-        reports.extend(self.failed.take().map(|(code, text)| Report::Failed { code, text }));
+        reports.extend(
+            self.failed
+                .take()
+                .map(|(code, text)| Report::Failed { code, text }),
+        );
         reports
     }
 }
@@ -101,9 +105,13 @@ pub struct GuardHandle {
 
 impl GuardHandle {
     fn start(stream: UnixStream) -> io::Result<Self> {
-        let handle = Self { shared: Arc::default() };
+        let handle = Self {
+            shared: Arc::default(),
+        };
         let writer = handle.clone();
-        thread::Builder::new().name("to-guard".into()).spawn(move || writer.write_to(&stream))?;
+        thread::Builder::new()
+            .name("to-guard".into())
+            .spawn(move || writer.write_to(&stream))?;
         Ok(handle)
     }
 
@@ -134,7 +142,9 @@ impl GuardHandle {
                 }
                 pending.writing = false;
                 changed.notify_all();
-                pending = changed.wait(pending).unwrap_or_else(PoisonError::into_inner);
+                pending = changed
+                    .wait(pending)
+                    .unwrap_or_else(PoisonError::into_inner);
             };
             pending.writing = true;
             drop(pending);
@@ -176,6 +186,8 @@ pub(super) fn run(daemon: &impl Daemon, options: &Options, pid_file: &Path) -> u
     };
     let end = match PidFile::take(pid_file) {
         Ok(_held) => daemon.run(options, context),
+        // A full or broken file system may recover: worth another try, unlike a daemon that runs.
+        Err(error @ PidFileError::Io { .. }) => Exit::Failed(error.to_string()),
         Err(error) => Exit::PidFile(error.to_string()),
     };
     if let Some(text) = end.text() {
@@ -199,11 +211,13 @@ fn context(
     let (stop, shutdown) = watch::channel(false);
     let (event, events) = mpsc::channel(EVENTS);
     let lost = event.clone();
-    thread::Builder::new().name("from-guard".into()).spawn(move || {
-        // The guard says nothing: whatever ends this ends the guard.
-        Reports::new(&mut stream).for_each(drop);
-        let _ = lost.blocking_send(LifeEvent::GuardLost);
-    })?;
+    thread::Builder::new()
+        .name("from-guard".into())
+        .spawn(move || {
+            // The guard says nothing: whatever ends this ends the guard.
+            Reports::new(&mut stream).for_each(drop);
+            let _ = lost.blocking_send(LifeEvent::GuardLost);
+        })?;
     let announce = guard.clone();
     let mut first: Option<Instant> = None;
     signal::watch(&Caught::ALL, move |caught| {
@@ -226,6 +240,15 @@ fn context(
     let restart = options
         .internal_previous_end
         .clone()
-        .map(|previous_end| Restart { count: options.internal_restarts, previous_end });
-    Ok(WorkerContext { guard, shutdown, events, restart, interactive: options.internal_foreground })
+        .map(|previous_end| Restart {
+            count: options.internal_restarts,
+            previous_end,
+        });
+    Ok(WorkerContext {
+        guard,
+        shutdown,
+        events,
+        restart,
+        interactive: options.internal_foreground,
+    })
 }

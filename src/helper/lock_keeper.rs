@@ -53,7 +53,10 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("lock-keeper: cannot start {}: {error}", command[0].display());
+            eprintln!(
+                "lock-keeper: cannot start {}: {error}",
+                command[0].display()
+            );
             say_without_waiting(LockStatus::Error.digit());
             ExitCode::FAILURE
         }
@@ -99,7 +102,9 @@ impl Keeper {
             .spawn()?;
         let helper = Pid::from_child(&child);
         let pings = sender.clone();
-        thread::Builder::new().name("pings".into()).spawn(move || hear_daemon(&pings))?;
+        thread::Builder::new()
+            .name("pings".into())
+            .spawn(move || hear_daemon(&pings))?;
         attend(child, &sender)?;
         Ok(Self { events, helper })
     }
@@ -147,8 +152,9 @@ impl Keeper {
                 return;
             }
             let until = Instant::now() + patience;
-            while let Ok(event) =
-                self.events.recv_timeout(until.saturating_duration_since(Instant::now()))
+            while let Ok(event) = self
+                .events
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
             {
                 if matches!(event, Event::HelperEnded) {
                     // What the helper may have left in its group goes too.
@@ -180,21 +186,25 @@ fn hear_daemon(events: &SyncSender<Event>) {
 fn attend(mut child: Child, events: &SyncSender<Event>) -> io::Result<()> {
     if let Some(mut output) = child.stdout.take() {
         let said = events.clone();
-        thread::Builder::new().name("helper-output".into()).spawn(move || {
-            let mut byte = [0];
-            while matches!(output.read(&mut byte), Ok(1)) {
-                if said.send(Event::Digit(byte[0])).is_err() {
-                    return;
+        thread::Builder::new()
+            .name("helper-output".into())
+            .spawn(move || {
+                let mut byte = [0];
+                while matches!(output.read(&mut byte), Ok(1)) {
+                    if said.send(Event::Digit(byte[0])).is_err() {
+                        return;
+                    }
                 }
-            }
-            let _ = said.send(Event::HelperEnded);
-        })?;
+                let _ = said.send(Event::HelperEnded);
+            })?;
     }
     let ended = events.clone();
-    thread::Builder::new().name("helper-end".into()).spawn(move || {
-        let _ = child.wait();
-        let _ = ended.send(Event::HelperEnded);
-    })?;
+    thread::Builder::new()
+        .name("helper-end".into())
+        .spawn(move || {
+            let _ = child.wait();
+            let _ = ended.send(Event::HelperEnded);
+        })?;
     Ok(())
 }
 

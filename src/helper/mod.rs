@@ -57,7 +57,10 @@ impl LockStatus {
 pub fn main() -> ExitCode {
     let mut arguments = env::args_os();
     let called = arguments.next().unwrap_or_default();
-    let called = Path::new(&called).file_name().map(OsString::from).unwrap_or_default();
+    let called = Path::new(&called)
+        .file_name()
+        .map(OsString::from)
+        .unwrap_or_default();
     let name = match called.to_str() {
         Some("ctdb_mutex_fcntl_helper") => Some("mutex-fcntl".to_owned()),
         _ => arguments.next().and_then(|name| name.into_string().ok()),
@@ -89,5 +92,6 @@ fn say(byte: u8) -> io::Result<()> {
 /// A whole number of `unit` in an argument.
 fn number(argument: &OsString, unit: &str) -> Result<u64, String> {
     let text = argument.to_string_lossy();
-    text.parse().map_err(|_| format!("{text:?} is not a number of {unit}"))
+    text.parse()
+        .map_err(|_| format!("{text:?} is not a number of {unit}"))
 }

@@ -40,13 +40,21 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
         Ok(Some(file)) => file,
         Ok(None) => return answer(LockStatus::Contention),
         Err(error) => {
-            eprintln!("ctdb_mutex_fcntl_helper: cannot lock {}: {error}", path.display());
+            eprintln!(
+                "ctdb_mutex_fcntl_helper: cannot lock {}: {error}",
+                path.display()
+            );
             return answer(LockStatus::Error);
         }
     };
     let checker = match start_checker(path, &file, recheck_s) {
         Ok(checker) => checker,
-        Err(error) => return fail(&format!("cannot start the check of {}: {error}", path.display())),
+        Err(error) => {
+            return fail(&format!(
+                "cannot start the check of {}: {error}",
+                path.display()
+            ));
+        }
     };
     if say(LockStatus::Held.digit()).is_err() {
         return ExitCode::FAILURE;
@@ -60,10 +68,14 @@ fn parse(arguments: &[OsString]) -> Result<(&Path, u64, u64), String> {
     let [path, rest @ ..] = arguments else {
         return Err("mutex-fcntl: FILE is missing".into());
     };
-    let recheck_s = rest.first().map_or(Ok(RECHECK_S), |text| number(text, "seconds"))?;
+    let recheck_s = rest
+        .first()
+        .map_or(Ok(RECHECK_S), |text| number(text, "seconds"))?;
     let ping_timeout_s = rest.get(1).map_or(Ok(0), |text| number(text, "seconds"))?;
     if recheck_s == 0 || rest.len() > 2 {
-        return Err("mutex-fcntl: RECHECK_S must be at least 1, and at most two numbers follow FILE".into());
+        return Err(
+            "mutex-fcntl: RECHECK_S must be at least 1, and at most two numbers follow FILE".into(),
+        );
     }
     Ok((Path::new(path), recheck_s, ping_timeout_s))
 }
@@ -89,7 +101,13 @@ fn parent() -> io::Result<OwnedFd> {
 
 fn take(path: &Path) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let file = options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
     match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(rustix::io::Errno::ACCESS | rustix::io::Errno::AGAIN) => Ok(None),
