@@ -108,7 +108,8 @@ struct Guard<'a, D> {
     sender: SyncSender<Event>,
     /// Tells the reaping thread that there is a child to wait for.
     spawned: SyncSender<()>,
-    addresses: Vec<HeldAddress>,
+    /// What this life's worker said about its addresses; nothing if it has not touched any.
+    addresses: Option<Vec<HeldAddress>>,
     /// A worker has been ready once: from then on workers are restarted.
     was_ready: bool,
     stopping: bool,
@@ -141,7 +142,7 @@ impl<'a, D: Daemon> Guard<'a, D> {
             events,
             sender,
             spawned,
-            addresses: Vec::new(),
+            addresses: None,
             was_ready: false,
             stopping: false,
             failure: None,
@@ -283,7 +284,7 @@ impl<'a, D: Daemon> Guard<'a, D> {
             Report::Ready => {}
             Report::Failed { code, text } => self.failure = Some((code, text)),
             Report::Stopping => self.stopping = true,
-            Report::Addresses(held) => self.addresses = held,
+            Report::Addresses(held) => self.addresses = Some(held),
         }
     }
 
@@ -314,10 +315,11 @@ impl<'a, D: Daemon> Guard<'a, D> {
         }
     }
 
+    /// Only for a worker that has spoken of addresses: one that was refused because another daemon runs
+    /// must not cost that daemon its addresses.
     fn clear_addresses(&mut self) {
-        if !self.addresses.is_empty() {
-            self.daemon.remove_addresses(&self.addresses);
-            self.addresses.clear();
+        if let Some(addresses) = self.addresses.take() {
+            self.daemon.remove_addresses(&addresses);
         }
     }
 

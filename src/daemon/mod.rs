@@ -66,6 +66,8 @@ pub trait Daemon {
     /// The worker's life: calls [`WorkerContext::ready`] once it serves, returns when it has ended.
     fn run(&self, options: &Options, context: WorkerContext) -> Exit;
 
-    /// Removes public addresses after the death of the worker; runs in the guard, within milliseconds.
+    /// Removes public addresses after the end of a worker that has called [`GuardHandle::addresses`],
+    /// be the last list empty or not (the lease gate may still stand). Runs in the guard and must take
+    /// less than 100 ms; its stderr leads nowhere in the background.
     fn remove_addresses(&self, addresses: &[HeldAddress]);
 }

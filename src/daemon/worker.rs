@@ -116,6 +116,7 @@ impl GuardHandle {
     }
 
     /// Says which public addresses this node holds from now on: call it before adding and after removing.
+    /// From the first call on, be its list empty, the guard clears up when this worker has ended.
     pub fn addresses(&self, held: Vec<HeldAddress>) {
         self.post(|pending| pending.addresses = Some(held));
     }
