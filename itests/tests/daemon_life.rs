@@ -69,6 +69,10 @@ fn a_second_daemon_is_refused_and_a_stale_pid_file_is_not_in_the_way() {
     let expected = format!("already running as PID {worker}");
     assert!(life::stderr(&second).contains(&expected), "{second:?}");
     assert_eq!(life.worker(), worker);
+    assert!(
+        !life.journal().contains("removed"),
+        "the refused one must not clear the other's"
+    );
     life.stop();
 }
 
@@ -208,6 +212,110 @@ fn as_pid_1_it_stays_passes_signals_on_and_reaps_orphans() {
 }
 
 #[test]
+fn a_starter_that_is_interrupted_takes_its_daemon_along() {
+    let life = Life::new("interrupted");
+    life.put("slow", "");
+    let mut starter = life.command().spawn().unwrap();
+    wait_until("the worker", || life.journal().contains("slow"));
+    starter.kill().unwrap();
+    starter.wait().unwrap();
+    wait_until("the end", || life.processes().is_empty());
+}
+
+#[test]
+fn one_signal_to_all_processes_is_one_orderly_shutdown() {
+    let life = Life::new("all");
+    assert!(life.start().status.success());
+    for pid in [life.guard(), life.worker()] {
+        send(pid, Signal::TERM);
+    }
+    wait_until("the end", || life.processes().is_empty());
+    assert!(life.journal().contains("shutdown"));
+}
+
+#[test]
+fn a_caller_that_ignores_the_end_of_children_does_not_blind_the_guard() {
+    let life = Life::new("ignored");
+    let script = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); \
+                  os.execv(sys.argv[1], sys.argv[1:])";
+    let mut python = Command::new("python3");
+    python.args(["-c", script, env!("CARGO_BIN_EXE_life_daemon")]);
+    assert!(
+        python
+            .env("LIFE_DIR", life.directory())
+            .status()
+            .unwrap()
+            .success()
+    );
+    send(life.worker(), Signal::KILL);
+    wait_until("a new worker", || {
+        life.journal().contains("restart 1 signal 9")
+    });
+    wait_until("its PID", || life.worker() != 0 && alive(life.worker()));
+    life.stop();
+}
+
+#[test]
+fn a_stopped_guard_holds_nobody_up_and_does_its_duty_later() {
+    let life = Life::new("paused");
+    assert!(life.start().status.success());
+    let (guard, worker) = (life.guard(), life.worker());
+    send(guard, Signal::STOP);
+    send(worker, Signal::HUP);
+    wait_until("reopen", || life.journal().contains("reopen"));
+    send(worker, Signal::KILL);
+    send(guard, Signal::CONT);
+    wait_until("a new worker", || {
+        life.journal().contains("restart 1 signal 9")
+    });
+    assert!(life.journal().contains("removed"));
+    wait_until("its PID", || {
+        life.worker() != worker && alive(life.worker())
+    });
+    life.stop();
+}
+
+#[test]
+fn a_worker_is_restarted_from_the_running_file_even_when_that_is_gone() {
+    let life = Life::new("upgrade");
+    let copy = life.directory().join("ctdbd");
+    fs::copy(env!("CARGO_BIN_EXE_life_daemon"), &copy).unwrap();
+    let started = Command::new(&copy)
+        .env("LIFE_DIR", life.directory())
+        .status()
+        .unwrap();
+    assert!(started.success());
+    fs::remove_file(&copy).unwrap();
+    let first = life.worker();
+    send(first, Signal::KILL);
+    wait_until("a new worker", || {
+        life.journal().matches("ready").count() == 2
+    });
+    assert_eq!(comm(life.worker()), "ctdbd");
+    life.stop();
+}
+
+#[test]
+fn the_service_manager_is_told_of_readiness_by_the_guard() {
+    let life = Life::new("notify");
+    let path = life.directory().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    let mut guard = life
+        .command()
+        .arg("-i")
+        .env("NOTIFY_SOCKET", &path)
+        .spawn()
+        .unwrap();
+    let mut buffer = [0; 64];
+    let count = socket.recv(&mut buffer).unwrap();
+    assert_eq!(&buffer[..count], b"READY=1");
+    let environment = fs::read(format!("/proc/{}/environ", life.worker())).unwrap();
+    assert!(!String::from_utf8_lossy(&environment).contains("NOTIFY_SOCKET"));
+    send(guard.id(), Signal::TERM);
+    assert!(guard.wait().unwrap().success());
+}
+
+#[test]
 fn the_init_script_starts_reports_reloads_and_stops() {
     let life = Life::new("init");
     let script = |action: &str| {
@@ -248,6 +356,31 @@ fn the_init_script_starts_reports_reloads_and_stops() {
     assert_eq!(code("status"), 0);
     assert_eq!(code("stop"), 0);
     assert_eq!(code("nonsense"), 2);
+    let wrapper = |action: &str| {
+        Command::new("sh")
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../conf/ctdbd_wrapper"
+            ))
+            .arg(life.pid_file())
+            .arg(action)
+            .env(
+                "CTDB_INIT_SCRIPT",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/../conf/init/ctdb"),
+            )
+            .env("CTDBD", env!("CARGO_BIN_EXE_life_daemon"))
+            .env("CTDB_DIRECTORIES", life.directory().join("made"))
+            .env("LIFE_DIR", life.directory())
+            .output()
+            .unwrap()
+            .status
+            .code()
+    };
+    assert_eq!(wrapper("start"), Some(0));
+    assert!(alive(life.worker()));
+    assert_eq!(wrapper("stop"), Some(0));
+    assert!(life.processes().is_empty());
+    assert_eq!(wrapper("status"), Some(1));
     life.put("refuse", "not today");
     let refused = script("start");
     assert_eq!(refused.status.code(), Some(1));

@@ -6,6 +6,7 @@
 //!
 //! One thread decides; others only wait (signals, ends of children, the worker's words, the starter).
 
+use std::env;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -13,14 +14,12 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, fmt};
 
-use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open, pidfd_send_signal, wait,
-};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::backoff::Backoff;
 use super::channel::{self, HeldAddress, Report, Reports};
+use super::child::{End, reap};
 use super::signal::{self, Caught};
 use super::start::{self, Group};
 use super::{Daemon, Exit, notify, pidfile};
@@ -43,45 +42,9 @@ pub(super) fn is_test_mode() -> bool {
     env::var_os("CTDB_TEST_MODE").is_some()
 }
 
-/// How a worker ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum End {
-    Exited(i32),
-    Killed(i32),
-    NotStarted(String),
-}
-
-impl End {
-    fn from_status(status: WaitStatus) -> Self {
-        match (status.exit_status(), status.terminating_signal()) {
-            (Some(code), _) => Self::Exited(code),
-            (None, signal) => Self::Killed(signal.unwrap_or(0)),
-        }
-    }
-
-    /// As a shell shows it.
-    fn code(&self) -> u8 {
-        match self {
-            Self::Exited(code) => u8::try_from(*code).unwrap_or(1),
-            Self::Killed(signal) => u8::try_from(128 + signal).unwrap_or(255),
-            Self::NotStarted(_) => 1,
-        }
-    }
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exited(code) => write!(f, "exit code {code}"),
-            Self::Killed(signal) => write!(f, "signal {signal}"),
-            Self::NotStarted(text) => write!(f, "it could not be started: {text}"),
-        }
-    }
-}
-
 enum Event {
     Signal(Caught),
-    Ended(Pid, WaitStatus),
+    Ended(Pid, End),
     /// Words of the worker of this life.
     Said(u32, Report),
     /// The worker of this life has closed its channel.
@@ -123,7 +86,7 @@ impl<'a, D: Daemon> Guard<'a, D> {
         let (sender, events) = sync_channel(EVENTS);
         let signals = sender.clone();
         signal::watch(&Caught::ALL, move |caught| {
-            drop(signals.send(Event::Signal(caught)))
+            drop(signals.send(Event::Signal(caught)));
         })?;
         if let Some(starter) = &station.starter {
             let (mut starter, gone) = (starter.try_clone()?, sender.clone());
@@ -135,7 +98,8 @@ impl<'a, D: Daemon> Guard<'a, D> {
                     let _ = gone.send(Event::StarterGone);
                 })?;
         }
-        let spawned = reap(sender.clone())?;
+        let ended = sender.clone();
+        let spawned = reap(move |pid, end| ended.send(Event::Ended(pid, end)).is_ok())?;
         Ok(Self {
             daemon,
             station,
@@ -241,9 +205,9 @@ impl<'a, D: Daemon> Guard<'a, D> {
                 return End::NotStarted("the guard's threads ended".into());
             };
             match event {
-                Event::Ended(pid, status) if pid == worker => {
+                Event::Ended(pid, end) if pid == worker => {
                     self.hear_last_words(closed);
-                    return End::from_status(status);
+                    return end;
                 }
                 Event::Closed(life) if life == self.life => closed = true,
                 other => {
@@ -372,30 +336,4 @@ impl<'a, D: Daemon> Guard<'a, D> {
             pidfile::remove_stale(&self.station.pid_file, pid);
         }
     }
-}
-
-/// Starts the thread that waits for children: the worker, and as PID 1 every orphan.
-fn reap(ended: SyncSender<Event>) -> io::Result<SyncSender<()>> {
-    let (spawned, waiting) = sync_channel(1);
-    thread::Builder::new()
-        .name("reaper".into())
-        .spawn(move || {
-            loop {
-                match wait(WaitOptions::empty()) {
-                    Ok(Some((pid, status))) => {
-                        if ended.send(Event::Ended(pid, status)).is_err() {
-                            return;
-                        }
-                    }
-                    Ok(None) | Err(rustix::io::Errno::INTR) => {}
-                    // No child at the moment: orphans that come now are reaped after the next start.
-                    Err(_) => {
-                        if waiting.recv().is_err() {
-                            return;
-                        }
-                    }
-                }
-            }
-        })?;
-    Ok(spawned)
 }

@@ -21,6 +21,7 @@
 pub mod args;
 mod backoff;
 mod channel;
+mod child;
 mod exit;
 mod guard;
 mod notify;

@@ -81,9 +81,9 @@ mod tests {
 
     #[test]
     fn each_level_keeps_its_number_name_and_severity() {
-        for (index, level) in Level::ALL.into_iter().enumerate() {
-            assert_eq!(number(level), index as i32 - 3);
-            assert_eq!(usize::from(severity(level)), index);
+        for (index, level) in (0_u8..).zip(Level::ALL) {
+            assert_eq!(number(level), i32::from(index) - 3);
+            assert_eq!(severity(level), index);
             assert_eq!(parse(level.name()), Some(level));
             assert_eq!(parse(&number(level).to_string()), Some(level));
         }

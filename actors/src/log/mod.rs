@@ -158,13 +158,13 @@ struct Fields<'a> {
 
 impl KV for Fields<'_> {
     fn serialize(&self, _record: &Record<'_>, serializer: &mut dyn Serializer) -> slog::Result {
-        serializer.emit_i32(LEVEL_KEY.into(), level::number(self.level))?;
+        serializer.emit_i32(LEVEL_KEY, level::number(self.level))?;
         let Some(notice) = self.notice else {
             return Ok(());
         };
-        serializer.emit_str(EVENT_KEY.into(), notice.name())?;
+        serializer.emit_str(EVENT_KEY, notice.name())?;
         for (name, value) in notice.fields() {
-            serializer.emit_str(name.into(), &value)?;
+            serializer.emit_str(name, &value)?;
         }
         Ok(())
     }

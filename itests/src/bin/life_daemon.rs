@@ -2,7 +2,7 @@
 //!
 //! `LIFE_DIR` names its directory. Files there steer it and tell of it:
 //! `refuse` (text): start-up fails with it; `end` (code name): the worker ends so after readiness;
-//! `stuck`: an orderly shutdown is never finished; `journal`: one line for each thing that happened.
+//! `slow`: it is never ready; `stuck`: an orderly shutdown is never finished; `journal`: one line for each thing that happened.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -75,6 +75,13 @@ impl Daemon for Life {
             address: "192.0.2.7/24".parse().expect("address"),
             interface: "eth7".into(),
         }]);
+        if self.read("slow").is_some() {
+            self.journal("slow");
+            while !*context.shutdown.borrow() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            return Exit::Shutdown;
+        }
         if self.read("orphan").is_some() {
             Self::make_orphan();
         }

@@ -90,9 +90,7 @@ impl Life {
 impl Drop for Life {
     fn drop(&mut self) {
         for pid in self.processes() {
-            if let Some(pid) = Pid::from_raw(pid as i32) {
-                let _ = kill_process(pid, Signal::KILL);
-            }
+            let _ = kill_process(process(pid), Signal::KILL);
         }
         let _ = fs::remove_dir_all(&self.directory);
     }
@@ -147,6 +145,13 @@ pub(crate) fn send(pid: u32, signal: Signal) {
         .and_then(Pid::from_raw)
         .expect("a process");
     kill_process(pid, signal).unwrap();
+}
+
+fn process(pid: u32) -> Pid {
+    i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a process")
 }
 
 pub(crate) fn stderr(output: &Output) -> String {
