@@ -1,1 +1,3 @@
 //! ctdb.
+
+pub mod config;
