@@ -23,64 +23,19 @@ use super::value::{Bool, Script, Text};
 const SHUTDOWN_FAILOVER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Builds the settings; `None` only if the own node is unknown, which has then been refused.
-pub(super) fn settings(loader: &mut Loader, schema: Schema, legacy: Legacy) -> Option<Settings> {
-    let mut paths = loader.layout.paths();
-    if let Some(notify) = &legacy.notify_script {
-        paths.notify_script.clone_from(notify);
-    }
-    if let Some(scripts) = &legacy.event_scripts {
-        paths.event_scripts.clone_from(scripts);
-    }
-    let named = legacy
-        .public_addresses
-        .as_ref()
-        .map(|(file, place)| (file.clone(), place));
-    if let Some((file, _)) = &named {
-        paths.public_addresses.clone_from(file);
-    }
-    let LegacyKeys {
-        start_as_stopped,
-        start_as_disabled,
-        ..
-    } = schema.legacy;
-    let state = StartState {
-        stopped: flag(
-            loader,
-            "legacy",
-            "start as stopped",
-            start_as_stopped,
-            false,
-        ),
-        disabled: flag(
-            loader,
-            "legacy",
-            "start as disabled",
-            start_as_disabled,
-            false,
-        ),
-    };
-    let realtime = schema.legacy.realtime_scheduling;
-    let startup = Startup {
-        state,
-        realtime_scheduling: flag(loader, "legacy", "realtime scheduling", realtime, true)
-            && !loader.layout.test_mode,
-        test_mode: loader.layout.test_mode,
-        max_open_files: legacy.max_open_files,
-        suppress_core_file: legacy.suppress_core_file,
-    };
-    let script_level = loader.take("legacy", "script log level", schema.legacy.script_log_level);
+pub(super) fn settings(loader: &mut Loader, schema: Schema, legacy: &Legacy) -> Option<Settings> {
+    let (paths, named) = paths(loader, legacy);
+    let mut duties = schema.legacy;
+    let lmaster = std::mem::take(&mut duties.lmaster_capability);
+    let lmaster = flag(loader, "legacy", "lmaster capability", lmaster, true);
+    let script_level = std::mem::take(&mut duties.script_log_level);
+    let script_level = loader.take("legacy", "script log level", script_level);
     let script_level = script_level.map_or(LogLevel::Error, |level| level.0);
     let logging = logging(loader, schema.logging, script_level);
     let database = database(loader, schema.database);
-    let lmaster = schema.legacy.lmaster_capability;
-    let lmaster = flag(loader, "legacy", "lmaster capability", lmaster, true);
-    let failover = failover(
-        loader,
-        schema.failover,
-        &paths,
-        named.map(|(_, place)| place),
-    );
-    let events = events(loader, schema.event, &legacy);
+    let failover = failover(loader, schema.failover, &paths, named);
+    let events = events(loader, schema.event, legacy);
+    let startup = startup(loader, duties, legacy);
     let console = loader.take("console", "listen", schema.console.listen);
     let metrics = loader.take("metrics", "listen", schema.metrics.listen);
     let cluster = cluster(loader, schema.cluster, lmaster)?;
@@ -99,6 +54,50 @@ pub(super) fn settings(loader: &mut Loader, schema: Schema, legacy: Legacy) -> O
     })
 }
 
+/// The paths, and the place of a legacy variable that names the public address file.
+fn paths<'a>(loader: &Loader, legacy: &'a Legacy) -> (Paths, Option<&'a Place>) {
+    let mut paths = loader.layout.paths();
+    if let Some(notify) = &legacy.notify_script {
+        paths.notify_script.clone_from(notify);
+    }
+    if let Some(scripts) = &legacy.event_scripts {
+        paths.event_scripts.clone_from(scripts);
+    }
+    let Some((file, place)) = &legacy.public_addresses else {
+        return (paths, None);
+    };
+    paths.public_addresses.clone_from(file);
+    (paths, Some(place))
+}
+
+fn startup(loader: &mut Loader, keys: LegacyKeys, legacy: &Legacy) -> Startup {
+    let test_mode = loader.layout.test_mode;
+    let realtime = keys.realtime_scheduling;
+    Startup {
+        state: StartState {
+            stopped: flag(
+                loader,
+                "legacy",
+                "start as stopped",
+                keys.start_as_stopped,
+                false,
+            ),
+            disabled: flag(
+                loader,
+                "legacy",
+                "start as disabled",
+                keys.start_as_disabled,
+                false,
+            ),
+        },
+        realtime_scheduling: flag(loader, "legacy", "realtime scheduling", realtime, true)
+            && !test_mode,
+        test_mode,
+        max_open_files: legacy.max_open_files,
+        suppress_core_file: legacy.suppress_core_file,
+    }
+}
+
 /// In test mode several nodes share one loopback interface, so each has its own address.
 fn default_console(loader: &Loader, pnn: u32) -> SocketAddr {
     let host = if loader.layout.test_mode {
@@ -113,7 +112,7 @@ fn cluster(loader: &mut Loader, keys: ClusterKeys, lmaster_capability: bool) -> 
     // Only `tcp` passes, so the value itself is of no further use.
     let _ = loader.take("cluster", "transport", keys.transport);
     let lock = loader.take("cluster", "cluster lock", keys.lock);
-    let leader = flag(
+    let may_lead = flag(
         loader,
         "cluster",
         "leader capability",
@@ -139,7 +138,7 @@ fn cluster(loader: &mut Loader, keys: ClusterKeys, lmaster_capability: bool) -> 
             node_address,
             port: NODE_PORT,
             lock: lock.map_or(ClusterLock::None, |lock| lock.0),
-            leader_capability: leader,
+            leader_capability: may_lead,
             lmaster_capability,
             leader_timeout: leader_timeout.map(|timeout| timeout.0),
         }),

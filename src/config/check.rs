@@ -146,9 +146,10 @@ fn logging_and_cluster(text: &mut String, settings: &Settings) {
         format_args!("  node address = {node} # node {}", cluster.pnn),
     );
     for (pnn, node) in cluster.nodes.iter().enumerate() {
-        match node.deleted {
-            true => put(text, format_args!("  # node {pnn}: deleted")),
-            false => put(text, format_args!("  # node {pnn}: {}", node.address)),
+        if node.deleted {
+            put(text, format_args!("  # node {pnn}: deleted"));
+        } else {
+            put(text, format_args!("  # node {pnn}: {}", node.address));
         }
     }
 }

@@ -88,7 +88,7 @@ pub fn load(environment: &Environment, host: &dyn Host) -> Result<Loaded, Refuse
         findings,
     };
     let chosen = loader.tunables(&merged.legacy);
-    let settings = build::settings(&mut loader, merged.schema, merged.legacy);
+    let settings = build::settings(&mut loader, merged.schema, &merged.legacy);
     let Some(settings) = settings.filter(|_| loader.findings.errors.is_empty()) else {
         return Err(loader.findings.refused());
     };

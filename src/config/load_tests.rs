@@ -159,10 +159,8 @@ fn the_glusterfs_guide_loads() {
         .display()
         .to_string();
     directory.write("etc/ctdb/nodes", "10.0.0.1\n10.0.0.2\n10.0.0.3\n10.0.0.4\n");
-    let list: String = (11..19)
-        .map(|n| format!("192.168.1.{n}/24 eth2\n"))
-        .collect();
-    directory.write("etc/ctdb/public_addresses", &list);
+    let list: Vec<String> = (11..19).map(|n| format!("192.168.1.{n}/24 eth2")).collect();
+    directory.write("etc/ctdb/public_addresses", &list.join("\n"));
     let sysconfig = format!(
         "CTDB_RECOVERY_LOCK=/gluster-volume0/lock/lockfile\nCTDB_PUBLIC_ADDRESSES={addresses}\n\
          CTDB_MANAGES_SAMBA=yes\nCTDB_NODES={nodes}\nCTDB_SAMBA_SKIP_SHARE_CHECK=yes\n"

@@ -178,10 +178,10 @@ mod tests {
     #[test]
     fn an_empty_list_and_an_endless_one_are_refused() {
         assert_eq!(parsed("\n#10.0.0.1\n").1, ["nodes: the list names no node"]);
-        let many: String = (0..=MOST_NODES)
-            .map(|n| format!("10.1.{}.{}\n", n / 250, n % 250 + 1))
+        let many: Vec<String> = (0..=MOST_NODES)
+            .map(|n| format!("10.1.{}.{}", n / 250, n % 250 + 1))
             .collect();
-        assert!(parsed(&many).1[0].contains("more than"));
+        assert!(parsed(&many.join("\n")).1[0].contains("more than"));
     }
 
     #[test]

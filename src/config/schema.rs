@@ -52,19 +52,14 @@ pub(super) const ALIASES: &[Alias] = &[
 ];
 
 /// One key's text, read as its type; the verdict is kept so that all bad values can be reported.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum Field<T> {
+    #[default]
     Unset,
     Set {
         verdict: Result<T, String>,
         remark: Option<String>,
     },
-}
-
-impl<T> Default for Field<T> {
-    fn default() -> Self {
-        Self::Unset
-    }
 }
 
 impl<'de, T: KeyText> Deserialize<'de> for Field<T> {

@@ -78,17 +78,17 @@ fn take(word: &Word, variables: &mut BTreeMap<String, String>, script: &mut Scri
         match part {
             Part::Text(text) if index == 0 => value.push_str(&text[name.len() + 1..]),
             Part::Text(text) => value.push_str(text),
-            Part::Variable(reference) => match variables.get(reference) {
-                Some(text) => value.push_str(text),
-                None => {
+            Part::Variable(reference) => {
+                let Some(text) = variables.get(reference) else {
                     let message = format!("{name} is skipped: ${reference} has no value here");
                     script.skipped.push(Skipped {
                         line: word.line,
                         message,
                     });
                     return;
-                }
-            },
+                };
+                value.push_str(text);
+            }
             Part::Substitution => {
                 let message = format!("{name} is skipped: its value would need a command to run");
                 script.skipped.push(Skipped {
