@@ -98,14 +98,12 @@ fn startup(loader: &mut Loader, keys: LegacyKeys, legacy: &Legacy) -> Startup {
     }
 }
 
-/// In test mode several nodes share one loopback interface, so each has its own address.
+/// In test mode several nodes share one loopback interface, so each has its own address:
+/// 127.0.0.1 for node 0, 127.0.0.2 for node 1 and so on.
 fn default_console(loader: &Loader, pnn: u32) -> SocketAddr {
-    let host = if loader.layout.test_mode {
-        u8::try_from(pnn + 1).unwrap_or(1)
-    } else {
-        1
-    };
-    SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), CONSOLE_PORT))
+    let offset = if loader.layout.test_mode { pnn } else { 0 };
+    let address = Ipv4Addr::from(u32::from(Ipv4Addr::LOCALHOST) + offset);
+    SocketAddr::from((address, CONSOLE_PORT))
 }
 
 fn cluster(loader: &mut Loader, keys: ClusterKeys, lmaster_capability: bool) -> Option<Cluster> {

@@ -158,13 +158,7 @@ fn variables(variables: &BTreeMap<String, String>, findings: &mut Findings) -> V
             findings.warn(&place, format!("names no setting and has no effect{hint}"));
             continue;
         };
-        layer.push(Entry {
-            section,
-            key,
-            value: value.trim().to_owned(),
-            place,
-            lenient: false,
-        });
+        layer.extend(given((section, key), value, place, findings));
     }
     layer
 }
@@ -189,14 +183,33 @@ fn overrides(environment: &Environment, findings: &mut Findings) -> Vec<Entry> {
             findings.refuse_near(&place, &label, "unknown key", nearest(&wanted.key, names));
             continue;
         };
-        let (value, place) = (wanted.value.trim().to_owned(), place.clone());
-        layer.push(Entry {
-            section,
-            key,
-            value,
-            place,
-            lenient: false,
-        });
+        layer.extend(given(
+            (section, key),
+            &wanted.value,
+            place.clone(),
+            findings,
+        ));
     }
     layer
+}
+
+/// An entry from outside the files; an empty value is refused as in `ctdb.conf`.
+fn given(
+    (section, key): (&'static str, &'static str),
+    value: &str,
+    place: Place,
+    findings: &mut Findings,
+) -> Option<Entry> {
+    let value = value.trim().to_owned();
+    if value.is_empty() {
+        findings.refuse(&place, &format!("[{section}] {key}"), "the value is empty");
+        return None;
+    }
+    Some(Entry {
+        section,
+        key,
+        value,
+        place,
+        lenient: false,
+    })
 }

@@ -25,6 +25,10 @@ enum Target {
     PublicAddresses,
     NotifyScript,
     EventScripts,
+    /// A path that becomes a log location.
+    LogFile,
+    /// Yes means the log location `syslog`.
+    Syslog,
     MaxOpenFiles,
     SuppressCoreFile,
     ManagedServices,
@@ -70,6 +74,8 @@ const VARIABLES: &[(&str, Target)] = &[
     ),
     ("CTDB_START_AS_STOPPED", Flag("legacy", "start as stopped")),
     ("CTDB_LOGGING", Key("logging", "location")),
+    ("CTDB_LOGFILE", Target::LogFile),
+    ("CTDB_SYSLOG", Target::Syslog),
     ("CTDB_DEBUGLEVEL", Key("logging", "log level")),
     ("CTDB_NOTIFY_SCRIPT", Target::NotifyScript),
     ("CTDB_EVENT_SCRIPT_DIR", Target::EventScripts),
@@ -248,6 +254,14 @@ impl Legacy {
             }
             Target::NodesFile => return existing(name, value, place, findings),
             Target::PublicAddresses => self.public_addresses = Some((value, place)),
+            Target::LogFile => {
+                return Some(entry("logging", "location", format!("file:{value}"), place));
+            }
+            Target::Syslog => {
+                if flag(name, &value, &place, findings)? {
+                    return Some(entry("logging", "location", "syslog".to_owned(), place));
+                }
+            }
             Target::NotifyScript => self.notify_script = Some(value),
             Target::EventScripts => self.event_scripts = Some(value),
             Target::ManagedServices => {

@@ -224,6 +224,21 @@ fn ctdb_logging() {
 }
 
 #[test]
+fn logging_variables_of_the_oldest_guides() {
+    let logging = clean("CTDB_LOGFILE=/var/log/log.ctdb\nCTDB_SYSLOG=no\n")
+        .settings
+        .logging;
+    assert_eq!(
+        logging.location,
+        LogLocation::File("/var/log/log.ctdb".to_owned())
+    );
+    assert_eq!(
+        clean("CTDB_SYSLOG=yes").settings.logging.location,
+        LogLocation::Syslog
+    );
+}
+
+#[test]
 fn managed_services() {
     let text =
         "CTDB_MANAGES_SAMBA=yes\nCTDB_MANAGES_NFS=no\nCTDB_MANAGED_SERVICES=\"vsftpd httpd\"";

@@ -359,6 +359,22 @@ fn faults_of_environment_and_arguments_name_their_source() {
 }
 
 #[test]
+fn empty_values_from_outside_are_refused() {
+    let directory = Directory::with_nodes();
+    let mut environment = directory.environment();
+    environment
+        .variables
+        .insert("CTDB__CLUSTER__CLUSTER_LOCK".to_owned(), " ".to_owned());
+    let refused = load(&environment, &TestHost)
+        .expect_err("empty")
+        .to_string();
+    assert!(
+        refused.ends_with("[cluster] cluster lock: the value is empty"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn slow_failover_is_named_where_it_was_asked_for() {
     let directory = conf("[cluster]\nleader timeout = 5\n");
     directory.write(

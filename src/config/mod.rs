@@ -12,6 +12,8 @@
 
 mod build;
 mod check;
+#[cfg(test)]
+mod compared_tests;
 mod error;
 mod files;
 mod host;

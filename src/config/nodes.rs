@@ -6,6 +6,7 @@
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use ctdb_protocol::settings::NodeEntry;
@@ -89,12 +90,14 @@ pub(super) fn run(words: &[String]) -> Result<String, String> {
         .spawn()
         .map_err(|error| format!("cannot run it: {error}"))?;
     let stdout = child.stdout.take().ok_or("no output")?;
-    let reader = std::thread::spawn(move || {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
         let mut text = Vec::new();
-        stdout
+        let read = stdout
             .take(super::files::LARGEST_FILE)
-            .read_to_end(&mut text)
-            .map(|_| text)
+            .read_to_end(&mut text);
+        // The receiver is gone only after the time limit, when nobody wants the text any more.
+        let _ = sender.send(read.map(|_| text));
     });
     let deadline = Instant::now() + COMMAND_TIMEOUT;
     let status = loop {
@@ -115,7 +118,11 @@ pub(super) fn run(words: &[String]) -> Result<String, String> {
     if !status.success() {
         return Err(format!("it failed: {status}"));
     }
-    let text = reader.join().map_err(|_| "reading its output failed")?;
+    // A child of the command may hold the pipe open for longer than the command lives.
+    let rest = deadline.saturating_duration_since(Instant::now());
+    let text = receiver
+        .recv_timeout(rest)
+        .map_err(|_| "its output does not end")?;
     let text = text.map_err(|error| error.to_string())?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
