@@ -440,3 +440,12 @@ fn the_report_lists_errors_warnings_and_values() {
         "{text}"
     );
 }
+
+#[test]
+fn the_manual_names_every_key() {
+    let manual = include_str!("../../docs/configuration.md");
+    for (section, key) in crate::config::schema::KEYS {
+        let row = format!("| {section} | `{key}` |");
+        assert!(manual.contains(&row), "no row for [{section}] {key}");
+    }
+}
