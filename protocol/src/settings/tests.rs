@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::vec;
 
 use super::*;
+use crate::tunable::Tunables;
 
 fn settings() -> Settings {
     let address = IpAddr::from([10, 0, 0, 1]);
