@@ -1,3 +1,9 @@
+<<<<<<< HEAD
 //! The programs of ctdb: daemon life and helpers (this library), with thin entry points in `bin/`.
 pub mod daemon;
 pub mod helper;
+=======
+//! ctdb.
+
+pub mod config;
+>>>>>>> config

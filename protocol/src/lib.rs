@@ -13,6 +13,7 @@
 
 extern crate alloc;
 
+<<<<<<< HEAD
 pub mod election;
 pub mod flags;
 pub mod heartbeat;
@@ -27,3 +28,7 @@ pub mod takeover;
 pub mod time;
 pub mod timing;
 pub mod wire;
+=======
+pub mod settings;
+pub mod tunable;
+>>>>>>> config
