@@ -1,4 +1,4 @@
-//! Bans: SET_BAN_STATE, GET_BAN_STATE.
+//! Bans: `SET_BAN_STATE`, `GET_BAN_STATE`.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What a node may do (GET_CAPABILITIES) and how far its start has come (GET_RUNSTATE).
+//! What a node may do (`GET_CAPABILITIES`) and how far its start has come (`GET_RUNSTATE`).
 
 use bitflags::bitflags;
 use serde::{Deserialize, Serialize};

@@ -69,15 +69,15 @@ impl<'a> Cursor<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// A 32-bit length field.
-    pub fn len(&mut self) -> Result<usize, WireError> {
+    /// A 32-bit length or count field.
+    pub fn count(&mut self) -> Result<usize, WireError> {
         // usize is at least 32 bits on every target of this crate.
         Ok(self.u32()? as usize)
     }
 
     /// A 32-bit length, directly followed by that many bytes.
     pub fn counted_bytes(&mut self) -> Result<&'a [u8], WireError> {
-        let len = self.len()?;
+        let len = self.count()?;
         self.bytes(len)
     }
 
@@ -195,7 +195,9 @@ impl<T: Payload + Default + Copy, const N: usize> Payload for [T; N] {
 /// Implements [`Payload`] for a structure of fixed size: its fields in wire order, `+ N` standing
 /// for N bytes of padding behind a field. The size is checked at compile time.
 macro_rules! fixed_payload {
-    ($type:ident, $name:literal, $size:literal, [$($field:ident : $of:ty $(, + $pad:literal)?);* $(;)?]) => {
+    ($type:ident, $name:literal, $size:literal, [
+        $($field:ident : $of:ty $(, + $pad:literal)?);* $(;)?
+    ]) => {
         impl $crate::client::cursor::Payload for $type {
             const NAME: &'static str = $name;
             const MIN_SIZE: usize = $size;
@@ -223,7 +225,7 @@ macro_rules! fixed_payload {
 pub(super) use fixed_payload;
 
 /// Appends a number.
-pub(super) fn put<T: Payload>(out: &mut Vec<u8>, value: T) {
+pub(super) fn put<T: Payload + Copy>(out: &mut Vec<u8>, value: T) {
     value.emit(out);
 }
 

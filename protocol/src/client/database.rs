@@ -8,7 +8,7 @@ use super::cursor::{Cursor, Payload, fixed_payload, put, put_counted};
 use super::error::WireError;
 use super::record_header::RecordHeader;
 
-/// GET_DB_SEQNUM: the id in 64 bits.
+/// `GET_DB_SEQNUM`: the id in 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DbSeqnumQuery {
     /// The database.
@@ -17,7 +17,7 @@ pub struct DbSeqnumQuery {
 
 fixed_payload!(DbSeqnumQuery, "database sequence number query", 8, [db_id: u32, +4]);
 
-/// WIPE_DATABASE, DB_TRANSACTION_START, DB_TRANSACTION_COMMIT.
+/// `WIPE_DATABASE`, `DB_TRANSACTION_START`, `DB_TRANSACTION_COMMIT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TransDb {
     /// The database.
@@ -28,7 +28,7 @@ pub struct TransDb {
 
 fixed_payload!(TransDb, "database transaction", 8, [db_id: u32; tid: u32]);
 
-/// DB_PULL, DB_PUSH_START.
+/// `DB_PULL`, `DB_PUSH_START`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PullDbExt {
     /// The database.
@@ -41,7 +41,7 @@ pub struct PullDbExt {
 
 fixed_payload!(PullDbExt, "database pull", 16, [db_id: u32; lmaster: u32; srvid: u64]);
 
-/// DB_VACUUM: packed, 5 bytes.
+/// `DB_VACUUM`: packed, 5 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DbVacuum {
     /// The database.
@@ -52,7 +52,7 @@ pub struct DbVacuum {
 
 fixed_payload!(DbVacuum, "database vacuum", 5, [db_id: u32; full: u8]);
 
-/// SCHEDULE_FOR_DELETION: an empty record for the vacuum queue.
+/// `SCHEDULE_FOR_DELETION`: an empty record for the vacuum queue.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ScheduleForDeletion {
     /// The database.

@@ -1,4 +1,4 @@
-//! Counters of one database: GET_DB_STATISTICS.
+//! Counters of one database: `GET_DB_STATISTICS`.
 
 use alloc::vec::Vec;
 
@@ -20,7 +20,7 @@ pub struct HotKey {
     pub key: Vec<u8>,
 }
 
-/// The answer to GET_DB_STATISTICS: 464 bytes, then the hot keys one after the other.
+/// The answer to `GET_DB_STATISTICS`: 464 bytes, then the hot keys one after the other.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct DbStatistics {
     /// Locks.

@@ -1,4 +1,4 @@
-//! The attached databases: GET_DBMAP.
+//! The attached databases: `GET_DBMAP`.
 
 use alloc::vec::Vec;
 
@@ -56,7 +56,7 @@ impl Payload for DbMap {
     const NAME: &'static str = "database map";
     const MIN_SIZE: usize = 4;
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, WireError> {
-        let count = cursor.len()?;
+        let count = cursor.count()?;
         Ok(Self {
             dbs: cursor.list(count)?,
         })

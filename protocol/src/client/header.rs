@@ -1,7 +1,8 @@
 //! The 32 bytes at the start of every packet.
 //!
 //! ```text
-//! 0 length · 4 magic · 8 version · 12 generation · 16 operation · 20 destnode · 24 srcnode · 28 reqid
+//!  0 length      4 magic      8 version   12 generation
+//! 16 operation  20 destnode  24 srcnode   28 reqid
 //! ```
 
 use alloc::vec::Vec;

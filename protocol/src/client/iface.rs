@@ -1,4 +1,4 @@
-//! Network interfaces of the public addresses: GET_IFACES, SET_IFACE_LINK_STATE.
+//! Network interfaces of the public addresses: `GET_IFACES`, `SET_IFACE_LINK_STATE`.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -60,7 +60,7 @@ impl Payload for IfaceList {
     const NAME: &'static str = "interface list";
     const MIN_SIZE: usize = 4;
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, WireError> {
-        let count = cursor.len()?;
+        let count = cursor.count()?;
         Ok(Self {
             ifaces: cursor.list(count)?,
         })

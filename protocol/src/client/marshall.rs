@@ -1,4 +1,4 @@
-//! Many records of one database in one buffer: TRANS3_COMMIT, UPDATE_RECORD, pulls and pushes.
+//! Many records of one database in one buffer: `TRANS3_COMMIT`, `UPDATE_RECORD`, pulls and pushes.
 
 use alloc::vec::Vec;
 
@@ -22,7 +22,7 @@ impl Payload for Marshall {
     const MIN_SIZE: usize = 8;
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, WireError> {
         let db_id = cursor.u32()?;
-        let count = cursor.len()?;
+        let count = cursor.count()?;
         Ok(Self {
             db_id,
             records: cursor.list(count)?,

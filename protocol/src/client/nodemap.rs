@@ -1,4 +1,4 @@
-//! The nodes of the cluster and their flags: GET_NODEMAP, GET_NODES_FILE.
+//! The nodes of the cluster and their flags: `GET_NODEMAP`, `GET_NODES_FILE`.
 
 use alloc::vec::Vec;
 
@@ -72,7 +72,7 @@ impl Payload for NodeMap {
     const NAME: &'static str = "node map";
     const MIN_SIZE: usize = 4;
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, WireError> {
-        let count = cursor.len()?;
+        let count = cursor.count()?;
         Ok(Self {
             nodes: cursor.list(count)?,
         })
@@ -83,7 +83,7 @@ impl Payload for NodeMap {
     }
 }
 
-/// A change of one node's flags: MODIFY_FLAGS.
+/// A change of one node's flags: `MODIFY_FLAGS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NodeFlagChange {
     /// Whose.

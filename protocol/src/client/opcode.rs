@@ -89,7 +89,7 @@ opcodes! {
     21 TraverseAll "TRAVERSE_ALL" live "Traverse between daemons.",
     22 TraverseData "TRAVERSE_DATA" live "Traverse record between daemons.",
     23 RegisterSrvid "REGISTER_SRVID" live "Receive messages of the header's srvid.",
-    24 DeregisterSrvid "DEREGISTER_SRVID" live "Receive them no longer; status 2 if not registered.",
+    24 DeregisterSrvid "DEREGISTER_SRVID" live "Receive them no longer; status 2: never did.",
     25 GetDbName "GET_DBNAME" live "Name of a database.",
     26 EnableSeqnum "ENABLE_SEQNUM" live "Propagate the sequence number of a database.",
     27 UpdateSeqnum "UPDATE_SEQNUM" live "Sequence number raised elsewhere.",

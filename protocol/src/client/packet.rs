@@ -48,9 +48,9 @@ bitflags! {
     pub struct ControlFlags: u32 {
         /// No answer is wanted.
         const NOREPLY = 0x0000_0001;
-        /// GET_PUBLIC_IPS: only what this node could host now.
+        /// `GET_PUBLIC_IPS`: only what this node could host now.
         const PUBLIC_IPS_ONLY_AVAILABLE = 0x0001_0000;
-        /// DB_ATTACH: by a recovery.
+        /// `DB_ATTACH`: by a recovery.
         const ATTACH_RECOVERY = 0x0002_0000;
     }
 
@@ -193,28 +193,18 @@ impl Request {
 
     /// Appends the whole packet, as a client sends it.
     pub fn emit(&self, envelope: Envelope, padding: Padding, out: &mut Vec<u8>) {
-        match self {
-            Self::Call(call) => {
-                put_packet(out, operation::REQ_CALL, envelope, padding, 0, |out| {
-                    call.put(out)
-                });
-            }
-            Self::Message(message) => {
-                put_packet(out, operation::REQ_MESSAGE, envelope, padding, 0, |out| {
-                    message.put(out);
-                });
-            }
-            Self::Control(control) => {
-                put_packet(out, operation::REQ_CONTROL, envelope, padding, 0, |out| {
-                    control.put(out);
-                });
-            }
-            Self::Tunnel(tunnel) => {
-                put_packet(out, operation::REQ_TUNNEL, envelope, padding, 0, |out| {
-                    tunnel.put(out);
-                });
-            }
-        }
+        let operation = match self {
+            Self::Call(_) => operation::REQ_CALL,
+            Self::Message(_) => operation::REQ_MESSAGE,
+            Self::Control(_) => operation::REQ_CONTROL,
+            Self::Tunnel(_) => operation::REQ_TUNNEL,
+        };
+        put_packet(out, operation, envelope, padding, 0, |out| match self {
+            Self::Call(call) => call.put(out),
+            Self::Message(message) => message.put(out),
+            Self::Control(control) => control.put(out),
+            Self::Tunnel(tunnel) => tunnel.put(out),
+        });
     }
 }
 
@@ -231,8 +221,8 @@ impl Call {
         let db_id = cursor.u32()?;
         let call_id = CallId::from_number(cursor.u32()?);
         let hop_count = cursor.u32()?;
-        let key_len = cursor.len()?;
-        let data_len = cursor.len()?;
+        let key_len = cursor.count()?;
+        let data_len = cursor.count()?;
         let key = cursor.bytes(key_len)?.to_vec();
         let data = cursor.bytes(data_len)?.to_vec();
         Ok(Self {

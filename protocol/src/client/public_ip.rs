@@ -1,4 +1,5 @@
-//! Public addresses: GET_PUBLIC_IPS, GET_PUBLIC_IP_INFO, TAKEOVER_IP, RELEASE_IP, ADD/DEL_PUBLIC_IP.
+//! Public addresses: `GET_PUBLIC_IPS`, `GET_PUBLIC_IP_INFO`, `TAKEOVER_IP`, `RELEASE_IP`,
+//! `ADD_PUBLIC_IP`, `DEL_PUBLIC_IP`.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -22,7 +23,7 @@ pub struct PublicIp {
 
 fixed_payload!(PublicIp, "public address", 32, [pnn: u32; addr: SockAddr]);
 
-/// The answer to GET_PUBLIC_IPS.
+/// The answer to `GET_PUBLIC_IPS`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PublicIpList {
     /// The addresses.
@@ -33,7 +34,7 @@ impl Payload for PublicIpList {
     const NAME: &'static str = "public address list";
     const MIN_SIZE: usize = 4;
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, WireError> {
-        let count = cursor.len()?;
+        let count = cursor.count()?;
         Ok(Self {
             ips: cursor.list(count)?,
         })
@@ -44,7 +45,7 @@ impl Payload for PublicIpList {
     }
 }
 
-/// The answer to GET_PUBLIC_IP_INFO.
+/// The answer to `GET_PUBLIC_IP_INFO`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PublicIpInfo {
     /// The address and who serves it.
@@ -61,7 +62,7 @@ impl Payload for PublicIpInfo {
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, WireError> {
         let ip = PublicIp::read(cursor)?;
         let active = cursor.u32()?;
-        let count = cursor.len()?;
+        let count = cursor.count()?;
         Ok(Self {
             ip,
             active,
@@ -76,14 +77,14 @@ impl Payload for PublicIpInfo {
     }
 }
 
-/// An address with mask and interface: ADD_PUBLIC_IP, DEL_PUBLIC_IP, SEND_GRATUITOUS_ARP.
+/// An address with mask and interface: `ADD_PUBLIC_IP`, `DEL_PUBLIC_IP`, `SEND_GRATUITOUS_ARP`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AddrInfo {
     /// The address, port 0.
     pub addr: SockAddr,
-    /// Prefix length. Garbage in SEND_GRATUITOUS_ARP, 0 in DEL_PUBLIC_IP.
+    /// Prefix length. Garbage in `SEND_GRATUITOUS_ARP`, 0 in `DEL_PUBLIC_IP`.
     pub mask: u32,
-    /// Interface names separated by commas; none in DEL_PUBLIC_IP.
+    /// Interface names separated by commas; none in `DEL_PUBLIC_IP`.
     pub iface: Option<String>,
 }
 
@@ -93,7 +94,7 @@ impl Payload for AddrInfo {
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, WireError> {
         let addr = SockAddr::read(cursor)?;
         let mask = cursor.u32()?;
-        let iface = match cursor.len()? {
+        let iface = match cursor.count()? {
             0 => None,
             len => Some(read_text(cursor, len)?),
         };

@@ -109,8 +109,8 @@ impl Reply {
             operation::REPLY_CONTROL => {
                 let mut cursor = body("REPLY_CONTROL", packet)?;
                 let status = cursor.u32()?.cast_signed();
-                let data_len = cursor.len()?;
-                let error_len = cursor.len()?;
+                let data_len = cursor.count()?;
+                let error_len = cursor.count()?;
                 let data = cursor.bytes(data_len)?.to_vec();
                 let error = String::from_utf8(cursor.bytes(error_len)?.to_vec())
                     .map_err(|_| cursor.bad_text())?;
@@ -136,80 +136,45 @@ impl Reply {
     }
 
     /// Appends the whole packet. The envelope towards clients: generation of the vnnmap, destnode
-    /// 0, srcnode the local pnn even for messages from elsewhere, reqid of the request (messages: 0).
+    /// 0, srcnode the local pnn even for messages from elsewhere, reqid of the request (0 in
+    /// messages).
     pub fn emit(&self, envelope: Envelope, out: &mut Vec<u8>) {
-        let pad = Padding::Eight;
+        let (operation, min_length) = match self {
+            Self::Call(_) => (operation::REPLY_CALL, MIN_REPLY),
+            Self::Error { .. } => (operation::REPLY_ERROR, MIN_REPLY),
+            Self::Control(_) => (operation::REPLY_CONTROL, MIN_REPLY),
+            Self::Message(_) => (operation::REQ_MESSAGE, MIN_REPLY),
+            Self::Tunnel(_) => (operation::REQ_TUNNEL, MIN_TUNNEL),
+        };
+        let padding = Padding::Eight;
+        put_packet(out, operation, envelope, padding, min_length, |out| {
+            self.put_body(out);
+        });
+    }
+
+    fn put_body(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Call(CallReply { status, data }) => {
-                put_packet(
-                    out,
-                    operation::REPLY_CALL,
-                    envelope,
-                    pad,
-                    MIN_REPLY,
-                    |out| {
-                        put(out, *status);
-                        put_counted(out, data);
-                    },
-                );
-            }
-            Self::Error { status, message } => {
-                put_packet(
-                    out,
-                    operation::REPLY_ERROR,
-                    envelope,
-                    pad,
-                    MIN_REPLY,
-                    |out| {
-                        put(out, *status);
-                        put_counted(out, message);
-                    },
-                );
+            Self::Call(CallReply { status, data })
+            | Self::Error {
+                status,
+                message: data,
+            } => {
+                put(out, *status);
+                put_counted(out, data);
             }
             Self::Control(ControlReply {
                 status,
                 data,
                 error,
             }) => {
-                put_packet(
-                    out,
-                    operation::REPLY_CONTROL,
-                    envelope,
-                    pad,
-                    MIN_REPLY,
-                    |out| {
-                        put(out, *status);
-                        put_len(out, data.len());
-                        put_len(out, error.len());
-                        out.extend_from_slice(data);
-                        out.extend_from_slice(error.as_bytes());
-                    },
-                );
+                put(out, *status);
+                put_len(out, data.len());
+                put_len(out, error.len());
+                out.extend_from_slice(data);
+                out.extend_from_slice(error.as_bytes());
             }
-            Self::Message(message) => {
-                put_packet(
-                    out,
-                    operation::REQ_MESSAGE,
-                    envelope,
-                    pad,
-                    MIN_REPLY,
-                    |out| {
-                        message.put(out);
-                    },
-                );
-            }
-            Self::Tunnel(tunnel) => {
-                put_packet(
-                    out,
-                    operation::REQ_TUNNEL,
-                    envelope,
-                    pad,
-                    MIN_TUNNEL,
-                    |out| {
-                        tunnel.put(out);
-                    },
-                );
-            }
+            Self::Message(message) => message.put(out),
+            Self::Tunnel(tunnel) => tunnel.put(out),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Identity of a Samba process, and the check whether it lives: CHECK_PID_SRVID.
+//! Identity of a Samba process, and the check whether it lives: `CHECK_PID_SRVID`.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub struct ServerId {
 
 fixed_payload!(ServerId, "server id", 24, [pid: u64; task_id: u32; vnn: u32; unique_id: u64]);
 
-/// CHECK_PID_SRVID: packed, 12 bytes.
+/// `CHECK_PID_SRVID`: packed, 12 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PidSrvid {
     /// Process id of a client.

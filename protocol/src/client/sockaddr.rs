@@ -125,7 +125,7 @@ impl Payload for SockAddr {
     }
 }
 
-/// A TCP connection: TCP_CLIENT, TCP_ADD, TCP_REMOVE and tickle lists.
+/// A TCP connection: `TCP_CLIENT`, `TCP_ADD`, `TCP_REMOVE` and tickle lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Connection {
     /// The SMB client.

@@ -9,7 +9,7 @@ use super::error::WireError;
 use super::nodemap::NodeFlags;
 use super::uptime::TimeVal;
 
-/// "Do it and answer there": TAKEOVER_RUN, MEM_DUMP, GETLOG.
+/// "Do it and answer there": `TAKEOVER_RUN`, `MEM_DUMP`, GETLOG.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SrvidMessage {
     /// Node of the asker.
@@ -20,7 +20,7 @@ pub struct SrvidMessage {
 
 fixed_payload!(SrvidMessage, "srvid message", 16, [pnn: u32, +4; srvid: u64]);
 
-/// "Do not do it for a while": DISABLE_TAKEOVER_RUNS, DISABLE_RECOVERIES.
+/// "Do not do it for a while": `DISABLE_TAKEOVER_RUNS`, `DISABLE_RECOVERIES`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DisableMessage {
     /// Node of the asker.
@@ -52,7 +52,7 @@ fixed_payload!(ElectionMessage, "election message", 32, [
     num_connected: u32, +4; priority_time: TimeVal; pnn: u32; flags: NodeFlags;
 ]);
 
-/// REGISTER_NOTIFY: sent to all connected nodes when the client is gone.
+/// `REGISTER_NOTIFY`: sent to all connected nodes when the client is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NotifyData {
     /// Srvid of the message.
@@ -77,7 +77,7 @@ impl Payload for NotifyData {
     }
 }
 
-/// ECHO_DATA: comes back unchanged after the timeout.
+/// `ECHO_DATA`: comes back unchanged after the timeout.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EchoData {
     /// How long to wait, in milliseconds.

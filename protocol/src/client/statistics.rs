@@ -1,4 +1,4 @@
-//! Counters of the daemon: STATISTICS, GET_STAT_HISTORY. 488 bytes, layout of `x86_64`.
+//! Counters of the daemon: STATISTICS, `GET_STAT_HISTORY`. 488 bytes, layout of `x86_64`.
 
 use alloc::vec::Vec;
 
@@ -172,7 +172,7 @@ fixed_payload!(Statistics, "statistics", 488, [
     total_ro_delegations: u32; total_ro_revokes: u32;
 ]);
 
-/// The answer to GET_STAT_HISTORY; the real daemon always sends 100 entries.
+/// The answer to `GET_STAT_HISTORY`; the real daemon always sends 100 entries.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct StatisticsHistory {
     /// One entry per interval, the newest first.
@@ -183,7 +183,7 @@ impl Payload for StatisticsHistory {
     const NAME: &'static str = "statistics history";
     const MIN_SIZE: usize = 8;
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, WireError> {
-        let count = cursor.len()?;
+        let count = cursor.count()?;
         cursor.skip(4)?;
         Ok(Self {
             entries: cursor.list(count)?,

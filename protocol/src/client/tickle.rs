@@ -1,4 +1,4 @@
-//! Connections of a public address, to be tickled after it moved: GET/SET_TCP_TICKLE_LIST.
+//! Connections of a public address, to be tickled after it moved: `GET_TCP_TICKLE_LIST`.
 
 use alloc::vec::Vec;
 
@@ -22,7 +22,7 @@ impl Payload for TickleList {
     const MIN_SIZE: usize = 32;
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, WireError> {
         let addr = SockAddr::read(cursor)?;
-        let count = cursor.len()?;
+        let count = cursor.count()?;
         Ok(Self {
             addr,
             connections: cursor.list(count)?,

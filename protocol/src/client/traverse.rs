@@ -1,4 +1,4 @@
-//! Cluster-wide traverses: TRAVERSE_START, TRAVERSE_START_EXT and the records that follow as
+//! Cluster-wide traverses: `TRAVERSE_START`, `TRAVERSE_START_EXT` and the records that follow as
 //! messages on the traverse's srvid.
 
 use alloc::vec::Vec;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::cursor::{Cursor, Payload, fixed_payload, put, put_len};
 use super::error::WireError;
 
-/// TRAVERSE_START (no empty records), TRAVERSE_KILL.
+/// `TRAVERSE_START` (no empty records), `TRAVERSE_KILL`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TraverseStart {
     /// The database.
@@ -21,7 +21,7 @@ pub struct TraverseStart {
 
 fixed_payload!(TraverseStart, "traverse start", 16, [db_id: u32; reqid: u32; srvid: u64]);
 
-/// TRAVERSE_START_EXT.
+/// `TRAVERSE_START_EXT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TraverseStartExt {
     /// As without empty records.
@@ -67,10 +67,10 @@ impl Payload for RecordData {
     const MIN_SIZE: usize = 16;
 
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, WireError> {
-        let length = cursor.len()?;
+        let length = cursor.count()?;
         let reqid = cursor.u32()?;
-        let key_len = cursor.len()?;
-        let data_len = cursor.len()?;
+        let key_len = cursor.count()?;
+        let data_len = cursor.count()?;
         let expected = Self::MIN_SIZE
             .saturating_add(key_len)
             .saturating_add(data_len);

@@ -1,4 +1,4 @@
-//! Tunables: GET_TUNABLE, SET_TUNABLE, LIST_TUNABLES, GET_ALL_TUNABLES.
+//! Tunables: `GET_TUNABLE`, `SET_TUNABLE`, `LIST_TUNABLES`, `GET_ALL_TUNABLES`.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,10 +9,10 @@ use super::cursor::{Cursor, Payload, put};
 use super::error::WireError;
 use super::text::{put_counted_text, read_text};
 
-/// Number of values in GET_ALL_TUNABLES.
+/// Number of values in `GET_ALL_TUNABLES`.
 pub const TUNABLES: usize = 62;
 
-/// GET_TUNABLE: a name, matched without regard to case. Also the answer to LIST_TUNABLES: all
+/// `GET_TUNABLE`: a name, matched without regard to case. Also the answer to `LIST_TUNABLES`: all
 /// names, each with a colon in front.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TunableName {
@@ -21,7 +21,7 @@ pub struct TunableName {
 }
 
 impl TunableName {
-    /// The answer to LIST_TUNABLES.
+    /// The answer to `LIST_TUNABLES`.
     pub fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut list = String::new();
         for name in names {
@@ -41,7 +41,7 @@ impl Payload for TunableName {
     const NAME: &'static str = "tunable name";
     const MIN_SIZE: usize = 5;
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, WireError> {
-        let len = cursor.len()?;
+        let len = cursor.count()?;
         Ok(Self {
             name: read_text(cursor, len)?,
         })
@@ -51,7 +51,7 @@ impl Payload for TunableName {
     }
 }
 
-/// SET_TUNABLE.
+/// `SET_TUNABLE`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TunableSetting {
     /// The new value.
@@ -65,7 +65,7 @@ impl Payload for TunableSetting {
     const MIN_SIZE: usize = 9;
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, WireError> {
         let value = cursor.u32()?;
-        let len = cursor.len()?;
+        let len = cursor.count()?;
         Ok(Self {
             value,
             name: read_text(cursor, len)?,
@@ -77,7 +77,7 @@ impl Payload for TunableSetting {
     }
 }
 
-/// GET_ALL_TUNABLES: the values in wire order, which is not the order of LIST_TUNABLES.
+/// `GET_ALL_TUNABLES`: the values in wire order, which is not the order of `LIST_TUNABLES`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TunableValues {
     /// Always [`TUNABLES`] of them; missing ones are written as 0, surplus ones left out.

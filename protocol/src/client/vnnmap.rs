@@ -30,7 +30,7 @@ impl Payload for VnnMap {
     const MIN_SIZE: usize = 8;
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, WireError> {
         let generation = cursor.u32()?;
-        let count = cursor.len()?;
+        let count = cursor.count()?;
         Ok(Self {
             generation,
             map: cursor.list(count)?,
