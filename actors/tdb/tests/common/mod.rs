@@ -1,0 +1,185 @@
+//! Scratch files, and a second process that uses the same TDB.
+//!
+//! The second process is this test binary again, running only the test `helper_entry`, which obeys
+//! one command a line and answers each with one line.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::env;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use ctdb_tdb::{Access, ChainLock, OpenOptions, Tdb, TdbFlags};
+
+const HELPER_VARIABLE: &str = "CTDB_TDB_TEST_HELPER";
+
+/// The two kinds of shared files.
+pub(crate) const KINDS: [TdbFlags; 2] = [TdbFlags::CTDB_VOLATILE, TdbFlags::CTDB_REPLICATED];
+
+/// A directory of one test, removed on drop.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(test: &str) -> Self {
+        let name = format!("{test}.{}", std::process::id());
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&directory).expect("scratch directory");
+        Self(directory)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// A new file of the given kind with few chains, so that scans in tests are quick.
+    pub(crate) fn open(&self, name: &str, flags: TdbFlags) -> Tdb {
+        let options = OpenOptions {
+            hash_size: 101,
+            flags,
+            ..OpenOptions::default()
+        };
+        Tdb::open(self.path(name), &options).expect("open a scratch file")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A second process with the file open, as a client of CTDB opens it.
+pub(crate) struct Helper {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Helper {
+    pub(crate) fn open(path: &Path, flags: TdbFlags) -> Self {
+        let mut child = Command::new(env::current_exe().expect("own path"))
+            .args(["--exact", "helper_entry", "--nocapture", "--test-threads=1"])
+            .env(
+                HELPER_VARIABLE,
+                format!("{:x} {}", flags.bits(), path.display()),
+            )
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("start the helper");
+        let input = child.stdin.take().expect("piped");
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        let mut helper = Self {
+            child,
+            input,
+            output,
+        };
+        assert_eq!(helper.answer(), "open");
+        helper
+    }
+
+    /// Sends a command and waits for its answer.
+    pub(crate) fn ask(&mut self, command: &str) -> String {
+        self.tell(command);
+        self.answer()
+    }
+
+    pub(crate) fn tell(&mut self, command: &str) {
+        writeln!(self.input, "{command}").expect("helper listens");
+    }
+
+    pub(crate) fn answer(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            let read = self.output.read_line(&mut line).expect("helper answers");
+            assert!(read > 0, "the helper ended without an answer");
+            // The test runner writes on the same stream, possibly on the same line.
+            if let Some((_, answer)) = line.trim_end().split_once('@') {
+                return answer.to_owned();
+            }
+        }
+    }
+
+    /// Ends the process at once, with whatever it holds.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("kill the helper");
+        self.child.wait().expect("reap the helper");
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Body of the test `helper_entry` of each test file; does nothing in the first process.
+pub(crate) fn serve_if_helper() {
+    let Ok(task) = env::var(HELPER_VARIABLE) else {
+        return;
+    };
+    let (flags, path) = task.split_once(' ').expect("flags and path");
+    let bits = u32::from_str_radix(flags, 16).expect("hexadecimal flags");
+    let options = OpenOptions {
+        hash_size: 0,
+        flags: TdbFlags::from_bits_retain(bits),
+        access: Access::ReadWrite,
+        ..OpenOptions::default()
+    };
+    let tdb: &'static Tdb = Box::leak(Box::new(Tdb::open(path, &options).expect("helper opens")));
+    let mut guard: Option<ChainLock<'static>> = None;
+    reply("open");
+    for line in io::stdin().lines() {
+        let line = line.expect("command");
+        let words: Vec<&str> = line.split(' ').collect();
+        let answer = obey(tdb, &mut guard, &words);
+        reply(&answer);
+    }
+}
+
+fn obey(tdb: &'static Tdb, guard: &mut Option<ChainLock<'static>>, words: &[&str]) -> String {
+    let leak = |key: &str| -> &'static [u8] { Box::leak(key.as_bytes().to_vec().into()) };
+    match words {
+        ["lock", key] => {
+            *guard = Some(tdb.chain_lock(leak(key)).expect("lock"));
+            "locked".to_owned()
+        }
+        ["unlock"] => {
+            *guard = None;
+            "unlocked".to_owned()
+        }
+        ["try", key] => {
+            let taken = tdb
+                .chain_lock_nonblock(key.as_bytes())
+                .expect("try")
+                .is_some();
+            if taken { "free" } else { "busy" }.to_owned()
+        }
+        ["lockall"] => {
+            tdb.lock_all().expect("lockall");
+            "locked".to_owned()
+        }
+        ["unlockall"] => {
+            tdb.unlock_all().expect("unlockall");
+            "unlocked".to_owned()
+        }
+        ["store", key, value] => {
+            tdb.store(key.as_bytes(), value.as_bytes()).expect("store");
+            "stored".to_owned()
+        }
+        ["fetch", key] => match tdb.fetch(key.as_bytes()).expect("fetch") {
+            Some(value) => String::from_utf8(value).expect("text"),
+            None => "none".to_owned(),
+        },
+        other => panic!("unknown command {other:?}"),
+    }
+}
+
+fn reply(answer: &str) {
+    let mut out = io::stdout().lock();
+    writeln!(out, "@{answer}").expect("parent listens");
+    out.flush().expect("parent listens");
+}
