@@ -109,10 +109,19 @@ fn sizes_of_lists() {
     };
     assert_eq!(
         size(&IfaceList {
-            ifaces: vec![iface.clone(); 3]
+            ifaces: vec![iface; 3]
         }),
         4 + 24 * 3
     );
+}
+
+#[test]
+fn sizes_of_structures_with_lists() {
+    let iface = Iface {
+        name: "eth0".into(),
+        link: 1,
+        references: 2,
+    };
     let info = PublicIpInfo {
         ip: PublicIp::default(),
         active: 1,

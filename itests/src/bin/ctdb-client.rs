@@ -1,0 +1,165 @@
+//! Client of a ctdbd socket for tests and measurements; one line of JSON per run.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use ctdb_itests::client::{Client, Ring, RingReport};
+use ctdb_protocol::client::{Opcode, Payload, pnn};
+use serde_json::{Value, json};
+
+const USAGE: &str = "usage:
+  ctdb-client counter SOCKET DB KEY COUNT
+      adds 1 to a record of 8 bytes, COUNT times
+  ctdb-client read SOCKET DB KEY
+      reads such a record
+  ctdb-client fetch-ring SOCKET DB NODES SECONDS [TOKENS]
+  ctdb-client message-ring SOCKET NODES SECONDS [TOKENS]
+      run one on each node; tokens: how many nodes start one (1)
+  ctdb-client control SOCKET OPCODE [HEX [PNN]]
+      opcode: number or name; sent to the own node unless a pnn is given";
+
+type Outcome = Result<Value, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match run(&args) {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("ctdb-client: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[&str]) -> Outcome {
+    match *args {
+        ["counter", socket, db, key, count] => counter(socket, db, key, count.parse()?),
+        ["read", socket, db, key] => read(socket, db, key),
+        ["fetch-ring", socket, db, nodes, seconds] => {
+            fetch_ring(socket, db, ring(nodes, seconds, "1")?)
+        }
+        ["fetch-ring", socket, db, nodes, seconds, tokens] => {
+            fetch_ring(socket, db, ring(nodes, seconds, tokens)?)
+        }
+        ["message-ring", socket, nodes, seconds] => {
+            message_ring(socket, ring(nodes, seconds, "1")?)
+        }
+        ["message-ring", socket, nodes, seconds, tokens] => {
+            message_ring(socket, ring(nodes, seconds, tokens)?)
+        }
+        ["control", socket, opcode] => control(socket, opcode, "", pnn::CURRENT),
+        ["control", socket, opcode, data] => control(socket, opcode, data, pnn::CURRENT),
+        ["control", socket, opcode, data, node] => control(socket, opcode, data, node.parse()?),
+        _ => Err(USAGE.into()),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+fn counter(socket: &str, db: &str, key: &str, count: u64) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let mut db = client.attach(db)?;
+    let start = Instant::now();
+    let mut value = 0;
+    let mut migrations = 0;
+    for _ in 0..count {
+        let mut damaged = None;
+        let update = db.fetch_lock(key.as_bytes(), |old| {
+            value = match old {
+                [] => 1,
+                _ => match u64::parse(old) {
+                    Ok(old) => old + 1,
+                    Err(error) => {
+                        damaged = Some(error);
+                        return old.to_vec();
+                    }
+                },
+            };
+            value.to_bytes()
+        })?;
+        if let Some(error) = damaged {
+            return Err(format!("record {key} holds no counter: {error}").into());
+        }
+        migrations += u64::from(update.migrations);
+    }
+    let elapsed_s = start.elapsed().as_secs_f64();
+    Ok(json!({
+        "pnn": client.pnn(), "increments": count, "value": value, "migrations": migrations,
+        "elapsed_s": elapsed_s, "per_s": count as f64 / elapsed_s,
+    }))
+}
+
+fn read(socket: &str, db: &str, key: &str) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let mut db = client.attach(db)?;
+    let value = match db.fetch(key.as_bytes())? {
+        Some(data) => Some(u64::parse(&data)?),
+        None => None,
+    };
+    Ok(json!({ "pnn": client.pnn(), "value": value }))
+}
+
+fn ring(nodes: &str, seconds: &str, tokens: &str) -> Result<Ring, Box<dyn Error>> {
+    let nodes = nodes.parse()?;
+    if nodes == 0 {
+        return Err("a ring needs a node".into());
+    }
+    Ok(Ring {
+        nodes,
+        duration: Duration::from_secs(seconds.parse()?),
+        tokens: tokens.parse()?,
+    })
+}
+
+fn fetch_ring(socket: &str, db: &str, ring: Ring) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let mut db = client.attach(db)?;
+    Ok(ring_line(ring, &ring.run_fetch(&mut client, &mut db)?))
+}
+
+fn message_ring(socket: &str, ring: Ring) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    Ok(ring_line(ring, &ring.run_messages(&mut client)?))
+}
+
+fn ring_line(ring: Ring, report: &RingReport) -> Value {
+    json!({
+        "pnn": report.pnn, "nodes": ring.nodes, "tokens": ring.tokens, "passes": report.passes,
+        "migrations": report.migrations, "elapsed_s": report.elapsed.as_secs_f64(),
+        "passes_per_s": report.passes_per_s(),
+    })
+}
+
+fn control(socket: &str, opcode: &str, data: &str, node: u32) -> Outcome {
+    let opcode = match opcode.parse() {
+        Ok(number) => Opcode::from_number(number),
+        Err(_) => *Opcode::ALL
+            .iter()
+            .find(|known| known.name().eq_ignore_ascii_case(opcode))
+            .ok_or_else(|| format!("no control {opcode}"))?,
+    };
+    let mut client = Client::connect(socket)?;
+    let reply = client.control(opcode, node, &from_hex(data)?)?;
+    Ok(json!({
+        "opcode": opcode.name(), "status": reply.status, "data": to_hex(&reply.data),
+        "error": reply.error,
+    }))
+}
+
+fn from_hex(text: &str) -> Result<Vec<u8>, Box<dyn Error>> {
+    if !text.is_ascii() || text.len() % 2 != 0 {
+        return Err(format!("{text}: not an even number of hex digits").into());
+    }
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).map_err(Into::into))
+        .collect()
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
