@@ -9,10 +9,12 @@ use ctdb_protocol::client::{Opcode, Payload, pnn};
 use serde_json::{Value, json};
 
 const USAGE: &str = "usage:
-  ctdb-client counter SOCKET DB KEY COUNT
-      adds 1 to a record of 8 bytes, COUNT times
+  ctdb-client counter SOCKET DB KEY COUNT [PAUSE_US]
+      adds 1 to a record of 8 bytes, COUNT times; a pause between lets other nodes have it
   ctdb-client read SOCKET DB KEY
       reads such a record
+  ctdb-client delete SOCKET DB KEY
+      deletes a record
   ctdb-client fetch-ring SOCKET DB NODES SECONDS [TOKENS]
   ctdb-client message-ring SOCKET NODES SECONDS [TOKENS]
       run one on each node; tokens: how many nodes start one (1)
@@ -38,7 +40,17 @@ fn main() -> ExitCode {
 
 fn run(args: &[&str]) -> Outcome {
     match *args {
-        ["counter", socket, db, key, count] => counter(socket, db, key, count.parse()?),
+        ["counter", socket, db, key, count] => {
+            counter(socket, db, key, count.parse()?, Duration::ZERO)
+        }
+        ["counter", socket, db, key, count, pause_us] => counter(
+            socket,
+            db,
+            key,
+            count.parse()?,
+            Duration::from_micros(pause_us.parse()?),
+        ),
+        ["delete", socket, db, key] => delete(socket, db, key),
         ["read", socket, db, key] => read(socket, db, key),
         ["fetch-ring", socket, db, nodes, seconds] => {
             fetch_ring(socket, db, ring(nodes, seconds, "1")?)
@@ -60,7 +72,7 @@ fn run(args: &[&str]) -> Outcome {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn counter(socket: &str, db: &str, key: &str, count: u64) -> Outcome {
+fn counter(socket: &str, db: &str, key: &str, count: u64, pause: Duration) -> Outcome {
     let mut client = Client::connect(socket)?;
     let mut db = client.attach(db)?;
     let start = Instant::now();
@@ -85,6 +97,9 @@ fn counter(socket: &str, db: &str, key: &str, count: u64) -> Outcome {
             return Err(format!("record {key} holds no counter: {error}").into());
         }
         migrations += u64::from(update.migrations);
+        if !pause.is_zero() {
+            std::thread::sleep(pause);
+        }
     }
     let elapsed_s = start.elapsed().as_secs_f64();
     Ok(json!({
@@ -101,6 +116,13 @@ fn read(socket: &str, db: &str, key: &str) -> Outcome {
         None => None,
     };
     Ok(json!({ "pnn": client.pnn(), "value": value }))
+}
+
+fn delete(socket: &str, db: &str, key: &str) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let mut db = client.attach(db)?;
+    let update = db.fetch_lock(key.as_bytes(), |_| Vec::new())?;
+    Ok(json!({ "pnn": client.pnn(), "migrations": update.migrations, "rsn": update.header.rsn }))
 }
 
 fn ring(nodes: &str, seconds: &str, tokens: &str) -> Result<Ring, Box<dyn Error>> {

@@ -65,7 +65,7 @@ impl Client {
         let calls = Client::connect(self.path())?;
         Ok(Db {
             calls,
-            db_id,
+            id: db_id,
             tdb: Tdb::open(path, &options)?,
         })
     }

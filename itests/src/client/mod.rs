@@ -21,3 +21,6 @@ pub use connection::Client;
 pub use db::{Db, DbKind, Update};
 pub use error::{ClientError, Result};
 pub use ring::{Ring, RingReport};
+
+#[cfg(test)]
+mod tests;
