@@ -173,7 +173,7 @@ fn control(socket: &str, opcode: &str, data: &str, node: u32) -> Outcome {
 }
 
 fn from_hex(text: &str) -> Result<Vec<u8>, Box<dyn Error>> {
-    if !text.is_ascii() || text.len() % 2 != 0 {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
         return Err(format!("{text}: not an even number of hex digits").into());
     }
     (0..text.len())
@@ -183,5 +183,9 @@ fn from_hex(text: &str) -> Result<Vec<u8>, Box<dyn Error>> {
 }
 
 fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('?');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }

@@ -82,7 +82,7 @@ fn control(reply: ControlReply) -> Reply {
     Reply::Control(reply)
 }
 
-/// Answers GET_PNN, and everything else by `other`.
+/// Answers `GET_PNN`, and everything else by `other`.
 fn with_pnn(
     mut other: impl FnMut(u32, Request) -> Option<Vec<(u32, Reply)>>,
 ) -> impl FnMut(u32, Request) -> Option<Vec<(u32, Reply)>> {

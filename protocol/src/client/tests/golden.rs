@@ -49,7 +49,7 @@ fn requests_come_back_byte_for_byte() {
     let mut kinds = BTreeSet::new();
     for packet in requests() {
         let (envelope, request) = Request::parse(&packet.bytes).expect(&packet.place);
-        let padding = if packet.bytes.len() % 8 == 0 {
+        let padding = if packet.bytes.len().is_multiple_of(8) {
             Padding::Eight
         } else {
             Padding::None
