@@ -24,6 +24,7 @@
 //! * [`Tdb::fetch`], [`Tdb::parse`], [`Tdb::store`], [`Tdb::delete`] and [`Tdb::exists`] **block** if
 //!   another process holds the key's chain. Take [`Tdb::chain_lock_nonblock`] first: under it they do
 //!   not wait (but for the freelist, which others hold for microseconds only).
+//! * A transaction start waits for chain locks of others, see [`Tdb::transaction_start_nonblock`].
 //! * [`Tdb::wipe_all`], [`Tdb::check`] and [`Tdb::repack`] lock the whole file, blocking, unless this
 //!   handle holds it.
 //! * Every opener of a file must use the same mutex flag.
@@ -31,6 +32,7 @@
 //!   [`TdbFlags::NOLOCK`] set so is the caller: the bytes shown by [`Tdb::parse`] and by scans are
 //!   shared memory, quiet only because the lock is held. Nobody may truncate the file.
 
+mod callback;
 mod error;
 mod flags;
 mod hash;

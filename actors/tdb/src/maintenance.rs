@@ -10,20 +10,30 @@ use crate::sys;
 use crate::tdb::Tdb;
 
 impl Tdb {
-    /// Starts a transaction; false if somebody else has one. Refused while this handle holds locks.
+    /// Starts a transaction; false if somebody else has one or holds a chain. Refused while this
+    /// handle holds locks.
     ///
-    /// The transaction lock is tried only, but libtdb then takes the file's read lock *waiting*: it
-    /// stands behind a client that holds a chain. To be sure not to wait, take and release
-    /// [`Tdb::lock_all_nonblock`] just before, or let a helper process hold the file and set
-    /// [`TdbFlags::NOLOCK`] around start and commit.
+    /// libtdb only tries the transaction lock, but then takes the file's read lock *waiting*, behind
+    /// any client that holds a chain (seen with 1.4.8: it waited as long as the client held on). So
+    /// the whole file is tried first, and released again; a client that takes a chain in the moment
+    /// between can still make us wait until it lets go. Who cannot afford even that lets a helper
+    /// process hold the file and sets [`TdbFlags::NOLOCK`] around start and commit, which also skips
+    /// the trial.
     pub fn transaction_start_nonblock(&self) -> Result<bool> {
         const NAME: &str = "tdb_transaction_start_nonblock";
         self.enter(NAME)?;
         if self.ledger.guards() > 0 || self.ledger.holds_locks() {
             return Err(self.lock_state(NAME, "this handle holds locks"));
         }
-        if self.in_transaction() && !self.ledger.owned_by_this_thread() {
-            return Err(self.lock_state(NAME, "a transaction of another thread is active"));
+        if self.in_transaction() {
+            if !self.ledger.owned_by_this_thread() {
+                return Err(self.lock_state(NAME, "a transaction of another thread is active"));
+            }
+        } else if !self.flags().contains(TdbFlags::NOLOCK) {
+            if !self.lock_all_nonblock()? {
+                return Ok(false);
+            }
+            self.unlock_all()?;
         }
         clear_errno();
         // SAFETY: the context is open.

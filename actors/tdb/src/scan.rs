@@ -6,11 +6,12 @@
 use std::collections::VecDeque;
 use std::ffi::{c_int, c_void};
 
+use crate::callback::{Callback, traverse_callback};
 use crate::error::Result;
 use crate::locks::clear_errno;
 use crate::registry::FileId;
 use crate::sys;
-use crate::tdb::{Callback, Tdb, traverse_callback};
+use crate::tdb::Tdb;
 
 /// After so many held chains in a row somebody probably holds the whole file.
 const MAX_BUSY_IN_A_ROW: u32 = 64;
@@ -173,7 +174,7 @@ impl Tdb {
         if !self.taken("tdb_lock_nonblock", code)? {
             return Ok(ChainVisit::Busy);
         }
-        let mut callback = Callback { call, panic: None };
+        let mut callback = Callback::new(call);
         let count = self.ledger.in_callback(|| {
             // SAFETY: the context is open; the visitor gets the `Callback` it expects, which
             // outlives the call. The lock that the function takes nests in ours.

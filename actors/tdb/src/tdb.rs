@@ -3,18 +3,17 @@
 //! Invariants of [`Tdb`]: `raw` is an open context until drop, registered under `id`; nobody else in
 //! the process has that file open; `ledger` mirrors what libtdb holds for it.
 
-use std::any::Any;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
+use crate::callback::{Callback, parse_callback};
 use crate::error::{Error, Result};
 use crate::flags::{Access, OpenOptions, TdbFlags};
 use crate::locks::Ledger;
@@ -42,7 +41,24 @@ pub fn probe_mutexes() -> bool {
 ///
 /// `Send`, because a context has no home thread while it holds no locks; locks that outlive a call
 /// remember their thread. Not `Sync`, because libtdb keeps its lock table, error code and file map in
-/// the context without any protection.
+/// the context without any protection. So handles may move, but neither they nor their guards can be
+/// used from two threads:
+///
+/// ```compile_fail
+/// fn shared(tdb: &ctdb_tdb::Tdb) {
+///     std::thread::scope(|scope| { scope.spawn(|| tdb.fetch(b"key")); });
+/// }
+/// ```
+/// ```compile_fail
+/// fn unlocked_elsewhere(guard: ctdb_tdb::ChainLock<'static>) {
+///     std::thread::spawn(move || drop(guard));
+/// }
+/// ```
+/// ```
+/// fn moved(tdb: ctdb_tdb::Tdb) {
+///     std::thread::spawn(move || tdb.fetch(b"key"));
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Tdb {
     raw: NonNull<sys::Context>,
@@ -142,10 +158,7 @@ impl Tdb {
             }
             0
         };
-        let mut callback = Callback {
-            call: &mut call,
-            panic: None,
-        };
+        let mut callback = Callback::new(&mut call);
         let code = self.ledger.in_callback(|| {
             // SAFETY: the context is open, `key` outlives the call, and `parse_callback` gets the
             // `Callback` it expects, which outlives the call too.
@@ -312,7 +325,8 @@ impl Drop for Tdb {
     /// possible (locks of another thread, a leaked guard) the context stays open for good, since
     /// unmapping a mutex that a thread holds would leave a dangling entry in that thread's list.
     fn drop(&mut self) {
-        if self.release_all().is_err() || self.ledger.holds_locks() {
+        let released = self.release_all().is_ok();
+        if !released || self.ledger.holds_locks() || self.in_transaction() {
             return;
         }
         let raw = self.raw();
@@ -368,66 +382,4 @@ fn open_raw(
             Err(failed(source))
         }
     }
-}
-
-/// A Rust closure on its way through libtdb, and the panic it may have come back with.
-pub(crate) struct Callback<'a> {
-    pub(crate) call: &'a mut dyn FnMut(&[u8], &[u8]) -> c_int,
-    pub(crate) panic: Option<Box<dyn Any + Send>>,
-}
-
-impl Callback<'_> {
-    /// # Safety
-    /// `key` and `value` must be readable and unchanging until this returns.
-    unsafe fn run(&mut self, key: sys::Datum, value: sys::Datum) -> c_int {
-        // SAFETY: promised by the caller.
-        let (key, value) = unsafe { (bytes(&key), bytes(&value)) };
-        match catch_unwind(AssertUnwindSafe(|| (self.call)(key, value))) {
-            Ok(code) => code,
-            Err(panic) => {
-                self.panic = Some(panic);
-                1
-            }
-        }
-    }
-
-    /// Lets a caught panic go on, now that libtdb has returned.
-    pub(crate) fn resume(self) {
-        if let Some(panic) = self.panic {
-            resume_unwind(panic);
-        }
-    }
-}
-
-/// # Safety
-/// If `datum.len` is not 0, that many bytes at `datum.data` must be readable and unchanging for `'a`.
-unsafe fn bytes<'a>(datum: &sys::Datum) -> &'a [u8] {
-    if datum.len == 0 || datum.data.is_null() {
-        return &[];
-    }
-    // SAFETY: promised by the caller.
-    unsafe { std::slice::from_raw_parts(datum.data, datum.len) }
-}
-
-/// Parser given to `tdb_parse_record`; `private` is a [`Callback`].
-unsafe extern "C" fn parse_callback(
-    key: sys::Datum,
-    value: sys::Datum,
-    private: *mut c_void,
-) -> c_int {
-    // SAFETY: `private` is the `Callback` that the caller of libtdb keeps alive and untouched. libtdb
-    // shows memory inside its map (or a copy) and holds the chain lock until this returns; the
-    // ledger refuses every call on this handle that could move the map.
-    unsafe { (*private.cast::<Callback<'_>>()).run(key, value) }
-}
-
-/// Visitor given to `tdb_traverse_chain`; `private` is a [`Callback`].
-pub(crate) unsafe extern "C" fn traverse_callback(
-    _: *mut sys::Context,
-    key: sys::Datum,
-    value: sys::Datum,
-    private: *mut c_void,
-) -> c_int {
-    // SAFETY: as in `parse_callback`.
-    unsafe { (*private.cast::<Callback<'_>>()).run(key, value) }
 }

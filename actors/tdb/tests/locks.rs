@@ -5,8 +5,8 @@ mod common;
 use std::mem;
 use std::thread;
 
-use common::{Helper, KINDS, Scratch, serve_if_helper};
-use ctdb_tdb::{Error, OpenOptions, Tdb, TdbFlags};
+use common::{Helper, KINDS, Scratch, count_up, serve_if_helper};
+use ctdb_tdb::{Error, OpenOptions, Tdb, TdbFlags, is_open_here};
 
 #[test]
 fn helper_entry() {
@@ -105,6 +105,7 @@ fn whole_file_lock_keeps_others_out() {
                 .expect("covered")
                 .expect("free"),
         );
+        drop(tdb.chain_mark(b"key").expect("covered"));
         assert_eq!(
             helper.ask("try key"),
             "busy",
@@ -243,4 +244,67 @@ fn transaction_under_a_helpers_lock() {
     helper.ask("unlockall");
     assert_eq!(helper.ask("fetch key"), "new");
     tdb.check().expect("sound");
+}
+
+/// libtdb's own start would wait here for the helper, for ever.
+#[test]
+fn transaction_start_does_not_wait_for_a_held_chain() {
+    let scratch = Scratch::new("start");
+    let flags = TdbFlags::CTDB_PERSISTENT;
+    let tdb = scratch.open("x", flags);
+    let mut helper = Helper::open(tdb.path(), flags);
+    helper.ask("lock key");
+    assert!(!tdb.transaction_start_nonblock().expect("try"));
+    assert!(!tdb.in_transaction());
+    helper.ask("unlock");
+    assert!(tdb.transaction_start_nonblock().expect("try"));
+    let nested = tdb.transaction_start_nonblock();
+    assert!(matches!(nested, Err(Error::Library { .. })), "{nested:?}");
+    tdb.transaction_cancel().expect("cancel");
+    // The same inside a thread: a transaction belongs to the one that started it.
+    assert!(tdb.transaction_start_nonblock().expect("try"));
+    let tdb = thread::spawn(move || {
+        let outcome = tdb.transaction_commit();
+        assert!(
+            matches!(outcome, Err(Error::LockState { .. })),
+            "{outcome:?}"
+        );
+        tdb
+    })
+    .join()
+    .expect("thread");
+    tdb.transaction_commit().expect("its own thread may");
+}
+
+#[test]
+fn two_processes_count_without_losing_one() {
+    const TIMES: u64 = 3000;
+    let scratch = Scratch::new("count");
+    for flags in KINDS {
+        let tdb = scratch.open(&format!("{:x}", flags.bits()), flags);
+        let mut helper = Helper::open(tdb.path(), flags);
+        helper.tell(&format!("count key {TIMES}"));
+        for _ in 0..TIMES {
+            count_up(&tdb, b"key", |key| {
+                loop {
+                    if let Some(guard) = tdb.chain_lock_nonblock(key).expect("try") {
+                        break guard;
+                    }
+                    thread::yield_now();
+                }
+            });
+        }
+        assert_eq!(helper.answer(), "counted");
+        assert_eq!(helper.ask("fetch key"), (2 * TIMES).to_string());
+    }
+}
+
+#[test]
+fn transaction_of_another_thread_keeps_the_file_open() {
+    let scratch = Scratch::new("foreign_transaction");
+    let tdb = scratch.open("x", TdbFlags::CTDB_VOLATILE);
+    assert!(tdb.transaction_start_nonblock().expect("start"));
+    let path = tdb.path().to_owned();
+    thread::spawn(move || drop(tdb)).join().expect("thread");
+    assert!(is_open_here(&path));
 }

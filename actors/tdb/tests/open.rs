@@ -4,6 +4,7 @@ mod common;
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
+use std::thread;
 
 use common::{Helper, KINDS, Scratch, serve_if_helper};
 use ctdb_tdb::{
@@ -224,4 +225,21 @@ fn jenkins_hash_places_records() {
         assert!(found, "key of {number} bytes in chain {chain}");
     }
     assert_ne!(jenkins_hash(b"a"), jenkins_hash(b"b"));
+}
+
+#[test]
+fn threads_open_and_close_at_once() {
+    let scratch = Scratch::new("threads");
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let scratch = &scratch;
+            scope.spawn(move || {
+                for round in 0..50_u32 {
+                    let tdb = scratch.open(&format!("{thread}"), KINDS[thread % 2]);
+                    tdb.store(b"k", &round.to_le_bytes()).expect("store");
+                    assert!(!tdb.is_empty().expect("scan"));
+                }
+            });
+        }
+    });
 }

@@ -171,7 +171,7 @@ fn calls_from_inside_a_callback_are_refused() {
             );
             attempts.set(attempts.get() + 1);
         };
-        refused(tdb.store(b"k", &[0; 100_000]));
+        refused(tdb.store(b"k", &vec![0; 100_000]));
         refused(tdb.storev(b"k", &[b"a"]));
         refused(tdb.delete(b"k").map(drop));
         refused(tdb.fetch(b"k").map(drop));
@@ -233,4 +233,32 @@ fn mistakes_are_named() {
         .scan_chain(tdb.hash_size() - 1, &mut |_, _| ())
         .expect("scan");
     assert_eq!(last, ChainVisit::Visited(0));
+}
+
+#[test]
+fn scan_beside_a_busy_writer_misses_and_repeats_nothing() {
+    let scratch = Scratch::new("churn");
+    for flags in KINDS {
+        let tdb = scratch.open(&format!("{:x}", flags.bits()), flags);
+        fill(&tdb);
+        let mut helper = Helper::open(tdb.path(), flags);
+        helper.tell("churn 20000");
+        for _ in 0..20 {
+            let mut seen = Seen::default();
+            let mut scan = Scan::new(&tdb);
+            let mut state = ScanState::More;
+            while state != ScanState::Done {
+                state = scan
+                    .advance(&tdb, 100, &mut |key, _| {
+                        if !key.starts_with(b"churn") {
+                            *seen.0.entry(key.to_vec()).or_default() += 1;
+                        }
+                    })
+                    .expect("scan");
+            }
+            seen.assert_each_once(RECORDS as usize);
+        }
+        assert_eq!(helper.answer(), "churned");
+        tdb.check().expect("sound");
+    }
 }

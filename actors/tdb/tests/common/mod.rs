@@ -174,8 +174,42 @@ fn obey(tdb: &'static Tdb, guard: &mut Option<ChainLock<'static>>, words: &[&str
             Some(value) => String::from_utf8(value).expect("text"),
             None => "none".to_owned(),
         },
+        ["count", key, times] => {
+            for _ in 0..times.parse().expect("number") {
+                count_up(tdb, key.as_bytes(), |key| {
+                    tdb.chain_lock(key).expect("lock")
+                });
+            }
+            "counted".to_owned()
+        }
+        ["churn", times] => {
+            for number in 0..times.parse::<usize>().expect("number") {
+                let key = format!("churn{}", number % 97);
+                let _guard = tdb.chain_lock(key.as_bytes()).expect("lock");
+                if number % 3 == 0 {
+                    tdb.delete(key.as_bytes()).expect("delete");
+                } else {
+                    tdb.store(key.as_bytes(), &vec![b'c'; number % 1999])
+                        .expect("store");
+                }
+            }
+            "churned".to_owned()
+        }
         other => panic!("unknown command {other:?}"),
     }
+}
+
+/// Adds one to the number in `key`, under the lock that `lock` takes.
+pub(crate) fn count_up<'a>(
+    tdb: &'a Tdb,
+    key: &'a [u8],
+    lock: impl FnOnce(&'a [u8]) -> ChainLock<'a>,
+) {
+    let _guard = lock(key);
+    let old = tdb.fetch(key).expect("fetch");
+    let text = old.map_or("0".to_owned(), |old| String::from_utf8(old).expect("text"));
+    let new = text.parse::<u64>().expect("number") + 1;
+    tdb.store(key, new.to_string().as_bytes()).expect("store");
 }
 
 fn reply(answer: &str) {
