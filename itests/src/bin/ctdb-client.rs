@@ -15,9 +15,9 @@ const USAGE: &str = "usage:
       reads such a record
   ctdb-client delete SOCKET DB KEY
       deletes a record
-  ctdb-client fetch-ring SOCKET DB NODES SECONDS [TOKENS]
-  ctdb-client message-ring SOCKET NODES SECONDS [TOKENS]
-      run one on each node; tokens: how many nodes start one (1)
+  ctdb-client fetch-ring SOCKET DB NODES SECONDS
+  ctdb-client message-ring SOCKET NODES SECONDS
+      run one on each node: they wait for each other
   ctdb-client control SOCKET OPCODE [HEX [PNN]]
       opcode: number or name; sent to the own node unless a pnn is given";
 
@@ -52,18 +52,8 @@ fn run(args: &[&str]) -> Outcome {
         ),
         ["delete", socket, db, key] => delete(socket, db, key),
         ["read", socket, db, key] => read(socket, db, key),
-        ["fetch-ring", socket, db, nodes, seconds] => {
-            fetch_ring(socket, db, ring(nodes, seconds, "1")?)
-        }
-        ["fetch-ring", socket, db, nodes, seconds, tokens] => {
-            fetch_ring(socket, db, ring(nodes, seconds, tokens)?)
-        }
-        ["message-ring", socket, nodes, seconds] => {
-            message_ring(socket, ring(nodes, seconds, "1")?)
-        }
-        ["message-ring", socket, nodes, seconds, tokens] => {
-            message_ring(socket, ring(nodes, seconds, tokens)?)
-        }
+        ["fetch-ring", socket, db, nodes, seconds] => fetch_ring(socket, db, ring(nodes, seconds)?),
+        ["message-ring", socket, nodes, seconds] => message_ring(socket, ring(nodes, seconds)?),
         ["control", socket, opcode] => control(socket, opcode, "", pnn::CURRENT),
         ["control", socket, opcode, data] => control(socket, opcode, data, pnn::CURRENT),
         ["control", socket, opcode, data, node] => control(socket, opcode, data, node.parse()?),
@@ -125,7 +115,7 @@ fn delete(socket: &str, db: &str, key: &str) -> Outcome {
     Ok(json!({ "pnn": client.pnn(), "migrations": update.migrations, "rsn": update.header.rsn }))
 }
 
-fn ring(nodes: &str, seconds: &str, tokens: &str) -> Result<Ring, Box<dyn Error>> {
+fn ring(nodes: &str, seconds: &str) -> Result<Ring, Box<dyn Error>> {
     let nodes = nodes.parse()?;
     if nodes == 0 {
         return Err("a ring needs a node".into());
@@ -133,7 +123,6 @@ fn ring(nodes: &str, seconds: &str, tokens: &str) -> Result<Ring, Box<dyn Error>
     Ok(Ring {
         nodes,
         duration: Duration::from_secs(seconds.parse()?),
-        tokens: tokens.parse()?,
     })
 }
 
@@ -150,7 +139,7 @@ fn message_ring(socket: &str, ring: Ring) -> Outcome {
 
 fn ring_line(ring: Ring, report: &RingReport) -> Value {
     json!({
-        "pnn": report.pnn, "nodes": ring.nodes, "tokens": ring.tokens, "passes": report.passes,
+        "pnn": report.pnn, "nodes": ring.nodes, "passes": report.passes,
         "migrations": report.migrations, "elapsed_s": report.elapsed.as_secs_f64(),
         "passes_per_s": report.passes_per_s(),
     })

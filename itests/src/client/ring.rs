@@ -1,9 +1,12 @@
-//! Rings: the client of each node passes what it gets to the next node. What Samba's
-//! `message_ring` and `fetch_ring` measure.
+//! Rings: the client of each node passes what it gets to the next node.
+//!
+//! They measure what Samba's `message_ring` and `fetch_ring` measure: in the first, node 0 starts
+//! two tokens that go round in opposite directions; in the second one token goes round, and
+//! everybody changes a record before passing it on. A token is an i32: the step to the next node.
 
 use std::time::{Duration, Instant};
 
-use ctdb_protocol::client::Message;
+use ctdb_protocol::client::{Message, Payload};
 
 use super::barrier::wait_for_all;
 use super::connection::Client;
@@ -26,8 +29,6 @@ pub struct Ring {
     pub nodes: u32,
     /// For how long.
     pub duration: Duration,
-    /// How many of the nodes, from 0, start a token of their own.
-    pub tokens: u32,
 }
 
 /// What one client saw.
@@ -54,13 +55,13 @@ impl RingReport {
 impl Ring {
     /// Runs the ring of bare messages.
     pub fn run_messages(&self, client: &mut Client) -> Result<RingReport> {
-        self.run(client, |_| Ok(0))
+        self.run(client, &[1, -1], |_| Ok(0))
     }
 
     /// Runs the ring in which everybody adds a line to the record before it passes on.
     pub fn run_fetch(&self, client: &mut Client, db: &mut Db) -> Result<RingReport> {
         let pnn = client.pnn();
-        self.run(client, |passes| {
+        self.run(client, &[1], |passes| {
             let update = db.fetch_lock(RING_KEY, |old| {
                 let mut new = if old.len() > MAX_RECORD_BYTES {
                     Vec::new()
@@ -74,17 +75,25 @@ impl Ring {
         })
     }
 
+    /// The node `step` nodes on.
+    fn next(&self, pnn: u32, step: i32) -> u32 {
+        let nodes = i64::from(self.nodes);
+        (i64::from(pnn) + i64::from(step)).rem_euclid(nodes) as u32
+    }
+
     fn run(
         &self,
         client: &mut Client,
+        tokens: &[i32],
         mut work: impl FnMut(u64) -> Result<u32>,
     ) -> Result<RingReport> {
         let pnn = client.pnn();
-        let next = (pnn + 1) % self.nodes;
         client.register_srvid(RING_SRVID)?;
         let mut early = wait_for_all(client, self.nodes, START_LIMIT)?;
-        if pnn < self.tokens {
-            client.send_message(next, RING_SRVID, &[])?;
+        if pnn == 0 {
+            for &step in tokens {
+                client.send_message(self.next(pnn, step), RING_SRVID, &step.to_bytes())?;
+            }
         }
         let start = Instant::now();
         let mut report = RingReport {
@@ -110,7 +119,8 @@ impl Ring {
             }) = arrived
             {
                 report.migrations += u64::from(work(report.passes)?);
-                client.send_message(next, RING_SRVID, &data)?;
+                let step = i32::parse(&data)?;
+                client.send_message(self.next(pnn, step), RING_SRVID, &data)?;
                 report.passes += 1;
             }
         }
