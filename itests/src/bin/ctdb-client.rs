@@ -29,6 +29,10 @@ fn main() -> ExitCode {
     match run(&args) {
         Ok(line) => {
             println!("{line}");
+            // What a counter did before it failed is part of its result.
+            if line["error"].is_string() && line["increments"].is_u64() {
+                return ExitCode::FAILURE;
+            }
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -68,7 +72,9 @@ fn counter(socket: &str, db: &str, key: &str, count: u64, pause: Duration) -> Ou
     let start = Instant::now();
     let mut value = 0;
     let mut migrations = 0;
-    for _ in 0..count {
+    let mut done = 0;
+    let mut failure = None;
+    while done < count {
         let mut damaged = None;
         let update = db.fetch_lock(key.as_bytes(), |old| {
             value = match old {
@@ -82,19 +88,26 @@ fn counter(socket: &str, db: &str, key: &str, count: u64, pause: Duration) -> Ou
                 },
             };
             value.to_bytes()
-        })?;
+        });
         if let Some(error) = damaged {
             return Err(format!("record {key} holds no counter: {error}").into());
         }
-        migrations += u64::from(update.migrations);
+        match update {
+            Ok(update) => migrations += u64::from(update.migrations),
+            Err(error) => {
+                failure = Some(error.to_string());
+                break;
+            }
+        }
+        done += 1;
         if !pause.is_zero() {
             std::thread::sleep(pause);
         }
     }
     let elapsed_s = start.elapsed().as_secs_f64();
     Ok(json!({
-        "pnn": client.pnn(), "increments": count, "value": value, "migrations": migrations,
-        "elapsed_s": elapsed_s, "per_s": count as f64 / elapsed_s,
+        "pnn": client.pnn(), "increments": done, "value": value, "migrations": migrations,
+        "error": failure, "elapsed_s": elapsed_s, "per_s": done as f64 / elapsed_s,
     }))
 }
 

@@ -11,6 +11,9 @@ use ctdb_protocol::client::{
     Padding, Reply, Request, pnn,
 };
 
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+
 use super::error::{ClientError, Result};
 
 /// Bound of the queue of messages that arrived and were not asked for yet.
@@ -159,6 +162,19 @@ impl Client {
                 // An answer that came too late for its request.
                 Some(_) => {}
             }
+        }
+    }
+
+    /// An error if the daemon has closed the connection; never waits, reads nothing.
+    ///
+    /// smbd, which watches its connections all the time, exits then at once. A client that works on
+    /// local records must ask, or it goes on with records that the cluster has given up.
+    pub fn check_open(&self) -> Result<()> {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        match rustix::net::recv(&self.stream, &mut [0_u8; 1][..], flags) {
+            Ok((0, _)) | Err(Errno::CONNRESET) => Err(ClientError::Closed),
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+            Err(error) => Err(std::io::Error::from(error).into()),
         }
     }
 

@@ -89,7 +89,7 @@ impl Db {
     }
 
     /// Changes a record: `update` sees the old data (empty if there is none) under the chain lock and
-    /// gives the new one. Empty new data deletes the record.
+    /// gives the new one. Empty new data deletes the record. An error if the daemon is gone.
     pub fn fetch_lock(
         &mut self,
         key: &[u8],
@@ -100,6 +100,7 @@ impl Db {
             let lock = self.tdb.chain_lock(key)?;
             let record = self.tdb.fetch(key)?.unwrap_or_default();
             if let Some((header, old)) = writable(&record, self.calls.pnn()) {
+                self.calls.check_open()?;
                 let new = update(old);
                 self.tdb.storev(key, &[&header.to_bytes(), &new])?;
                 drop(lock);
