@@ -14,6 +14,7 @@
 extern crate alloc;
 
 <<<<<<< HEAD
+<<<<<<< HEAD
 pub mod election;
 pub mod flags;
 pub mod heartbeat;
@@ -32,3 +33,7 @@ pub mod wire;
 pub mod settings;
 pub mod tunable;
 >>>>>>> config
+=======
+pub mod client;
+pub mod hash;
+>>>>>>> client
