@@ -42,16 +42,18 @@ pub fn release_all(addresses: &[HeldAddress]) -> Cleanup {
 fn remove_present(addresses: &[HeldAddress], done: &mut Cleanup) -> Result<()> {
     let wanted: BTreeSet<IpAddr> = addresses.iter().map(|address| address.ip).collect();
     let mut kernel = Addresses::open()?;
-    let present: Vec<HeldAddress> = kernel
+    let mut present: Vec<HeldAddress> = kernel
         .list()?
         .into_iter()
         .map(|present| present.held)
         .filter(|held| wanted.contains(&held.ip))
         .collect();
+    // The kernel lists a primary before its secondaries; the other way round no secondary is promoted in vain.
+    present.reverse();
     for (result, address) in kernel.remove(&present).into_iter().zip(present) {
         match result {
-            Ok(Outcome::Done) => done.removed.push(address),
-            Ok(Outcome::Unchanged) => {}
+            // One that was listed and is not there any more went with its primary.
+            Ok(Outcome::Done | Outcome::Unchanged) => done.removed.push(address),
             Err(error) => done.failures.push(error),
         }
     }

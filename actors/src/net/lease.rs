@@ -17,16 +17,10 @@ use std::time::{Duration, Instant};
 
 use super::address::{Addresses, DEFAULT_VALID_S, HeldAddress};
 use super::error::{NetError, Result};
-use super::gate::{Gate, GateConfig, GateState};
-use super::gate_watch::{GateEvent, GateWatch};
-use super::lease_plan::{LeasePlan, Step, Verdict};
+use super::gate::{self, Gate, GateConfig};
+use super::lease_worker::Worker;
 use super::realtime;
 
-/// Refreshes during which each held address is renewed once (a second, at the default interval).
-const RENEWAL_ROUND: usize = 10;
-/// How often the gate is compared with what was built, besides at every notification: not every kernel reports that
-/// a chain went with its device.
-const VERIFY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long `withdraw` waits for the thread, at most.
 const WITHDRAW_LIMIT: Duration = Duration::from_secs(1);
 
@@ -84,32 +78,56 @@ pub enum LeaseEvent {
     },
 }
 
+/// How far the thread's life is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    #[default]
+    Running,
+    /// It shall end.
+    Ending,
+    /// It is no more.
+    Ended,
+}
+
+/// What the thread was told and has not taken over yet.
 #[derive(Debug, Default)]
-struct Orders {
-    until: Option<Instant>,
-    public: Option<Vec<IpAddr>>,
-    verify: bool,
-    withdraws_asked: u64,
-    withdraws_done: u64,
-    end: bool,
-    ended: bool,
+pub(super) struct Orders {
+    pub(super) until: Option<Instant>,
+    pub(super) public: Option<Vec<IpAddr>>,
+    pub(super) verify: bool,
+    pub(super) life: Life,
+    pub(super) withdraws_asked: u64,
+    pub(super) withdraws_done: u64,
+    /// The last withdrawal did shut the gate.
+    pub(super) shut: bool,
 }
 
+impl Orders {
+    pub(super) fn none(&self) -> bool {
+        self.until.is_none()
+            && self.public.is_none()
+            && !self.verify
+            && self.life == Life::Running
+            && self.withdraws_asked == self.withdraws_done
+    }
+}
+
+/// What handle and thread share.
 #[derive(Default)]
-struct Shared {
-    orders: Mutex<Orders>,
-    changed: Condvar,
+pub(super) struct Shared {
+    pub(super) orders: Mutex<Orders>,
+    pub(super) changed: Condvar,
     /// Locked while a share is renewed, so that after `set_held` no renewal can bring back what was taken off it.
-    held: Mutex<Vec<HeldAddress>>,
+    pub(super) held: Mutex<Vec<HeldAddress>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // All states under these locks are whole after every statement.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
-    fn order(&self, give: impl FnOnce(&mut Orders)) {
+    pub(super) fn order(&self, give: impl FnOnce(&mut Orders)) {
         give(&mut lock(&self.orders));
         self.changed.notify_all();
     }
@@ -139,21 +157,8 @@ impl LeaseKeeper {
             }
         };
         let shared = Arc::new(Shared::default());
-        let interval = Duration::from_millis(config.refresh_ms.max(1));
         let has_gate = gate.is_some();
-        let mut worker = Worker {
-            plan: LeasePlan::new(Duration::from_millis(config.gate_ms), interval),
-            watch: gate.as_ref().map(|gate| watch(gate, &shared)).transpose()?,
-            shared: Arc::clone(&shared),
-            gate,
-            addresses,
-            valid_s: config.valid_s,
-            next_share: 0,
-            verify_at: Instant::now() + VERIFY_INTERVAL,
-            last_failure: String::new(),
-            failures: 0,
-            report: Box::new(report),
-        };
+        let mut worker = Worker::new(config, Arc::clone(&shared), gate, addresses, report)?;
         let wants_realtime = config.realtime;
         let work = move || {
             if wants_realtime {
@@ -183,22 +188,21 @@ impl LeaseKeeper {
     }
 
     /// Ends the lease at once, without an event; the held addresses stay listed. Returns true when the gate is shut,
-    /// false if that took longer than a second.
+    /// false if that failed or took longer than a second. (Without a gate only removing the addresses silences them.)
     pub fn withdraw(&self) -> bool {
         let mut orders = lock(&self.shared.orders);
         orders.until = None;
         orders.withdraws_asked += 1;
         let ticket = orders.withdraws_asked;
         self.shared.changed.notify_all();
-        let pending = |orders: &mut Orders| orders.withdraws_done < ticket && !orders.ended;
+        let pending =
+            |orders: &mut Orders| orders.withdraws_done < ticket && orders.life != Life::Ended;
         let wait = self
             .shared
             .changed
             .wait_timeout_while(orders, WITHDRAW_LIMIT, pending);
-        wait.unwrap_or_else(PoisonError::into_inner)
-            .0
-            .withdraws_done
-            >= ticket
+        let orders = wait.unwrap_or_else(PoisonError::into_inner).0;
+        orders.withdraws_done >= ticket && orders.shut
     }
 
     /// Replaces the addresses that the gate guards: all that this node may ever hold.
@@ -222,14 +226,14 @@ impl LeaseKeeper {
     pub fn remove(mut self) -> Result<()> {
         self.end();
         if self.has_gate {
-            super::gate::remove_table()
+            gate::remove_table()
         } else {
             Ok(())
         }
     }
 
     fn end(&mut self) {
-        self.shared.order(|orders| orders.end = true);
+        self.shared.order(|orders| orders.life = Life::Ending);
         if let Some(thread) = self.thread.take() {
             // A panic of the thread has been reported by itself; the gate shuts without it.
             let _ = thread.join();
@@ -240,191 +244,5 @@ impl LeaseKeeper {
 impl Drop for LeaseKeeper {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-fn watch(gate: &Gate, shared: &Arc<Shared>) -> Result<GateWatch> {
-    let shared = Arc::clone(shared);
-    // Should the monitor fail, the comparison once a second remains.
-    GateWatch::start(gate.port(), move |event| match event {
-        GateEvent::Suspect | GateEvent::Failed(_) => shared.order(|orders| orders.verify = true),
-    })
-}
-
-struct Worker {
-    shared: Arc<Shared>,
-    watch: Option<GateWatch>,
-    gate: Option<Gate>,
-    addresses: Addresses,
-    plan: LeasePlan,
-    valid_s: u32,
-    next_share: usize,
-    verify_at: Instant,
-    last_failure: String,
-    /// Refreshes that failed one after the other.
-    failures: u32,
-    report: Box<dyn FnMut(LeaseEvent) + Send>,
-}
-
-impl Drop for Worker {
-    /// Also when the thread panics: nobody waits for it any more, and the gate is shut.
-    fn drop(&mut self) {
-        if let Some(gate) = &mut self.gate {
-            let _ = gate.close_now();
-        }
-        self.watch = None;
-        self.shared.order(|orders| orders.ended = true);
-    }
-}
-
-impl Worker {
-    fn run(&mut self) {
-        let mut wait = Duration::ZERO;
-        while self.obey(wait) {
-            wait = self.work();
-        }
-    }
-
-    /// Waits for orders, at most that long, and takes them over; false: the end.
-    fn obey(&mut self, wait: Duration) -> bool {
-        let shared = Arc::clone(&self.shared);
-        let idle = |orders: &mut Orders| {
-            orders.until.is_none()
-                && orders.public.is_none()
-                && !orders.verify
-                && orders.withdraws_asked == orders.withdraws_done
-                && !orders.end
-        };
-        let orders = lock(&shared.orders);
-        let waited = shared.changed.wait_timeout_while(orders, wait, idle);
-        let mut orders = waited.unwrap_or_else(PoisonError::into_inner).0;
-        let (until, public) = (orders.until.take(), orders.public.take());
-        let verify = std::mem::take(&mut orders.verify);
-        let (end, asked) = (orders.end, orders.withdraws_asked);
-        let withdraw = asked != orders.withdraws_done;
-        drop(orders);
-        if withdraw || end {
-            self.plan.withdraw();
-            self.shut();
-            shared.order(|orders| orders.withdraws_done = asked);
-        }
-        if let (Some(public), Some(gate)) = (public, &mut self.gate) {
-            let changed = gate.set_addresses(&public);
-            self.note(changed);
-        }
-        if verify {
-            self.verify_at = Instant::now();
-        }
-        if let Some(until) = until {
-            self.plan.extend(until);
-        }
-        !end
-    }
-
-    /// Does what is due; returns how long there is nothing to do.
-    fn work(&mut self) -> Duration {
-        if Instant::now() >= self.verify_at {
-            self.verify();
-        }
-        loop {
-            let now = Instant::now();
-            match self.plan.step(now) {
-                Step::Refresh(life) => self.refresh(life),
-                Step::Expire(late) => self.expire(late),
-                Step::Wait(wait) => {
-                    let verify = self.verify_at.saturating_duration_since(now);
-                    return wait.map_or(verify, |wait| wait.min(verify));
-                }
-            }
-        }
-    }
-
-    fn refresh(&mut self, life: Duration) {
-        let result = self.gate.as_mut().map_or(Ok(()), |gate| gate.refresh(life));
-        let after = Instant::now();
-        match self.plan.refreshed(after, result.is_ok()) {
-            Verdict::Kept { regained } => {
-                self.last_failure.clear();
-                self.failures = 0;
-                if regained {
-                    (self.report)(LeaseEvent::Regained);
-                }
-                self.renew_share();
-            }
-            Verdict::Late(late) => self.expire(late),
-            Verdict::Failed => {
-                self.failures = self.failures.saturating_add(1);
-                self.note(result);
-                self.verify();
-            }
-        }
-    }
-
-    /// Renews the next share of the held addresses. A renewal that came too late may have re-created them.
-    fn renew_share(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        let held = lock(&shared.held);
-        let share = held.len().div_ceil(RENEWAL_ROUND);
-        if share == 0 {
-            return;
-        }
-        let start = if self.next_share < held.len() {
-            self.next_share
-        } else {
-            0
-        };
-        let part = &held[start..held.len().min(start + share)];
-        self.next_share = start + share;
-        let results = self.addresses.renew(part, self.valid_s);
-        let failed = results.into_iter().find_map(Result::err);
-        if !self.plan.alive_at(Instant::now()) {
-            self.addresses.remove(part);
-        }
-        drop(held);
-        self.note(failed.map_or(Ok(()), Err));
-    }
-
-    fn expire(&mut self, late: Duration) {
-        self.shut();
-        let dropped = std::mem::take(&mut *lock(&self.shared.held));
-        let failed = self
-            .addresses
-            .remove(&dropped)
-            .into_iter()
-            .find_map(Result::err);
-        self.note(failed.map_or(Ok(()), Err));
-        (self.report)(LeaseEvent::Expired { late, dropped });
-    }
-
-    fn shut(&mut self) {
-        let shut = self.gate.as_mut().map_or(Ok(()), Gate::close_now);
-        if shut.is_err() {
-            self.note(shut);
-            self.verify();
-        }
-    }
-
-    fn verify(&mut self) {
-        self.verify_at = Instant::now() + VERIFY_INTERVAL;
-        match self.gate.as_mut().map(Gate::verify) {
-            None | Some(Ok(GateState::Intact)) => {}
-            Some(Ok(GateState::Rebuilt)) => {
-                // Once only: a gate that cannot be refreshed even when new waits for its turn.
-                if self.failures <= 1 {
-                    self.plan.refresh_soon();
-                }
-                (self.report)(LeaseEvent::GateRebuilt);
-            }
-            Some(Err(error)) => self.note(Err(error)),
-        }
-    }
-
-    fn note(&mut self, result: Result<()>) {
-        let Err(error) = result else { return };
-        let reason = error.to_string();
-        if reason != self.last_failure {
-            self.last_failure.clone_from(&reason);
-            (self.report)(LeaseEvent::Failed { reason });
-        }
     }
 }

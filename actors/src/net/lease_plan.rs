@@ -40,6 +40,8 @@ pub(crate) struct LeasePlan {
     open_till: Option<Instant>,
     next: Option<Instant>,
     alive: bool,
+    /// The lease ended that long before it was extended; not told yet.
+    lapsed: Option<Duration>,
 }
 
 impl LeasePlan {
@@ -51,11 +53,19 @@ impl LeasePlan {
             open_till: None,
             next: None,
             alive: false,
+            lapsed: None,
         }
     }
 
     /// Gives a new end; the last one given counts.
-    pub(crate) fn extend(&mut self, until: Instant) {
+    ///
+    /// If the old end has passed unnoticed (a stop), the new one does not bridge the gap: others may have taken over in
+    /// it, so the lease is told to have expired before it is regained.
+    pub(crate) fn extend(&mut self, until: Instant, now: Instant) {
+        if let Some(old) = self.until.filter(|old| self.alive && now >= *old) {
+            self.withdraw();
+            self.lapsed = Some(now - old);
+        }
         self.until = Some(until);
         // A refresh that was cut short by the old end must not wait for its turn.
         if self.next.is_none_or(|next| {
@@ -82,6 +92,9 @@ impl LeasePlan {
     }
 
     pub(crate) fn step(&mut self, now: Instant) -> Step {
+        if let Some(late) = self.lapsed.take() {
+            return Step::Expire(late);
+        }
         let Some(until) = self.until else {
             return Step::Wait(None);
         };
@@ -139,7 +152,7 @@ mod tests {
     fn refreshes_every_interval_and_never_beyond_the_end() {
         let (mut plan, start) = plan();
         assert_eq!(plan.step(start), Step::Wait(None));
-        plan.extend(start + ms(550));
+        plan.extend(start + ms(550), start);
         assert_eq!(plan.step(start), Step::Refresh(ms(400)));
         assert_eq!(
             plan.refreshed(start + ms(1), true),
@@ -165,20 +178,20 @@ mod tests {
     #[test]
     fn a_refresh_cut_short_is_repeated_as_soon_as_the_lease_is_extended() {
         let (mut plan, start) = plan();
-        plan.extend(start + ms(50));
+        plan.extend(start + ms(50), start);
         assert_eq!(plan.step(start), Step::Refresh(ms(50)));
         plan.refreshed(start, true);
-        plan.extend(start + ms(900));
+        plan.extend(start + ms(900), start);
         assert_eq!(plan.step(start + ms(10)), Step::Refresh(ms(400)));
         plan.refreshed(start + ms(10), true);
-        plan.extend(start + ms(950));
+        plan.extend(start + ms(950), start);
         assert_eq!(plan.step(start + ms(20)), Step::Wait(Some(ms(90))));
     }
 
     #[test]
     fn stopped_before_the_refresh_nothing_is_sent() {
         let (mut plan, start) = plan();
-        plan.extend(start + ms(300));
+        plan.extend(start + ms(300), start);
         plan.step(start);
         plan.refreshed(start, true);
         // Stopped for ten seconds; the steps that were due in between are not made up for.
@@ -186,9 +199,24 @@ mod tests {
     }
 
     #[test]
+    fn an_extension_does_not_bridge_a_gap() {
+        let (mut plan, start) = plan();
+        plan.extend(start + ms(300), start);
+        plan.step(start);
+        plan.refreshed(start, true);
+        plan.extend(start + ms(10_600), start + ms(10_000));
+        assert_eq!(plan.step(start + ms(10_000)), Step::Expire(ms(9_700)));
+        assert_eq!(plan.step(start + ms(10_001)), Step::Refresh(ms(400)));
+        assert_eq!(
+            plan.refreshed(start + ms(10_002), true),
+            Verdict::Kept { regained: true }
+        );
+    }
+
+    #[test]
     fn stopped_inside_the_refresh_it_is_found_late() {
         let (mut plan, start) = plan();
-        plan.extend(start + ms(300));
+        plan.extend(start + ms(300), start);
         assert_eq!(plan.step(start), Step::Refresh(ms(300)));
         assert_eq!(
             plan.refreshed(start + ms(5_000), true),
@@ -201,7 +229,7 @@ mod tests {
     #[test]
     fn a_failed_refresh_is_tried_again_an_interval_later() {
         let (mut plan, start) = plan();
-        plan.extend(start + ms(900));
+        plan.extend(start + ms(900), start);
         plan.step(start);
         assert_eq!(plan.refreshed(start, false), Verdict::Failed);
         assert!(!plan.alive_at(start));

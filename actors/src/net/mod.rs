@@ -22,6 +22,7 @@ pub mod gate_watch;
 mod gate_wire;
 pub mod lease;
 mod lease_plan;
+mod lease_worker;
 pub mod link;
 mod realtime;
 mod socket;

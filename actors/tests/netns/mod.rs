@@ -62,7 +62,8 @@ pub fn held(ip: &str, prefix_len: u8, interface: &str) -> HeldAddress {
     }
 }
 
-/// A second namespace, joined to ours by a cable: `eth1` on both ends. We have 10.7.0.1 and fd07::1, it has .50 and ::50.
+/// A second namespace, joined to ours by a cable: `eth1` on both ends. We have 10.7.0.1 and `fd07::1`,
+/// it has .50 and `::50`.
 pub struct Client {
     keeper: Child,
 }
@@ -90,6 +91,11 @@ impl Client {
         );
         client.sh("ip link set lo up; ip addr add 10.7.0.50/16 dev eth1");
         client.sh("ip addr add fd07::50/64 dev eth1 nodad; ip link set eth1 up");
+        // The kernel reports a carrier a little later, and takes no IPv6 before that.
+        until("both ends up", || {
+            let up = |shown: String| shown.contains("state UP");
+            up(sh("ip link show eth1")) && up(client.sh("ip link show eth1"))
+        });
         client
     }
 
