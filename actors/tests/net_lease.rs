@@ -40,10 +40,7 @@ fn keeper() -> (LeaseKeeper, Receiver<LeaseEvent>) {
 }
 
 fn take(keeper: &LeaseKeeper) {
-    let list = [held(PUBLIC, 16, "eth1")];
-    keeper.set_held(&list);
-    let results = Addresses::open().unwrap().add(&list, Some(2));
-    for result in results {
+    for result in keeper.hold(&[held(PUBLIC, 16, "eth1")]) {
         result.unwrap();
     }
 }
@@ -70,18 +67,23 @@ fn answers_while_extended_and_ends_at_the_end() {
         let client = Client::new();
         let (keeper, events) = keeper();
         assert!(keeper.has_gate());
-        take(&keeper);
+        assert!(
+            keeper.hold(&[held(PUBLIC, 16, "eth1")])[0].is_err(),
+            "no lease yet"
+        );
         let asking = client.ask(PUBLIC, ms(6000));
         std::thread::sleep(ms(200));
         let start = Instant::now();
-        let mut end = start;
+        let mut end = start + HOLD;
+        keeper.extend(end);
+        assert_eq!(next(&events), LeaseEvent::Regained);
+        take(&keeper);
         // Longer than the address lives without renewal.
         while start.elapsed() < ms(4000) {
             end = Instant::now() + HOLD;
             keeper.extend(end);
             std::thread::sleep(ms(50));
         }
-        assert_eq!(next(&events), LeaseEvent::Regained);
         let LeaseEvent::Expired { late, dropped } = next(&events) else {
             panic!("expired")
         };
@@ -116,21 +118,29 @@ fn withdrawing_shuts_the_gate_before_it_returns() {
     inside("withdrawing_shuts_the_gate_before_it_returns", || {
         let client = Client::new();
         let (keeper, events) = keeper();
-        take(&keeper);
         keeper.extend(Instant::now() + Duration::from_secs(3600));
         assert_eq!(next(&events), LeaseEvent::Regained);
+        take(&keeper);
         assert!(client.pings(PUBLIC));
         let start = Instant::now();
         assert!(keeper.withdraw());
         println!("withdrawn in {:?}", start.elapsed());
         assert!(!client.pings(PUBLIC));
         assert!(events.try_recv().is_err(), "no Expired");
+        until("the address is deleted", || !present());
+        assert!(keeper.held().is_empty());
         keeper.extend(Instant::now() + Duration::from_secs(3600));
         assert_eq!(next(&events), LeaseEvent::Regained);
         take(&keeper);
         assert!(client.pings(PUBLIC));
+        keeper.release(&[held(PUBLIC, 16, "eth1")]);
+        assert!(!present() && keeper.held().is_empty());
+        take(&keeper);
         drop(keeper);
-        assert!(!client.pings(PUBLIC), "dropped: shut");
+        assert!(
+            !client.pings(PUBLIC) && !present(),
+            "dropped: shut and deleted"
+        );
     });
 }
 
@@ -139,9 +149,9 @@ fn a_flushed_ruleset_is_rebuilt_at_once() {
     inside("a_flushed_ruleset_is_rebuilt_at_once", || {
         let client = Client::new();
         let (keeper, events) = keeper();
-        take(&keeper);
         keeper.extend(Instant::now() + Duration::from_secs(3600));
         assert_eq!(next(&events), LeaseEvent::Regained);
+        take(&keeper);
         for _ in 0..3 {
             sh("nft flush ruleset");
             let start = Instant::now();
@@ -156,7 +166,13 @@ fn a_flushed_ruleset_is_rebuilt_at_once() {
         assert!(keeper.withdraw());
         sh("nft flush ruleset");
         assert_eq!(next(&events), LeaseEvent::GateRebuilt);
-        assert!(!client.pings(PUBLIC), "not alive, so shut");
+        let plain = Addresses::open()
+            .unwrap()
+            .add(&[held(PUBLIC, 16, "eth1")], None);
+        assert!(
+            plain[0].is_ok() && !client.pings(PUBLIC),
+            "not alive, so shut"
+        );
         assert!(sh("nft list ruleset").contains("10.7.1.2"));
     });
 }
@@ -176,13 +192,14 @@ fn without_nft_it_says_so_and_works_on_lifetimes() {
         };
         assert!(reason.contains("nft"), "{reason}");
         assert!(!keeper.has_gate());
+        keeper.extend(Instant::now() + HOLD);
+        assert_eq!(next(&events), LeaseEvent::Regained);
         take(&keeper);
         let start = Instant::now();
         while start.elapsed() < ms(4000) {
             keeper.extend(Instant::now() + HOLD);
             std::thread::sleep(ms(100));
         }
-        assert_eq!(next(&events), LeaseEvent::Regained);
         assert!(present() && client.pings(PUBLIC), "renewed");
         assert!(matches!(next(&events), LeaseEvent::Expired { .. }));
         assert!(!present());
@@ -193,8 +210,7 @@ fn without_nft_it_says_so_and_works_on_lifetimes() {
 /// The worker of the stop test: says a number, and holds the lease as long as the answer to it allows, counted from
 /// the moment it was said.
 fn worker() {
-    let (keeper, _events) = keeper();
-    take(&keeper);
+    let (keeper, events) = keeper();
     let (send, answers) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(std::io::stdin()).lines() {
@@ -209,6 +225,9 @@ fn worker() {
         std::thread::sleep(ms(40));
         while let Ok(number) = answers.try_recv() {
             keeper.extend(said[number] + HOLD);
+            if events.try_recv() == Ok(LeaseEvent::Regained) {
+                take(&keeper);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 //! * While the lease is alive it renews the life of the held addresses, a share at each refresh, each address about
 //!   once a second: the second line of defence, which the kernel keeps too.
 //! * When the lease ends, it shuts the gate and deletes the held addresses and forgets them: by the time it is
-//!   regained, another node may have taken them. They must be given again (`set_held`, then add them).
+//!   regained, another node may have taken them. They must be given again (`hold`).
 //! * Without a usable gate the life of the addresses is all there is: `LeaseEvent::GateUnusable` says so at start.
 //!
 //! The queue towards the thread is a single record of the latest orders, so it is bounded.
@@ -15,12 +15,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::address::{Addresses, DEFAULT_VALID_S, HeldAddress};
+use super::address::{Addresses, DEFAULT_VALID_S, HeldAddress, Outcome};
 use super::error::{NetError, Result};
 use super::gate::{self, Gate, GateConfig};
 use super::lease_worker::Worker;
 use super::realtime;
 
+/// Addresses set in one go: the keeper's refreshes may wait behind it.
+const HOLD_BATCH: usize = 100;
 /// How long `withdraw` waits for the thread, at most.
 const WITHDRAW_LIMIT: Duration = Duration::from_secs(1);
 
@@ -71,7 +73,7 @@ pub enum LeaseEvent {
         /// Why.
         reason: String,
     },
-    /// Something failed; it is tried again. The same text is not repeated.
+    /// Something failed; it is tried again. The same text is not repeated for a minute.
     Failed {
         /// What and why.
         reason: String,
@@ -112,13 +114,21 @@ impl Orders {
     }
 }
 
+/// The addresses that are set and renewed.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pub(super) alive: bool,
+    pub(super) list: Vec<HeldAddress>,
+}
+
 /// What handle and thread share.
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) orders: Mutex<Orders>,
     pub(super) changed: Condvar,
-    /// Locked while a share is renewed, so that after `set_held` no renewal can bring back what was taken off it.
-    pub(super) held: Mutex<Vec<HeldAddress>>,
+    /// Locked while addresses are set, renewed or dropped: so none is on an interface without being listed here, and
+    /// no renewal brings one back that was let go.
+    pub(super) held: Mutex<Held>,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -138,6 +148,8 @@ pub struct LeaseKeeper {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     has_gate: bool,
+    addresses: Mutex<Addresses>,
+    valid_s: u32,
 }
 
 impl LeaseKeeper {
@@ -174,6 +186,8 @@ impl LeaseKeeper {
             shared,
             thread: Some(thread),
             has_gate,
+            addresses: Mutex::new(Addresses::open()?),
+            valid_s: config.valid_s,
         })
     }
 
@@ -187,8 +201,8 @@ impl LeaseKeeper {
         self.shared.order(|orders| orders.until = Some(until));
     }
 
-    /// Ends the lease at once, without an event; the held addresses stay listed. Returns true when the gate is shut,
-    /// false if that failed or took longer than a second. (Without a gate only removing the addresses silences them.)
+    /// Ends the lease at once, without an event. Returns true when the gate is shut, false if that failed or took longer
+    /// than a second; the held addresses are deleted and forgotten right after that.
     pub fn withdraw(&self) -> bool {
         let mut orders = lock(&self.shared.orders);
         orders.until = None;
@@ -211,10 +225,39 @@ impl LeaseKeeper {
             .order(|orders| orders.public = Some(addresses.to_vec()));
     }
 
-    /// Replaces the addresses that are renewed. List an address before setting it on its interface; take it off before
-    /// removing it: when this returns, no renewal of it is under way.
-    pub fn set_held(&self, held: &[HeldAddress]) {
-        *lock(&self.shared.held) = held.to_vec();
+    /// Sets addresses on their interfaces and keeps them renewed; refused for each one while the lease is not alive.
+    pub fn hold(&self, wanted: &[HeldAddress]) -> Vec<Result<Outcome>> {
+        let mut kernel = lock(&self.addresses);
+        let mut results = Vec::with_capacity(wanted.len());
+        for part in wanted.chunks(HOLD_BATCH) {
+            let mut held = lock(&self.shared.held);
+            if !held.alive {
+                let refused = |address| NetError::Invalid(format!("hold {address}: no lease"));
+                results.extend(part.iter().map(|address| Err(refused(address))));
+                continue;
+            }
+            for (result, address) in kernel.add(part, Some(self.valid_s)).into_iter().zip(part) {
+                if result.is_ok() && !held.list.contains(address) {
+                    held.list.push(address.clone());
+                }
+                results.push(result);
+            }
+        }
+        results
+    }
+
+    /// Removes addresses from their interfaces; they are renewed no more.
+    pub fn release(&self, gone: &[HeldAddress]) -> Vec<Result<Outcome>> {
+        let mut kernel = lock(&self.addresses);
+        lock(&self.shared.held)
+            .list
+            .retain(|address| !gone.contains(address));
+        kernel.remove(gone)
+    }
+
+    /// The addresses that are held now.
+    pub fn held(&self) -> Vec<HeldAddress> {
+        lock(&self.shared.held).list.clone()
     }
 
     /// Asks for a comparison of the gate with what was built; call it when an interface appeared.

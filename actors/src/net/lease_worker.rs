@@ -1,9 +1,10 @@
 //! The thread behind `LeaseKeeper`: takes orders over, asks the plan what is due, and does it.
 
-use std::sync::{Arc, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use super::address::Addresses;
+use super::address::{Addresses, HeldAddress};
 use super::error::Result;
 use super::gate::{Gate, GateState};
 use super::gate_watch::{GateEvent, GateWatch};
@@ -24,6 +25,10 @@ fn watch(gate: &Gate, shared: &Arc<Shared>) -> Result<GateWatch> {
     })
 }
 
+/// How long the same failure is not reported again, and how many different ones are reported in that time.
+const FAILURE_INTERVAL: Duration = Duration::from_secs(60);
+const FAILURES_MAX: usize = 32;
+
 /// The state of the keeper's thread.
 pub(super) struct Worker {
     shared: Arc<Shared>,
@@ -34,7 +39,8 @@ pub(super) struct Worker {
     valid_s: u32,
     next_share: usize,
     verify_at: Instant,
-    last_failure: String,
+    /// What was reported when: at most `FAILURES_MAX` texts.
+    reported: BTreeMap<String, Instant>,
     /// Refreshes that failed one after the other.
     failures: u32,
     report: Box<dyn FnMut(LeaseEvent) + Send>,
@@ -69,7 +75,7 @@ impl Worker {
             valid_s: config.valid_s,
             next_share: 0,
             verify_at: Instant::now() + VERIFY_INTERVAL,
-            last_failure: String::new(),
+            reported: BTreeMap::new(),
             failures: 0,
             report: Box::new(report),
         })
@@ -102,6 +108,7 @@ impl Worker {
                 orders.withdraws_done = asked;
                 orders.shut = shut;
             });
+            self.drop_held();
         }
         if let (Some(public), Some(gate)) = (public, &mut self.gate) {
             let changed = gate.set_addresses(&public);
@@ -139,9 +146,9 @@ impl Worker {
         let after = Instant::now();
         match self.plan.refreshed(after, result.is_ok()) {
             Verdict::Kept { regained } => {
-                self.last_failure.clear();
                 self.failures = 0;
                 if regained {
+                    lock(&self.shared.held).alive = true;
                     (self.report)(LeaseEvent::Regained);
                 }
                 self.renew_share();
@@ -158,7 +165,14 @@ impl Worker {
     /// Renews the next share of the held addresses. A renewal that came too late may have re-created them.
     fn renew_share(&mut self) {
         let shared = Arc::clone(&self.shared);
-        let held = lock(&shared.held);
+        // Whoever sets addresses just now may be starved of CPU time: the refreshes must not wait for that. The share
+        // is renewed at the next turn instead.
+        let guard = match shared.held.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(guard)) => guard.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let held = &guard.list;
         let share = held.len().div_ceil(RENEWAL_ROUND);
         if share == 0 {
             return;
@@ -175,20 +189,27 @@ impl Worker {
         if !self.plan.alive_at(Instant::now()) {
             self.addresses.remove(part);
         }
-        drop(held);
+        drop(guard);
         self.note(failed.map_or(Ok(()), Err));
     }
 
     fn expire(&mut self, late: Duration) {
         self.shut();
-        let dropped = std::mem::take(&mut *lock(&self.shared.held));
-        let failed = self
-            .addresses
-            .remove(&dropped)
-            .into_iter()
-            .find_map(Result::err);
-        self.note(failed.map_or(Ok(()), Err));
+        let dropped = self.drop_held();
         (self.report)(LeaseEvent::Expired { late, dropped });
+    }
+
+    /// Deletes and forgets the held addresses.
+    fn drop_held(&mut self) -> Vec<HeldAddress> {
+        let shared = Arc::clone(&self.shared);
+        let mut held = lock(&shared.held);
+        held.alive = false;
+        let dropped = std::mem::take(&mut held.list);
+        let results = self.addresses.remove(&dropped);
+        drop(held);
+        let failed = results.into_iter().find_map(Result::err);
+        self.note(failed.map_or(Ok(()), Err));
+        dropped
     }
 
     /// Shuts the gate; a gate that was taken away is built again, which shuts it too. False if neither worked.
@@ -223,8 +244,11 @@ impl Worker {
     fn note(&mut self, result: Result<()>) {
         let Err(error) = result else { return };
         let reason = error.to_string();
-        if reason != self.last_failure {
-            self.last_failure.clone_from(&reason);
+        let now = Instant::now();
+        self.reported
+            .retain(|_, at| now.duration_since(*at) < FAILURE_INTERVAL);
+        if self.reported.len() < FAILURES_MAX && !self.reported.contains_key(&reason) {
+            self.reported.insert(reason.clone(), now);
             (self.report)(LeaseEvent::Failed { reason });
         }
     }
