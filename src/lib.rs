@@ -1,9 +1,6 @@
-<<<<<<< HEAD
-//! The programs of ctdb: daemon life and helpers (this library), with thin entry points in `bin/`.
-pub mod daemon;
-pub mod helper;
-=======
-//! ctdb.
+//! The programs of ctdb: configuration, daemon life and helpers (this library), with thin entry points in
+//! `bin/`.
 
 pub mod config;
->>>>>>> config
+pub mod daemon;
+pub mod helper;

@@ -149,16 +149,14 @@ impl ClusterLock {
         if attempt.answered {
             // A ping sent just before the digit may be answered too: count from the one before.
             attempt.outstanding = false;
-            let until = attempt.sent_before + self.timing.lock_hold;
-            self.post.heartbeat.send(heartbeat::io::Input::LockHeldUntil(until));
+            self.post.heartbeat.send(heartbeat::io::Input::LockProven(attempt.sent_before));
             return;
         }
         attempt.answered = true;
         attempt.outstanding = false;
         match byte {
             b'0' => {
-                let until = attempt.sent + self.timing.lock_hold;
-                self.post.heartbeat.send(heartbeat::io::Input::LockHeldUntil(until));
+                self.post.heartbeat.send(heartbeat::io::Input::LockProven(attempt.sent));
                 self.tell(LockResult::Held);
             }
             b'1' | b'2' => {

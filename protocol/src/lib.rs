@@ -13,27 +13,22 @@
 
 extern crate alloc;
 
-<<<<<<< HEAD
-<<<<<<< HEAD
+pub mod client;
 pub mod election;
 pub mod flags;
+pub mod hash;
 pub mod heartbeat;
 pub mod id;
 pub mod limits;
 pub mod machine;
 pub mod membership;
+pub mod monitor;
 pub mod notice;
 pub mod record;
 pub mod rng;
+pub mod settings;
 pub mod takeover;
 pub mod time;
 pub mod timing;
-pub mod wire;
-=======
-pub mod settings;
 pub mod tunable;
->>>>>>> config
-=======
-pub mod client;
-pub mod hash;
->>>>>>> client
+pub mod wire;

@@ -1,4 +1,4 @@
-//! Validated, plain settings of one node, and the timings derived from them.
+//! Validated, plain settings of one node.
 //!
 //! Everything here has already been checked by the reader of the configuration files: paths are
 //! absolute texts, addresses parsed, the own node found. Nothing in this module parses.
@@ -14,9 +14,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-mod timing;
 
-pub use timing::{LONGEST, PROMISED_FAILOVER, Timing};
 
 /// TCP port of the node links (registered as `ctdb`).
 pub const NODE_PORT: u16 = 4379;

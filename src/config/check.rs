@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use ctdb_protocol::settings::{ClusterLock, LogLevel, LogLocation, Settings, Timing};
+use ctdb_protocol::settings::{ClusterLock, LogLevel, LogLocation, Settings};
+use ctdb_protocol::timing::Timing;
 use ctdb_protocol::tunable::{Tunables, listed};
 
 use super::error::Refused;

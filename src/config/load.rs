@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use ctdb_protocol::settings::{NodeEntry, PROMISED_FAILOVER, PublicAddress, Settings, Timing};
+use ctdb_protocol::settings::{NodeEntry, PublicAddress, Settings};
+use ctdb_protocol::timing::{PROMISED_FAILOVER, Timing};
 use ctdb_protocol::tunable::{TunableId, Tunables};
 
 use super::error::{Place, Refused};

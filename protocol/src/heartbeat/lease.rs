@@ -43,7 +43,7 @@ impl Heartbeat {
                 .map_or(Instant::ZERO, |acked| *acked + self.timing.lease_hold)
         };
         if self.electorate.has_lock() {
-            by_side.min(self.lock_until)
+            by_side.min(self.lock_proven + self.timing.lease_hold)
         } else {
             by_side
         }
@@ -73,7 +73,7 @@ impl Heartbeat {
         let by_lock = self
             .electorate
             .has_lock()
-            .then(|| self.led_since + self.timing.clear_after_lock());
+            .then(|| self.led_since + self.timing.clear_after());
         match (by_acks, by_lock) {
             (Some(acks), Some(lock)) => Some(acks.min(lock)),
             // Two nodes without a lock: nothing but our own start of leadership is known.
