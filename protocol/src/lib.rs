@@ -20,6 +20,7 @@ pub mod id;
 pub mod limits;
 pub mod machine;
 pub mod membership;
+pub mod monitor;
 pub mod notice;
 pub mod record;
 pub mod rng;
