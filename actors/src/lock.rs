@@ -61,8 +61,22 @@ struct Attempt {
 
 impl ClusterLock {
     /// The lock behind `command`.
-    pub fn new(command: LockCommand, timing: Timing, clock: Clock, post: Post, life: LifeGuard) -> Self {
-        Self { command, timing, clock, post, attempt: None, number: 0, _life: life }
+    pub fn new(
+        command: LockCommand,
+        timing: Timing,
+        clock: Clock,
+        post: Post,
+        life: LifeGuard,
+    ) -> Self {
+        Self {
+            command,
+            timing,
+            clock,
+            post,
+            attempt: None,
+            number: 0,
+            _life: life,
+        }
     }
 
     fn start(&mut self, ctx: &mut Context<Self>) -> std::io::Result<()> {
@@ -70,7 +84,11 @@ impl ClusterLock {
         let program = words.next().ok_or(std::io::ErrorKind::InvalidInput)?;
         let mut child = Command::new(program)
             .args(words)
-            .args(["--ping-ms", &self.timing.lock_hold.as_millis().to_string(), "--"])
+            .args([
+                "--ping-ms",
+                &self.timing.lock_hold.as_millis().to_string(),
+                "--",
+            ])
             .args(&self.command.helper)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -103,7 +121,9 @@ impl ClusterLock {
         ctx.run_later(ANSWER_TIMEOUT, move |this, ctx| {
             if this.number == number && this.attempt.as_ref().is_some_and(|a| !a.answered) {
                 this.end(ctx);
-                this.tell(LockResult::Failed(String::from("the helper did not answer in 120 s")));
+                this.tell(LockResult::Failed(String::from(
+                    "the helper did not answer in 120 s",
+                )));
             }
         });
         Ok(())
@@ -113,7 +133,9 @@ impl ClusterLock {
     /// an answer names its ping.
     fn ping(&mut self) {
         let now = self.clock.now();
-        let Some(attempt) = &mut self.attempt else { return };
+        let Some(attempt) = &mut self.attempt else {
+            return;
+        };
         if attempt.answered && attempt.outstanding {
             return;
         }
@@ -130,7 +152,9 @@ impl ClusterLock {
 
     fn end(&mut self, ctx: &mut Context<Self>) {
         self.number += 1;
-        let Some(mut attempt) = self.attempt.take() else { return };
+        let Some(mut attempt) = self.attempt.take() else {
+            return;
+        };
         if let Some(pinging) = attempt.pinging.take() {
             ctx.cancel_future(pinging);
         }
@@ -138,25 +162,34 @@ impl ClusterLock {
         drop(attempt.stdin);
         actix::spawn(async move {
             let patience = Duration::from_secs(2);
-            if tokio::time::timeout(patience, attempt.child.wait()).await.is_err() {
+            if tokio::time::timeout(patience, attempt.child.wait())
+                .await
+                .is_err()
+            {
                 let _ = attempt.child.kill().await;
             }
         });
     }
 
     fn heard(&mut self, byte: u8, ctx: &mut Context<Self>) {
-        let Some(attempt) = &mut self.attempt else { return };
+        let Some(attempt) = &mut self.attempt else {
+            return;
+        };
         if attempt.answered {
             // A ping sent just before the digit may be answered too: count from the one before.
             attempt.outstanding = false;
-            self.post.heartbeat.send(heartbeat::io::Input::LockProven(attempt.sent_before));
+            self.post
+                .heartbeat
+                .send(heartbeat::io::Input::LockProven(attempt.sent_before));
             return;
         }
         attempt.answered = true;
         attempt.outstanding = false;
         match byte {
             b'0' => {
-                self.post.heartbeat.send(heartbeat::io::Input::LockProven(attempt.sent));
+                self.post
+                    .heartbeat
+                    .send(heartbeat::io::Input::LockProven(attempt.sent));
                 self.tell(LockResult::Held);
             }
             b'1' | b'2' => {
@@ -166,7 +199,9 @@ impl ClusterLock {
             _ => {
                 self.end(ctx);
                 let helper = self.command.helper.join(" ");
-                self.tell(LockResult::Failed(format!("helper '{helper}' reports an error")));
+                self.tell(LockResult::Failed(format!(
+                    "helper '{helper}' reports an error"
+                )));
             }
         }
     }
@@ -179,7 +214,9 @@ impl ClusterLock {
             let reason = String::from("its output ended");
             self.post.election.send(Input::LockLost { reason });
         } else {
-            self.tell(LockResult::Failed(String::from("the helper ended without an answer")));
+            self.tell(LockResult::Failed(String::from(
+                "the helper ended without an answer",
+            )));
         }
     }
 }
@@ -192,7 +229,15 @@ async fn hear(mut stdout: ChildStdout, number: u64, lock: Addr<ClusterLock>) {
             Ok(1) => Some(byte[0]),
             Ok(_) | Err(_) => None,
         };
-        if lock.send(Heard { number, byte: heard }).await.is_err() || heard.is_none() {
+        if lock
+            .send(Heard {
+                number,
+                byte: heard,
+            })
+            .await
+            .is_err()
+            || heard.is_none()
+        {
             return;
         }
     }
@@ -213,7 +258,9 @@ impl Handler<Take> for ClusterLock {
         self.end(ctx);
         if let Err(error) = self.start(ctx) {
             let program = self.command.keeper.first().map_or("", String::as_str);
-            self.tell(LockResult::Failed(format!("can't start {program}: {error}")));
+            self.tell(LockResult::Failed(format!(
+                "can't start {program}: {error}"
+            )));
         }
     }
 }

@@ -14,8 +14,6 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-
-
 /// TCP port of the node links (registered as `ctdb`).
 pub const NODE_PORT: u16 = 4379;
 

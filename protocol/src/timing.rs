@@ -91,7 +91,11 @@ impl Timing {
     /// Derives the timings: until the admin sets 4.17's tunables ours apply, what he sets counts literally
     /// (`docs/configuration.md` has the same rules as a table).
     pub fn from(tunables: &Tunables, settings: &Settings) -> Self {
-        let mut timing = if settings.failover.fast { Self::FAST } else { Self::DEFAULT };
+        let mut timing = if settings.failover.fast {
+            Self::FAST
+        } else {
+            Self::DEFAULT
+        };
         let interval = tunables.explicit(TunableId::KeepaliveInterval);
         let limit = tunables.explicit(TunableId::KeepaliveLimit);
         if interval.is_some() || limit.is_some() {
@@ -99,7 +103,10 @@ impl Timing {
             let seconds = tunables.get(TunableId::KeepaliveInterval).max(1);
             let intervals = tunables.get(TunableId::KeepaliveLimit).saturating_add(1);
             timing.keepalive_interval = seconds_of(seconds);
-            timing.dead_after = timing.keepalive_interval.saturating_mul(intervals).min(LONGEST);
+            timing.dead_after = timing
+                .keepalive_interval
+                .saturating_mul(intervals)
+                .min(LONGEST);
             timing.lease_hold = timing.dead_after + timing.keepalive_interval;
         }
         if let Some(wait) = settings.cluster.leader_timeout {

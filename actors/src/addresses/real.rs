@@ -4,7 +4,7 @@
 use super::AddressKernel;
 use crate::clock::Clock;
 use crate::log::notice;
-use crate::net::address::{Addresses, DEFAULT_VALID_S, HeldAddress};
+use crate::net::address::{Addresses, HeldAddress};
 use crate::net::announce::Announcer;
 use crate::net::error::NetError;
 use crate::net::lease::{LeaseConfig, LeaseEvent, LeaseKeeper};
@@ -23,8 +23,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 /// Gratuitous ARP and unsolicited NA are repeated: a frame may be lost while a switch relearns.
-const ANNOUNCEMENTS: [Duration; 3] =
-    [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(1_100)];
+const ANNOUNCEMENTS: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_millis(100),
+    Duration::from_millis(1_100),
+];
 
 enum Job {
     Add(HeldAddress),
@@ -62,7 +65,9 @@ impl Real {
             result?;
         }
         let (events_post, events_log) = (post.clone(), log.clone());
-        let keeper = LeaseKeeper::start(lease, move |event| report(&event, &events_post, &events_log))?;
+        let keeper = LeaseKeeper::start(lease, move |event| {
+            report(&event, &events_post, &events_log)
+        })?;
         let keeper = Arc::new(keeper);
         if !keeper.has_gate() {
             // Without a gate the kernel's life times are the lease.
@@ -71,7 +76,6 @@ impl Real {
         let watch = watch(interfaces, post)?;
         let (jobs, todo) = channel();
         let worker = Worker {
-            kernel,
             keeper: keeper.clone(),
             held: BTreeMap::new(),
             announcers: BTreeMap::new(),
@@ -102,7 +106,10 @@ fn watch(interfaces: BTreeSet<String>, post: &Post) -> Result<NetWatch, NetError
         let links = link::links().unwrap_or_default();
         for name in interfaces {
             let up = links.iter().any(|link| link.name == *name && link.up());
-            post.takeover.send(Input::Interface { name: name.clone(), up });
+            post.takeover.send(Input::Interface {
+                name: name.clone(),
+                up,
+            });
         }
     };
     list(&post, &interfaces);
@@ -139,10 +146,20 @@ fn report(event: &LeaseEvent, post: &Post, log: &Logger) {
         }
         LeaseEvent::GateRebuilt => notice(log, &Notice::GateRebuilt {}),
         LeaseEvent::GateUnusable { reason } => {
-            notice(log, &Notice::LeaseWithoutGate { reason: reason.clone() });
+            notice(
+                log,
+                &Notice::LeaseWithoutGate {
+                    reason: reason.clone(),
+                },
+            );
         }
         LeaseEvent::Failed { reason } => {
-            notice(log, &Notice::LeaseExpired { reason: reason.clone() });
+            notice(
+                log,
+                &Notice::LeaseExpired {
+                    reason: reason.clone(),
+                },
+            );
         }
     }
 }
@@ -169,8 +186,10 @@ impl AddressKernel for Real {
             let _ = worker.join();
         }
         let keeper = self.keeper.take().and_then(Arc::into_inner);
-        let mut errors: Vec<NetError> =
-            keeper.and_then(|keeper| keeper.remove().err()).into_iter().collect();
+        let mut errors: Vec<NetError> = keeper
+            .and_then(|keeper| keeper.remove().err())
+            .into_iter()
+            .collect();
         errors.extend(self.promote.restore());
         for error in errors {
             crate::log::text(
@@ -183,7 +202,6 @@ impl AddressKernel for Real {
 }
 
 struct Worker {
-    kernel: Addresses,
     keeper: Arc<LeaseKeeper>,
     held: BTreeMap<IpAddr, HeldAddress>,
     announcers: BTreeMap<String, Announcer>,
@@ -231,10 +249,6 @@ impl Worker {
         end
     }
 
-    fn tell_keeper(&self) {
-        self.keeper.set_held(&self.held.values().cloned().collect::<Vec<_>>());
-    }
-
     fn remove(&mut self, addresses: &[HeldAddress]) {
         if addresses.is_empty() {
             return;
@@ -242,12 +256,14 @@ impl Worker {
         for address in addresses {
             self.held.remove(&address.ip);
         }
-        // First off the list, so that no renewal brings it back.
-        self.tell_keeper();
-        for (address, result) in addresses.iter().zip(self.kernel.remove(addresses)) {
+        for (address, result) in addresses.iter().zip(self.keeper.release(addresses)) {
             let error = result.err().map(|error| error.to_string());
             let present = error.is_some();
-            self.post.takeover.send(Input::Kernel { address: address.ip, present, error });
+            self.post.takeover.send(Input::Kernel {
+                address: address.ip,
+                present,
+                error,
+            });
         }
     }
 
@@ -255,24 +271,27 @@ impl Worker {
         if addresses.is_empty() {
             return;
         }
-        self.held.extend(addresses.iter().map(|address| (address.ip, address.clone())));
-        self.tell_keeper();
-        let results = self.kernel.add(addresses, Some(DEFAULT_VALID_S));
         let mut by_interface: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
-        for (address, result) in addresses.iter().zip(results) {
+        for (address, result) in addresses.iter().zip(self.keeper.hold(addresses)) {
             let error = result.err().map(|error| error.to_string());
             let present = error.is_none();
             if present {
-                by_interface.entry(address.interface.clone()).or_default().push(address.ip);
-            } else {
-                self.held.remove(&address.ip);
+                self.held.insert(address.ip, address.clone());
+                by_interface
+                    .entry(address.interface.clone())
+                    .or_default()
+                    .push(address.ip);
             }
-            self.post.takeover.send(Input::Kernel { address: address.ip, present, error });
+            self.post.takeover.send(Input::Kernel {
+                address: address.ip,
+                present,
+                error,
+            });
         }
-        self.tell_keeper();
         let now = std::time::Instant::now();
         for (interface, addresses) in by_interface {
-            let rounds = ANNOUNCEMENTS.map(|wait| (now + wait, interface.clone(), addresses.clone()));
+            let rounds =
+                ANNOUNCEMENTS.map(|wait| (now + wait, interface.clone(), addresses.clone()));
             self.announcements.extend(rounds);
         }
         self.announce_due();
@@ -285,20 +304,31 @@ impl Worker {
 
     fn announce_due(&mut self) {
         let now = std::time::Instant::now();
-        let (due, later): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.announcements).into_iter().partition(|(at, _, _)| *at <= now);
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.announcements)
+            .into_iter()
+            .partition(|(at, _, _)| *at <= now);
         self.announcements = later;
         for (_, interface, addresses) in due {
             // Only what is still here: another node may have taken the rest.
             let here: Vec<IpAddr> = addresses
                 .into_iter()
-                .filter(|ip| self.held.get(ip).is_some_and(|held| held.interface == interface))
+                .filter(|ip| {
+                    self.held
+                        .get(ip)
+                        .is_some_and(|held| held.interface == interface)
+                })
                 .collect();
             if let Err(error) = self.announce(&interface, &here) {
                 self.announcers.remove(&interface);
                 if let Some(address) = here.first() {
                     let reason = format!("could not be announced on {interface}: {error}");
-                    notice(&self.log, &Notice::AddressFailed { address: *address, reason });
+                    notice(
+                        &self.log,
+                        &Notice::AddressFailed {
+                            address: *address,
+                            reason,
+                        },
+                    );
                 }
             }
         }
@@ -309,7 +339,8 @@ impl Worker {
             return Ok(());
         }
         if !self.announcers.contains_key(interface) {
-            self.announcers.insert(interface.to_string(), Announcer::open(interface)?);
+            self.announcers
+                .insert(interface.to_string(), Announcer::open(interface)?);
         }
         let announcer = self.announcers.get_mut(interface).expect("opened above");
         announcer.announce(addresses)

@@ -22,7 +22,11 @@ impl Recorded {
     }
 
     fn answer(&self, address: &HeldAddress, present: bool) {
-        self.post.takeover.send(Input::Kernel { address: address.ip, present, error: None });
+        self.post.takeover.send(Input::Kernel {
+            address: address.ip,
+            present,
+            error: None,
+        });
     }
 }
 

@@ -36,7 +36,8 @@ impl Carry<Election> for ElectionCarry {
     fn carry(&mut self, effect: Effect, _: &mut Vec<Input>) {
         match effect {
             Effect::Send { peer, message } => {
-                self.links.send_control(peer, ControlMessage::Election(message));
+                self.links
+                    .send_control(peer, ControlMessage::Election(message));
             }
             Effect::TakeLock => {
                 if let Some(lock) = self.lock.borrow().as_ref() {
@@ -51,8 +52,12 @@ impl Carry<Election> for ElectionCarry {
             }
             Effect::Standing(standing) => {
                 self.board.set_standing(standing);
-                self.post.heartbeat.send(heartbeat::io::Input::Standing(standing));
-                self.post.membership.send(membership::io::Input::Standing(standing));
+                self.post
+                    .heartbeat
+                    .send(heartbeat::io::Input::Standing(standing));
+                self.post
+                    .membership
+                    .send(membership::io::Input::Standing(standing));
             }
             Effect::Log(record) => notice(&self.log, &record),
         }

@@ -39,7 +39,8 @@ impl Carry<Heartbeat> for HeartbeatCarry {
     fn carry(&mut self, effect: Effect, _: &mut Vec<Input>) {
         match effect {
             Effect::Send { peer, keepalive } => {
-                self.links.send_control(peer, ControlMessage::Keepalive(keepalive));
+                self.links
+                    .send_control(peer, ControlMessage::Keepalive(keepalive));
             }
             Effect::CloseLink { peer, reason } => {
                 if let Some(link) = self.peers.borrow().get(&peer) {

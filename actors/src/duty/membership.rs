@@ -28,7 +28,8 @@ impl Carry<Membership> for MembershipCarry {
     fn carry(&mut self, effect: Effect, _: &mut Vec<Input>) {
         match effect {
             Effect::Send { peer, message } => {
-                self.links.send_control(peer, ControlMessage::Membership(message));
+                self.links
+                    .send_control(peer, ControlMessage::Membership(message));
             }
             Effect::Own(node) => {
                 self.post.heartbeat.send(heartbeat::io::Input::Own(node));
@@ -41,9 +42,14 @@ impl Carry<Membership> for MembershipCarry {
             }
             Effect::View(view) => {
                 let generation = view.composition.generation.0;
-                self.links.identity.generation.store(generation, Ordering::Relaxed);
+                self.links
+                    .identity
+                    .generation
+                    .store(generation, Ordering::Relaxed);
                 self.board.set_view(view.clone());
-                self.post.monitor.send(monitor::io::Input::View(view.clone()));
+                self.post
+                    .monitor
+                    .send(monitor::io::Input::View(view.clone()));
                 self.post.takeover.send(takeover::io::Input::View(view));
             }
             Effect::Recovered(_) => {

@@ -50,32 +50,56 @@ impl MonitorCarry {
     /// As 10.interface: every interface must be up, or one of them if partially online is allowed.
     fn check_interfaces(&self) -> Outcome {
         let addresses = self.board.addresses();
-        let down: Vec<&str> =
-            addresses.interfaces.iter().filter(|i| !i.up).map(|i| i.name.as_str()).collect();
+        let down: Vec<&str> = addresses
+            .interfaces
+            .iter()
+            .filter(|i| !i.up)
+            .map(|i| i.name.as_str())
+            .collect();
         let some_up = down.len() < addresses.interfaces.len();
         if down.is_empty() || (self.partially_online && some_up) {
             return Outcome::Passed;
         }
-        Outcome::Failed { detail: format!("No link on the public network interface {}", down.join(", ")) }
+        Outcome::Failed {
+            detail: format!(
+                "No link on the public network interface {}",
+                down.join(", ")
+            ),
+        }
     }
 
     fn name_scripts(&self) {
         let scripts = enabled_scripts(&self.scripts);
         if !scripts.is_empty() {
-            notice(&self.log, &Notice::ScriptsNotRun { scripts: scripts.join(" ") });
+            notice(
+                &self.log,
+                &Notice::ScriptsNotRun {
+                    scripts: scripts.join(" "),
+                },
+            );
         }
     }
 }
 
 /// Names of the executable `NN.name.script` files in `directory` that are not native, sorted.
 fn enabled_scripts(directory: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return Vec::new();
+    };
     let mut names: Vec<String> = entries
         .flatten()
         .filter(|entry| {
             std::fs::metadata(entry.path()).is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0)
         })
-        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".script")?.to_string()))
+        .filter_map(|entry| {
+            Some(
+                entry
+                    .file_name()
+                    .to_str()?
+                    .strip_suffix(".script")?
+                    .to_string(),
+            )
+        })
         .filter(|name| name.as_bytes().get(2) == Some(&b'.') && !NATIVE.contains(&name.as_str()))
         .collect();
     names.sort();
@@ -86,12 +110,20 @@ impl Carry<Monitor> for MonitorCarry {
     fn carry(&mut self, effect: Effect, answers: &mut Vec<Input>) {
         match effect {
             Effect::RunEvent(event) => {
-                answers.push(Input::CheckDone { event, outcome: self.run(event) });
+                answers.push(Input::CheckDone {
+                    event,
+                    outcome: self.run(event),
+                });
             }
             Effect::RunState(state) => {
-                self.post.membership.send(membership::io::Input::RunState(state));
+                self.post
+                    .membership
+                    .send(membership::io::Input::RunState(state));
             }
-            Effect::Health(fit) => self.post.membership.send(membership::io::Input::Health(fit)),
+            Effect::Health(fit) => self
+                .post
+                .membership
+                .send(membership::io::Input::Health(fit)),
             Effect::Fatal { reason } => self.fatal.end(&reason),
             Effect::Log(record) => notice(&self.log, &record),
         }

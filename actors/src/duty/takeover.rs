@@ -31,13 +31,24 @@ impl Carry<Takeover> for TakeoverCarry {
     fn carry(&mut self, effect: Effect, _: &mut Vec<Input>) {
         match effect {
             Effect::Send { peer, message } => {
-                self.links.send_control(peer, ControlMessage::Takeover(message));
+                self.links
+                    .send_control(peer, ControlMessage::Takeover(message));
             }
-            Effect::Add { address, prefix, interface } => {
+            Effect::Add {
+                address,
+                prefix,
+                interface,
+            } => {
                 self.kernel.borrow().add(held(address, prefix, interface));
             }
-            Effect::Remove { address, prefix, interface } => {
-                self.kernel.borrow().remove(held(address, prefix, interface));
+            Effect::Remove {
+                address,
+                prefix,
+                interface,
+            } => {
+                self.kernel
+                    .borrow()
+                    .remove(held(address, prefix, interface));
             }
             Effect::Taken(address) => self.board.address_taken(address),
             Effect::Released(address) => self.board.address_released(address),
@@ -52,5 +63,9 @@ impl Carry<Takeover> for TakeoverCarry {
 }
 
 const fn held(ip: IpAddr, prefix_len: u8, interface: String) -> HeldAddress {
-    HeldAddress { ip, prefix_len, interface }
+    HeldAddress {
+        ip,
+        prefix_len,
+        interface,
+    }
 }

@@ -44,25 +44,49 @@ pub struct Greeted {
 }
 
 /// The dialling side: speaks first.
-pub async fn dial(mut stream: TcpStream, identity: &Identity, peer: Pnn, lane: Lane) -> Result<Greeted, HandshakeError> {
+pub async fn dial(
+    mut stream: TcpStream,
+    identity: &Identity,
+    peer: Pnn,
+    lane: Lane,
+) -> Result<Greeted, HandshakeError> {
     send(&mut stream, &Packet::Hello(identity.hello(peer, lane))).await?;
     let (hello, splitter) = receive(&mut stream).await?;
     check(&mut stream, identity, &hello).await?;
     if hello.pnn != peer || hello.lane != lane {
-        return Err(HandshakeError::NoHello(format!("node {} answers for node {peer}", hello.pnn)));
+        return Err(HandshakeError::NoHello(format!(
+            "node {} answers for node {peer}",
+            hello.pnn
+        )));
     }
-    Ok(Greeted { stream, hello, splitter })
+    Ok(Greeted {
+        stream,
+        hello,
+        splitter,
+    })
 }
 
 /// The accepting side: hears first.
 pub async fn accept(mut stream: TcpStream, identity: &Identity) -> Result<Greeted, HandshakeError> {
     let (hello, splitter) = receive(&mut stream).await?;
     check(&mut stream, identity, &hello).await?;
-    send(&mut stream, &Packet::Hello(identity.hello(hello.pnn, hello.lane))).await?;
-    Ok(Greeted { stream, hello, splitter })
+    send(
+        &mut stream,
+        &Packet::Hello(identity.hello(hello.pnn, hello.lane)),
+    )
+    .await?;
+    Ok(Greeted {
+        stream,
+        hello,
+        splitter,
+    })
 }
 
-async fn check(stream: &mut TcpStream, identity: &Identity, hello: &Hello) -> Result<(), HandshakeError> {
+async fn check(
+    stream: &mut TcpStream,
+    identity: &Identity,
+    hello: &Hello,
+) -> Result<(), HandshakeError> {
     let real_address = stream.peer_addr()?.ip();
     let expected = Expected {
         cluster: &identity.cluster,
@@ -90,13 +114,17 @@ async fn receive(stream: &mut TcpStream) -> Result<(Hello, FrameSplitter), Hands
     let reading = async {
         let mut buffer = [0; limits::HELLO_FRAME_BYTES_MAX];
         loop {
-            let frame = splitter.next_frame().map_err(|e| HandshakeError::NoHello(e.to_string()))?;
+            let frame = splitter
+                .next_frame()
+                .map_err(|e| HandshakeError::NoHello(e.to_string()))?;
             if let Some(body) = frame {
                 return codec::decode(body).map_err(|e| HandshakeError::NoHello(e.to_string()));
             }
             let count = stream.read(&mut buffer).await?;
             if count == 0 {
-                return Err(HandshakeError::NoHello(String::from("the connection was closed")));
+                return Err(HandshakeError::NoHello(String::from(
+                    "the connection was closed",
+                )));
             }
             splitter.feed(&buffer[..count]);
         }

@@ -44,17 +44,21 @@ impl Inbound {
         let post = &self.post;
         match message {
             ControlMessage::Keepalive(keepalive) => {
-                post.heartbeat.send(heartbeat::io::Input::Keepalive { peer, keepalive });
+                post.heartbeat
+                    .send(heartbeat::io::Input::Keepalive { peer, keepalive });
             }
             ControlMessage::Goodbye => post.heartbeat.send(heartbeat::io::Input::Goodbye { peer }),
             ControlMessage::Election(message) => {
-                post.election.send(election::io::Input::Message { peer, message });
+                post.election
+                    .send(election::io::Input::Message { peer, message });
             }
             ControlMessage::Membership(message) => {
-                post.membership.send(membership::io::Input::Message { peer, message });
+                post.membership
+                    .send(membership::io::Input::Message { peer, message });
             }
             ControlMessage::Takeover(message) => {
-                post.takeover.send(takeover::io::Input::Message { peer, message });
+                post.takeover
+                    .send(takeover::io::Input::Message { peer, message });
             }
         }
     }

@@ -49,8 +49,15 @@ pub enum LaneError {
 impl LaneSender {
     /// A lane over an accepted or dialled stream whose hellos are done.
     pub fn new(stream: TcpStream, lane: Lane) -> Self {
-        let shared = Shared { stream, lane, pending: Mutex::default(), wake: Notify::new() };
-        Self { shared: Arc::new(shared) }
+        let shared = Shared {
+            stream,
+            lane,
+            pending: Mutex::default(),
+            wake: Notify::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     fn queue_bytes_max(&self) -> usize {
@@ -88,7 +95,11 @@ impl LaneSender {
 
     /// Closes the lane; its tasks end.
     pub fn close(&self) {
-        self.shared.pending.lock().expect("no panic while held").closed = true;
+        self.shared
+            .pending
+            .lock()
+            .expect("no panic while held")
+            .closed = true;
         // Readers and writers on this stream are woken by the shutdown of the socket.
         let _ = rustix::net::shutdown(&self.shared.stream, rustix::net::Shutdown::Both);
         self.shared.wake.notify_one();
@@ -124,7 +135,11 @@ impl LaneSender {
     }
 
     /// Reads packets and hands them to `deliver` until the lane ends; answers why it ended.
-    pub async fn read_loop(&self, mut splitter: FrameSplitter, mut deliver: impl FnMut(Packet)) -> String {
+    pub async fn read_loop(
+        &self,
+        mut splitter: FrameSplitter,
+        mut deliver: impl FnMut(Packet),
+    ) -> String {
         splitter.allow(match self.shared.lane {
             Lane::Control => limits::CONTROL_FRAME_BYTES_MAX,
             Lane::Data => limits::DATA_FRAME_BYTES_MAX,

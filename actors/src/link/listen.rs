@@ -27,14 +27,22 @@ pub async fn run(
     let slots = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     let deliver = Rc::new(deliver);
     loop {
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        let Ok(slot) = slots.clone().acquire_owned().await else {
+            return;
+        };
         let Ok((stream, from)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_BACK_OFF).await;
             continue;
         };
         if !handshake::is_node(&identity, from.ip()) {
             let reason = String::from("its address is not in the nodes file");
-            notice(&log, &Notice::HelloRefused { peer: from.to_string(), reason });
+            notice(
+                &log,
+                &Notice::HelloRefused {
+                    peer: from.to_string(),
+                    reason,
+                },
+            );
             continue;
         }
         let (identity, log, deliver) = (identity.clone(), log.clone(), deliver.clone());
@@ -44,7 +52,13 @@ pub async fn run(
                 Ok(greeted) => deliver(greeted.hello.pnn, greeted),
                 Err(error) => {
                     let reason = error.to_string();
-                    notice(&log, &Notice::HelloRefused { peer: from.to_string(), reason });
+                    notice(
+                        &log,
+                        &Notice::HelloRefused {
+                            peer: from.to_string(),
+                            reason,
+                        },
+                    );
                 }
             }
         });

@@ -9,7 +9,9 @@ use super::table::Links;
 use crate::log::notice;
 use crate::supervise::LifeGuard;
 use actix::prelude::Message;
-use actix::{Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler, WrapFuture,
+};
 use ctdb_protocol::heartbeat;
 use ctdb_protocol::id::{Instance, Pnn};
 use ctdb_protocol::notice::Notice;
@@ -86,7 +88,10 @@ impl PeerLink {
         if !self.dials() || self.told_up {
             return;
         }
-        let (peer, address) = (self.peer, SocketAddr::from((self.address, self.context.port)));
+        let (peer, address) = (
+            self.peer,
+            SocketAddr::from((self.address, self.context.port)),
+        );
         let links = self.context.links.clone();
         let dialling = async move {
             let both = async {
@@ -96,19 +101,23 @@ impl PeerLink {
             };
             tokio::time::timeout(DIAL_TIMEOUT, both).await
         };
-        ctx.spawn(dialling.into_actor(self).map(|result, this, ctx| match result {
-            Ok(Ok((control, data))) => {
-                this.add(control, ctx);
-                this.add(data, ctx);
-            }
-            Ok(Err(error)) => {
-                this.log_refusal(&error);
-                ctx.run_later(REDIAL, Self::dial);
-            }
-            Err(_) => {
-                ctx.run_later(REDIAL, Self::dial);
-            }
-        }));
+        ctx.spawn(
+            dialling
+                .into_actor(self)
+                .map(|result, this, ctx| match result {
+                    Ok(Ok((control, data))) => {
+                        this.add(control, ctx);
+                        this.add(data, ctx);
+                    }
+                    Ok(Err(error)) => {
+                        this.log_refusal(&error);
+                        ctx.run_later(REDIAL, Self::dial);
+                    }
+                    Err(_) => {
+                        ctx.run_later(REDIAL, Self::dial);
+                    }
+                }),
+        );
     }
 
     fn log_refusal(&mut self, error: &HandshakeError) {
@@ -119,15 +128,28 @@ impl PeerLink {
         let reason = error.to_string();
         if reason != self.last_refusal {
             let peer = format!("node {} ({})", self.peer, self.address);
-            notice(&self.context.log, &Notice::HelloRefused { peer, reason: reason.clone() });
+            notice(
+                &self.context.log,
+                &Notice::HelloRefused {
+                    peer,
+                    reason: reason.clone(),
+                },
+            );
             self.last_refusal = reason;
         }
     }
 
     /// Takes a greeted lane; the second one of a life makes the pair complete.
     fn add(&mut self, greeted: Greeted, ctx: &mut Context<Self>) {
-        let Greeted { stream, hello, splitter } = greeted;
-        let fresh = self.lanes.iter().any(|(lane, life)| *lane == hello.lane || *life != hello.instance);
+        let Greeted {
+            stream,
+            hello,
+            splitter,
+        } = greeted;
+        let fresh = self
+            .lanes
+            .iter()
+            .any(|(lane, life)| *lane == hello.lane || *life != hello.instance);
         if fresh {
             self.drop_pair("it connected anew");
         }
@@ -148,7 +170,10 @@ impl PeerLink {
                 actix::spawn(reader.run(stream, splitter));
                 true
             }
-            Lane::Data => self.context.data_arbiter.spawn(reader.run(stream, splitter)),
+            Lane::Data => self
+                .context
+                .data_arbiter
+                .spawn(reader.run(stream, splitter)),
         };
         if !spawned {
             self.drop_pair("the data plane has ended");
@@ -159,15 +184,26 @@ impl PeerLink {
     fn lane_up(&mut self, lane: Lane, sender: LaneSender) {
         self.context.links.insert(self.peer, lane, sender);
         self.running += 1;
-        let Some((_, instance)) = self.lanes.first().copied() else { return };
+        let Some((_, instance)) = self.lanes.first().copied() else {
+            return;
+        };
         if self.told_up || self.running < LANES {
             return;
         }
         self.told_up = true;
         self.last_refusal.clear();
         let address = self.address.to_string();
-        notice(&self.context.log, &Notice::LinkUp { peer: self.peer, address });
-        let input = heartbeat::io::Input::LinkUp { peer: self.peer, instance };
+        notice(
+            &self.context.log,
+            &Notice::LinkUp {
+                peer: self.peer,
+                address,
+            },
+        );
+        let input = heartbeat::io::Input::LinkUp {
+            peer: self.peer,
+            instance,
+        };
         self.context.inbound.post.heartbeat.send(input);
     }
 
@@ -179,7 +215,8 @@ impl PeerLink {
         if std::mem::take(&mut self.told_up) {
             let (peer, reason) = (self.peer, reason.to_string());
             let post = &self.context.inbound.post;
-            post.heartbeat.send(heartbeat::io::Input::LinkDown { peer, reason });
+            post.heartbeat
+                .send(heartbeat::io::Input::LinkDown { peer, reason });
             for records in &post.records {
                 records.send(record::io::Input::PeerDown { peer });
             }
@@ -187,8 +224,16 @@ impl PeerLink {
     }
 }
 
-async fn dial_lane(links: &Links, peer: Pnn, to: SocketAddr, lane: Lane) -> Result<Greeted, HandshakeError> {
-    let own = links.identity.address(links.identity.own).unwrap_or(to.ip());
+async fn dial_lane(
+    links: &Links,
+    peer: Pnn,
+    to: SocketAddr,
+    lane: Lane,
+) -> Result<Greeted, HandshakeError> {
+    let own = links
+        .identity
+        .address(links.identity.own)
+        .unwrap_or(to.ip());
     let socket = TcpSocket::from_std_stream(socket::dialling(own)?.into());
     let stream = socket.connect(to).await?;
     handshake::dial(stream, &links.identity, peer, lane).await
@@ -209,7 +254,10 @@ impl Reader {
             Ok(stream) => self.read(stream, splitter).await,
             Err(error) => error.to_string(),
         };
-        let ended = LaneEnded { pair: self.pair, reason };
+        let ended = LaneEnded {
+            pair: self.pair,
+            reason,
+        };
         // The link's actor is gone only when the daemon ends.
         let _ = self.link.send(ended).await;
     }
@@ -217,7 +265,11 @@ impl Reader {
     async fn read(&self, stream: TcpStream, splitter: FrameSplitter) -> String {
         let sender = LaneSender::new(stream, self.lane);
         // Nothing is read before the link knows the lane, so that its answers find a way back.
-        let up = LaneUp { pair: self.pair, lane: self.lane, sender: sender.clone() };
+        let up = LaneUp {
+            pair: self.pair,
+            lane: self.lane,
+            sender: sender.clone(),
+        };
         if self.link.send(up).await.is_err() {
             return String::from("the link ended");
         }
@@ -238,7 +290,13 @@ impl Reader {
         sender.close();
         let Some(reason) = bad else { return reason };
         let peer = format!("node {}", self.peer);
-        notice(&self.context.log, &Notice::BadPeer { peer, reason: reason.clone() });
+        notice(
+            &self.context.log,
+            &Notice::BadPeer {
+                peer,
+                reason: reason.clone(),
+            },
+        );
         reason
     }
 }

@@ -26,7 +26,11 @@ pub fn configure(socket: &Socket) -> io::Result<()> {
 
 /// A socket that connects from the node's private address, so that the peer can check who calls.
 pub fn dialling(from: IpAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address((from, 0).into()), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address((from, 0).into()),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     configure(&socket)?;
     socket.set_reuse_address(true)?;
     socket.bind(&SocketAddr::from((from, 0)).into())?;

@@ -33,8 +33,14 @@ impl Identity {
 
     /// All other nodes that are not deleted.
     pub fn peers(&self) -> impl Iterator<Item = (Pnn, IpAddr)> + '_ {
-        let numbered = self.nodes.iter().zip(0..).map(|(address, n)| (Pnn(n), *address));
-        numbered.filter(|(pnn, _)| *pnn != self.own).filter_map(|(pnn, a)| a.map(|a| (pnn, a)))
+        let numbered = self
+            .nodes
+            .iter()
+            .zip(0..)
+            .map(|(address, n)| (Pnn(n), *address));
+        numbered
+            .filter(|(pnn, _)| *pnn != self.own)
+            .filter_map(|(pnn, a)| a.map(|a| (pnn, a)))
     }
 
     /// Our hello to `peer` on `lane`.
@@ -76,12 +82,19 @@ pub struct Links {
 impl Links {
     /// No lane is up.
     pub fn new(identity: Arc<Identity>) -> Self {
-        Self { identity, counters: Arc::default(), lanes: Arc::default() }
+        Self {
+            identity,
+            counters: Arc::default(),
+            lanes: Arc::default(),
+        }
     }
 
     /// Notes that a lane is up.
     pub fn insert(&self, peer: Pnn, lane: Lane, sender: LaneSender) {
-        self.lanes.write().expect("no panic while held").insert((peer, lane), sender);
+        self.lanes
+            .write()
+            .expect("no panic while held")
+            .insert((peer, lane), sender);
     }
 
     /// Forgets both lanes of a peer and closes them.
@@ -97,7 +110,11 @@ impl Links {
     /// Peers whose data lane is up.
     pub fn connected(&self) -> Vec<Pnn> {
         let lanes = self.lanes.read().expect("no panic while held");
-        lanes.keys().filter(|(_, lane)| *lane == Lane::Data).map(|(peer, _)| *peer).collect()
+        lanes
+            .keys()
+            .filter(|(_, lane)| *lane == Lane::Data)
+            .map(|(peer, _)| *peer)
+            .collect()
     }
 
     /// Sends on the control lane; a peer that is not connected does not get it.
@@ -113,7 +130,9 @@ impl Links {
     fn send(&self, peer: Pnn, lane: Lane, packet: &Packet) -> bool {
         let result = {
             let lanes = self.lanes.read().expect("no panic while held");
-            let Some(sender) = lanes.get(&(peer, lane)) else { return false };
+            let Some(sender) = lanes.get(&(peer, lane)) else {
+                return false;
+            };
             self.counters.sent.fetch_add(1, Ordering::Relaxed);
             sender.send(packet)
         };

@@ -254,9 +254,10 @@ impl Heartbeat {
         if !same_lead && let Some(acked) = self.last_ack.take() {
             self.old_ack = self.old_ack.max(acked);
         }
-        if standing.is_leader() {
+        if standing.is_leader() && !self.standing.is_leader() {
             self.led_since = now;
-        } else {
+        }
+        if !standing.is_leader() {
             self.timers.stop(&Timer::Authority);
         }
         if let Standing::Follower { term, .. } | Standing::Leader { term, .. } = standing {
