@@ -1,0 +1,322 @@
+//! The control plane: its duties, links, cluster lock, all on the arbiter that calls this.
+
+use super::data::DataPlane;
+use super::{BootError, address_kernel, configured};
+use crate::addresses::AddressKernel;
+use crate::context::NodeContext;
+use crate::duty::actor::Duty;
+use crate::duty::election::{ElectionCarry, SharedLock};
+use crate::duty::heartbeat::{HeartbeatCarry, PeerLinks, SharedKernel};
+use crate::duty::membership::MembershipCarry;
+use crate::duty::monitor::MonitorCarry;
+use crate::duty::takeover::TakeoverCarry;
+use crate::link::inbound::Inbound;
+use crate::link::peer::{Accepted, CloseLink, LinkContext, PeerLink};
+use crate::link::{listen, socket};
+use crate::lock::{ClusterLock, LockCommand};
+use crate::supervise::{LifeGuard, Supervisor, last_panic};
+use actix::{Actor, Addr};
+use ctdb_protocol::election::electorate::Electorate;
+use ctdb_protocol::election::machine::Election;
+use ctdb_protocol::election::standing::Standing;
+use ctdb_protocol::flags::Capabilities;
+use ctdb_protocol::heartbeat::machine::Heartbeat;
+use ctdb_protocol::id::Pnn;
+use ctdb_protocol::machine::Machine;
+use ctdb_protocol::membership::config::Config as MembershipConfig;
+use ctdb_protocol::membership::machine::Membership;
+use ctdb_protocol::monitor::io::Config as MonitorConfig;
+use ctdb_protocol::monitor::machine::Monitor;
+use ctdb_protocol::settings::ClusterLock as LockSetting;
+use ctdb_protocol::takeover::machine::Takeover;
+use ctdb_protocol::timing::Timing;
+use ctdb_protocol::tunable::TunableId;
+use ctdb_protocol::{election, heartbeat, membership, monitor, takeover};
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// What the end of the node needs of the control plane.
+pub(super) struct ControlPlane {
+    pub(super) kernel: SharedKernel,
+    pub(super) left: watch::Receiver<bool>,
+    pub(super) lock: SharedLock,
+    pub(super) peers: PeerLinks,
+}
+
+/// Starts everything; nothing is sent before the links are dialled at the end.
+pub(super) async fn start(
+    context: &NodeContext,
+    supervisor: &Supervisor,
+    timing: Timing,
+    data: &DataPlane,
+    helper: &Path,
+) -> Result<ControlPlane, BootError> {
+    let kernel: SharedKernel = Rc::new(RefCell::new(address_kernel(context, timing)?));
+    let peers = PeerLinks::default();
+    let lock = SharedLock::default();
+    let (left_sender, left) = watch::channel(false);
+    keep_heartbeat(context, supervisor, timing, &peers, &kernel);
+    keep_lock(context, supervisor, timing, helper, &lock);
+    keep_election(context, supervisor, timing, &lock);
+    keep_membership(context, supervisor, timing);
+    keep_takeover(context, supervisor, timing, &kernel, &left_sender);
+    keep_monitor(context, supervisor);
+    for records in &context.post.records {
+        // Every shard learns the composition from the first recovery on.
+        let _ = records.name();
+    }
+    keep_links(context, supervisor, data, &peers)?;
+    context.post.monitor.send(monitor::io::Input::Ready);
+    Ok(ControlPlane { kernel, left, lock, peers })
+}
+
+fn seed(context: &NodeContext) -> u64 {
+    context.links.identity.instance.0
+}
+
+fn electorate(context: &NodeContext) -> Electorate {
+    let nodes = context.settings.cluster.nodes.iter().zip(0..);
+    let counting = nodes.filter(|(node, _)| !node.deleted).map(|(_, n)| Pnn(n));
+    Electorate::new(counting, context.settings.cluster.lock != LockSetting::None)
+}
+
+fn keep_heartbeat(
+    context: &NodeContext,
+    supervisor: &Supervisor,
+    timing: Timing,
+    peers: &PeerLinks,
+    kernel: &SharedKernel,
+) {
+    let (context, peers, kernel) = (context.clone(), peers.clone(), kernel.clone());
+    supervisor.keep("heartbeat", move |life, again| {
+        let now = context.clock.now();
+        let machine = Heartbeat::new(own(&context), electorate(&context), timing, now);
+        let carry = HeartbeatCarry {
+            links: context.links.clone(),
+            peers: peers.clone(),
+            post: context.post.clone(),
+            kernel: kernel.clone(),
+            log: context.log.clone(),
+        };
+        let actor = Duty::new("heartbeat", machine, carry, context.clock, &context.fatal, life).start();
+        context.post.heartbeat.occupy(actor.recipient());
+        if again {
+            // It knows no peer: all links are made anew, the other duties tell their state.
+            for link in peers.borrow().values() {
+                let reason = String::from("the heartbeat was started again");
+                let _ = link.try_send(CloseLink { reason });
+            }
+            context.post.heartbeat.send(heartbeat::io::Input::Standing(context.board.standing()));
+            context.post.membership.send(membership::io::Input::Retell);
+        }
+    });
+}
+
+fn keep_lock(
+    context: &NodeContext,
+    supervisor: &Supervisor,
+    timing: Timing,
+    helper: &Path,
+    lock: &SharedLock,
+) {
+    let helper = helper.display().to_string();
+    let words = match &context.settings.cluster.lock {
+        LockSetting::None => return,
+        LockSetting::File(path) => vec![helper.clone(), String::from("mutex-fcntl"), path.clone()],
+        LockSetting::Command(words) => words.clone(),
+    };
+    let command = LockCommand { keeper: vec![helper, String::from("lock-keeper")], helper: words };
+    let (context, lock) = (context.clone(), lock.clone());
+    supervisor.keep("cluster lock", move |life, again| {
+        let post = context.post.clone();
+        let actor = ClusterLock::new(command.clone(), timing, context.clock, post, life);
+        *lock.borrow_mut() = Some(actor.start());
+        if again {
+            // Its child died with it, and the lock with that.
+            let reason = String::from("the lock's actor was started again");
+            context.post.election.send(election::io::Input::LockLost { reason });
+        }
+    });
+}
+
+fn keep_election(context: &NodeContext, supervisor: &Supervisor, timing: Timing, lock: &SharedLock) {
+    let (context, lock) = (context.clone(), lock.clone());
+    supervisor.keep("election", move |life, again| {
+        let now = context.clock.now();
+        let machine =
+            Election::new(own(&context), electorate(&context), timing, seed(&context) ^ 1, now);
+        let carry = ElectionCarry {
+            links: context.links.clone(),
+            post: context.post.clone(),
+            lock: lock.clone(),
+            board: context.board.clone(),
+            log: context.log.clone(),
+        };
+        let actor = Duty::new("election", machine, carry, context.clock, &context.fatal, life).start();
+        context.post.election.occupy(actor.recipient());
+        if again {
+            // It leads and follows nobody; the lock, if it was held, is let go.
+            if let Some(lock) = lock.borrow().as_ref() {
+                let _ = lock.try_send(crate::lock::Release);
+            }
+            let standing = Standing::Searching;
+            context.board.set_standing(standing);
+            context.post.heartbeat.send(heartbeat::io::Input::Standing(standing));
+            context.post.membership.send(membership::io::Input::Standing(standing));
+            context.post.heartbeat.send(heartbeat::io::Input::Retell);
+            context.post.membership.send(membership::io::Input::Retell);
+        }
+    });
+}
+
+fn keep_membership(context: &NodeContext, supervisor: &Supervisor, timing: Timing) {
+    let context = context.clone();
+    supervisor.keep("membership", move |life, again| {
+        end_instead_of_restart(&context, "membership", again);
+        let machine = Membership::new(membership_config(&context, timing));
+        let carry = MembershipCarry {
+            links: context.links.clone(),
+            post: context.post.clone(),
+            board: context.board.clone(),
+            log: context.log.clone(),
+        };
+        let actor = Duty::new("membership", machine, carry, context.clock, &context.fatal, life).start();
+        context.post.membership.occupy(actor.recipient());
+        context.post.membership.send(membership::io::Input::Retell);
+    });
+}
+
+fn membership_config(context: &NodeContext, timing: Timing) -> MembershipConfig {
+    let settings = &context.settings;
+    let tunables = context.tunables.read().expect("no panic while held");
+    let mut capabilities = Capabilities::default();
+    capabilities.set(Capabilities::LEADER, settings.cluster.leader_capability);
+    capabilities.set(Capabilities::LMASTER, settings.cluster.lmaster_capability);
+    capabilities.set(Capabilities::LVS, settings.lvs_capability());
+    capabilities.set(Capabilities::NATGW, settings.natgw_capability());
+    MembershipConfig {
+        own: own(context),
+        deleted: settings.cluster.nodes.iter().map(|node| node.deleted).collect(),
+        capabilities,
+        start_stopped: settings.startup.state.stopped,
+        start_disabled: settings.startup.state.disabled,
+        timing,
+        enable_bans: tunables.get(TunableId::EnableBans) != 0,
+        ban_period_s: tunables.get(TunableId::RecoveryBanPeriod),
+        recovery_grace: Duration::from_secs(tunables.get(TunableId::RecoveryGracePeriod).into()),
+        seed: seed(context) ^ 2,
+    }
+}
+
+fn keep_takeover(
+    context: &NodeContext,
+    supervisor: &Supervisor,
+    timing: Timing,
+    kernel: &SharedKernel,
+    left: &watch::Sender<bool>,
+) {
+    let (context, kernel, left) = (context.clone(), kernel.clone(), left.clone());
+    supervisor.keep("takeover", move |life, again| {
+        end_instead_of_restart(&context, "takeover", again);
+        let machine = Takeover::new(takeover_config(&context, timing));
+        let carry = TakeoverCarry {
+            links: context.links.clone(),
+            kernel: kernel.clone(),
+            board: context.board.clone(),
+            left: left.clone(),
+            log: context.log.clone(),
+        };
+        let actor = Duty::new("takeover", machine, carry, context.clock, &context.fatal, life).start();
+        context.post.takeover.occupy(actor.recipient());
+        let addresses = configured(&context.settings);
+        context.post.takeover.send(takeover::io::Input::Configure(addresses));
+        kernel.borrow().retell();
+    });
+}
+
+fn keep_monitor(context: &NodeContext, supervisor: &Supervisor) {
+    let context = context.clone();
+    supervisor.keep("monitor", move |life, again| {
+        let tunables = context.tunables.read().expect("no panic while held");
+        let config = MonitorConfig {
+            monitor_interval: Duration::from_secs(tunables.get(TunableId::MonitorInterval).into()),
+            monitor_timeout_count: tunables.get(TunableId::MonitorTimeoutCount),
+        };
+        let variables = &context.settings.events.script_variables;
+        let partially = variables.get("CTDB_PARTIALLY_ONLINE_INTERFACES");
+        let carry = MonitorCarry {
+            post: context.post.clone(),
+            board: context.board.clone(),
+            scripts: context.settings.paths.event_scripts.clone().into(),
+            partially_online: partially.is_some_and(|value| value.eq_ignore_ascii_case("yes")),
+            fatal: context.fatal.clone(),
+            log: context.log.clone(),
+        };
+        let machine = Monitor::new(config);
+        let actor = Duty::new("monitor", machine, carry, context.clock, &context.fatal, life).start();
+        context.post.monitor.occupy(actor.recipient());
+        if again {
+            // It goes through its stages again, which takes no time when the node is recovered.
+            context.post.monitor.send(monitor::io::Input::Ready);
+            context.post.membership.send(membership::io::Input::Retell);
+            context.post.monitor.send(monitor::io::Input::Recovered);
+        }
+    });
+}
+
+fn keep_links(
+    context: &NodeContext,
+    supervisor: &Supervisor,
+    data: &DataPlane,
+    peers: &PeerLinks,
+) -> Result<(), BootError> {
+    let settings = &context.settings;
+    let at = SocketAddr::from((settings.cluster.node_address, settings.cluster.port));
+    let failed = |source| BootError::Socket { what: format!("node links on {at}"), source };
+    let listener = socket::listening(at).map_err(failed)?;
+    let listener = TcpListener::from_std(listener.into()).map_err(failed)?;
+    let inbound = Inbound {
+        post: context.post.clone(),
+        clients: data.inbox(),
+        links: context.links.clone(),
+    };
+    let link = LinkContext {
+        links: context.links.clone(),
+        inbound,
+        data_arbiter: data.arbiter(),
+        port: settings.cluster.port,
+        log: context.log.clone(),
+    };
+    for (peer, address) in context.links.identity.peers() {
+        let (link, peers) = (link.clone(), peers.clone());
+        supervisor.keep("link", move |life, _| {
+            let actor: Addr<PeerLink> = PeerLink::new(peer, address, link.clone(), life).start();
+            peers.borrow_mut().insert(peer, actor);
+        });
+    }
+    let identity = context.links.identity.clone();
+    let (log, peers) = (context.log.clone(), peers.clone());
+    actix::spawn(listen::run(listener, identity, log, move |peer, greeted| {
+        if let Some(link) = peers.borrow().get(&peer) {
+            // A link that can't take it is being started again; the peer dials anew.
+            let _ = link.try_send(Accepted(greeted));
+        }
+    }));
+    Ok(())
+}
+
+/// The state of this duty can't be rebuilt from others: the guard starts a new worker.
+fn end_instead_of_restart(context: &NodeContext, duty: &str, again: bool) {
+    if again {
+        context.fatal.end(&format!("{duty}: {}", last_panic()));
+    }
+}
+
+fn own(context: &NodeContext) -> Pnn {
+    context.links.identity.own
+}

@@ -1,0 +1,210 @@
+//! Start and end of a node: which actors run where, in which order they begin and stop.
+//!
+//! Start: log → addresses dropped and gate shut → databases → duties → clients and console → links →
+//! events. End: addresses given up while this node still plans → run state SHUTDOWN → goodbye to all peers →
+//! cluster lock freed → gate removed.
+
+mod control;
+mod data;
+mod stop;
+
+use crate::addresses::AddressKernel;
+use crate::addresses::real::Real;
+use crate::addresses::recorded::Recorded;
+use crate::board::Board;
+use crate::clock::Clock;
+use crate::context::NodeContext;
+use crate::fatal::Fatal;
+use crate::link::table::{Identity, Links};
+use crate::log::{LogHandle, notice};
+use crate::net::address::HeldAddress;
+use crate::net::gate::GateConfig;
+use crate::net::lease::LeaseConfig;
+use crate::post::Post;
+use crate::supervise::{Supervisor, install_panic_hook};
+use ctdb_protocol::id::{Instance, Pnn};
+use ctdb_protocol::notice::Notice;
+use ctdb_protocol::settings::{ClusterLock, Settings};
+use ctdb_protocol::takeover::io::ConfiguredAddress;
+use ctdb_protocol::timing::Timing;
+use ctdb_protocol::tunable::Tunables;
+use slog::Logger;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
+
+/// Everything that a node needs to begin.
+pub struct Boot {
+    /// Its configuration.
+    pub settings: Settings,
+    /// Its tunables.
+    pub tunables: Tunables,
+    /// Release, for log and `ctdb version`.
+    pub version: &'static str,
+    /// Log.
+    pub log: Logger,
+    /// Level, tail and reopening of the log.
+    pub log_handle: LogHandle,
+    /// The multi-call helper program.
+    pub helper: PathBuf,
+    /// Becomes true when an orderly shutdown is asked for from outside.
+    pub shutdown: watch::Receiver<bool>,
+    /// Called once the node serves.
+    pub ready: Box<dyn FnOnce() -> std::io::Result<()>>,
+    /// Tells the guard which addresses to remove should this process die.
+    pub guarded: Box<dyn Fn(Vec<HeldAddress>)>,
+}
+
+/// Why a node could not begin; the text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// Public addresses could not be prepared.
+    #[error("public addresses: {0}")]
+    Addresses(#[from] crate::net::error::NetError),
+    /// A socket could not be opened.
+    #[error("{what}: {source}")]
+    Socket {
+        /// Which.
+        what: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A directory could not be made.
+    #[error("{path}: {source}")]
+    Directory {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Runs a node until it is asked to end.
+pub fn run(boot: Boot) -> Result<(), BootError> {
+    install_panic_hook();
+    crate::records::prepare();
+    make_directories(&boot.settings)?;
+    actix::System::new().block_on(live(boot))
+}
+
+fn make_directories(settings: &Settings) -> Result<(), BootError> {
+    let database = &settings.database;
+    for path in [
+        &database.volatile_directory,
+        &database.persistent_directory,
+        &database.state_directory,
+        &settings.paths.run,
+    ] {
+        std::fs::create_dir_all(path)
+            .map_err(|source| BootError::Directory { path: path.clone(), source })?;
+    }
+    Ok(())
+}
+
+async fn live(boot: Boot) -> Result<(), BootError> {
+    let Boot { settings, tunables, version, log, log_handle, helper, mut shutdown, ready, guarded } = boot;
+    let pid = std::process::id();
+    notice(&log, &Notice::DaemonStarting { version: version.to_string(), pid });
+    notice(&log, &Notice::PnnIs { pnn: Pnn(settings.cluster.pnn) });
+    if settings.cluster.lock == ClusterLock::None {
+        notice(&log, &Notice::NoClusterLock {});
+    }
+    let timing = Timing::from(&tunables, &settings);
+    let clock = Clock::start();
+    let fatal = Fatal::new(&log);
+    let shards = settings.database.record_shards.unwrap_or(1);
+    let post = Post::new(shards.into(), &fatal);
+    let links = Links::new(Arc::new(identity(&settings)));
+    let (shutdown_asked, mut shutdown_here) = watch::channel(false);
+    let context = NodeContext {
+        settings: Arc::new(settings),
+        tunables: Arc::new(RwLock::new(tunables)),
+        board: Board::default(),
+        post,
+        links,
+        log,
+        log_handle,
+        clock,
+        started: SystemTime::now(),
+        shutdown: Arc::new(shutdown_asked),
+        fatal,
+    };
+    let supervisor = Supervisor::new(&context.log, &context.fatal);
+    let data = data::start(&context, timing)?;
+    guarded(candidates(&context.settings));
+    let control = control::start(&context, &supervisor, timing, &data, &helper).await?;
+    data.listen(&context)?;
+    ready().map_err(|source| BootError::Socket { what: String::from("readiness"), source })?;
+    let reason = tokio::select! {
+        _ = shutdown.wait_for(|asked| *asked) => "asked by signal",
+        _ = shutdown_here.wait_for(|asked| *asked) => "asked by a client",
+    };
+    stop::orderly(&context, control, reason).await;
+    Ok(())
+}
+
+fn identity(settings: &Settings) -> Identity {
+    let nodes = settings.cluster.nodes.iter();
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Two lives of a node never share it: the clock has moved on, or the pid is another one.
+    let instance = u64::try_from(since_epoch.as_nanos()).unwrap_or_default() ^ u64::from(std::process::id());
+    Identity {
+        own: Pnn(settings.cluster.pnn),
+        cluster: settings.cluster.name.clone(),
+        nodes: nodes.map(|node| (!node.deleted).then_some(node.address)).collect(),
+        instance: Instance(instance),
+        generation: AtomicU32::new(ctdb_protocol::id::Generation::INVALID.0),
+    }
+}
+
+/// Every place where this node could ever put a public address.
+fn candidates(settings: &Settings) -> Vec<HeldAddress> {
+    let mut all = Vec::new();
+    if settings.startup.test_mode {
+        return all;
+    }
+    for address in &settings.failover.public_addresses {
+        all.extend(address.interfaces.iter().map(|interface| HeldAddress {
+            ip: address.address,
+            prefix_len: address.prefix,
+            interface: interface.clone(),
+        }));
+    }
+    all
+}
+
+fn configured(settings: &Settings) -> Vec<ConfiguredAddress> {
+    let addresses = settings.failover.public_addresses.iter();
+    addresses
+        .map(|a| ConfiguredAddress {
+            address: a.address,
+            prefix: a.prefix,
+            interfaces: a.interfaces.clone(),
+        })
+        .collect()
+}
+
+fn address_kernel(context: &NodeContext, timing: Timing) -> Result<Box<dyn AddressKernel>, BootError> {
+    let settings = &context.settings;
+    let addresses = candidates(settings);
+    let names = settings.failover.public_addresses.iter().flat_map(|a| a.interfaces.clone());
+    if settings.startup.test_mode || addresses.is_empty() {
+        return Ok(Box::new(Recorded::new(context.post.clone(), names)));
+    }
+    let mut interfaces: Vec<String> = names.collect();
+    interfaces.sort();
+    interfaces.dedup();
+    let public = settings.failover.public_addresses.iter().map(|a| a.address).collect();
+    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let lease = LeaseConfig {
+        gate: GateConfig { interfaces, addresses: public },
+        gate_ms: millis(timing.lease_gate),
+        refresh_ms: millis(timing.lease_refresh),
+        realtime: settings.startup.realtime_scheduling,
+        ..LeaseConfig::default()
+    };
+    let real = Real::start(&addresses, &lease, &context.post, context.clock, &context.log)?;
+    Ok(Box::new(real))
+}

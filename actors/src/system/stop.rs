@@ -1,0 +1,41 @@
+//! The orderly end of a node: nothing it held stays without a server longer than a hand-over takes.
+
+use super::control::ControlPlane;
+use crate::context::NodeContext;
+use crate::link::peer::EndLink;
+use crate::lock::Release;
+use crate::log::notice;
+use ctdb_protocol::flags::RunState;
+use ctdb_protocol::notice::Notice;
+use ctdb_protocol::wire::message::ControlMessage;
+use ctdb_protocol::{membership, monitor, takeover};
+use std::time::Duration;
+
+/// The plan that hands our addresses over goes out before this node stops to lead.
+const LAST_PLAN: Duration = Duration::from_millis(100);
+/// The last messages leave the socket buffers.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
+pub(super) async fn orderly(context: &NodeContext, mut control: ControlPlane, reason: &str) {
+    notice(&context.log, &Notice::ShutdownStarted { reason: reason.to_string() });
+    context.post.takeover.send(takeover::io::Input::Leave);
+    let patience = context.settings.failover.shutdown_failover_timeout.max(Duration::from_secs(1));
+    // Addresses that can't be removed in time end with their lease.
+    let _ = tokio::time::timeout(patience, control.left.wait_for(|left| *left)).await;
+    tokio::time::sleep(LAST_PLAN).await;
+    context.post.monitor.send(monitor::io::Input::Shutdown);
+    context.post.membership.send(membership::io::Input::RunState(RunState::Shutdown));
+    tokio::time::sleep(LAST_WORDS).await;
+    for (peer, _) in context.links.identity.peers() {
+        context.links.send_control(peer, ControlMessage::Goodbye);
+    }
+    if let Some(lock) = control.lock.borrow().as_ref() {
+        let _ = lock.try_send(Release);
+    }
+    tokio::time::sleep(LAST_WORDS).await;
+    for link in control.peers.borrow().values() {
+        let _ = link.try_send(EndLink);
+    }
+    control.kernel.borrow_mut().end();
+    notice(&context.log, &Notice::ShutdownDone {});
+}
