@@ -62,7 +62,7 @@ fn a_second_daemon_is_refused_and_a_stale_pid_file_is_not_in_the_way() {
     let life = Life::new("second");
     fs::create_dir_all(life.pid_file().parent().unwrap()).unwrap();
     fs::write(life.pid_file(), "4194303\n").unwrap();
-    assert!(life.start().status.success());
+    life.must_start();
     let worker = life.worker();
     let second = life.start();
     assert_eq!(second.status.code(), Some(11));
@@ -79,7 +79,7 @@ fn a_second_daemon_is_refused_and_a_stale_pid_file_is_not_in_the_way() {
 #[test]
 fn a_killed_worker_loses_its_addresses_and_is_replaced() {
     let life = Life::new("killed");
-    assert!(life.start().status.success());
+    life.must_start();
     let (guard, mut worker) = (life.guard(), life.worker());
     for restart in 1..=2 {
         send(worker, Signal::KILL);
@@ -130,7 +130,7 @@ fn nothing_is_restarted_after_a_refusal_or_in_test_mode() {
 fn a_failed_worker_is_restarted_with_growing_pauses_until_the_guard_is_told_to_end() {
     let life = Life::new("failed");
     life.put("end", "failed");
-    assert!(life.start().status.success());
+    life.must_start();
     wait_until("restarts", || {
         life.journal().contains("restart 3 exit code 1: no luck")
     });
@@ -142,7 +142,7 @@ fn a_failed_worker_is_restarted_with_growing_pauses_until_the_guard_is_told_to_e
 #[test]
 fn signals_to_the_guard_reach_the_worker_and_a_lost_guard_is_noticed() {
     let life = Life::new("signals");
-    assert!(life.start().status.success());
+    life.must_start();
     let (guard, worker) = (life.guard(), life.worker());
     for (signal, word) in [
         (Signal::HUP, "reopen"),
@@ -164,7 +164,7 @@ fn signals_to_the_guard_reach_the_worker_and_a_lost_guard_is_noticed() {
 fn a_second_sigterm_ends_a_stuck_shutdown() {
     let life = Life::new("stuck");
     life.put("stuck", "");
-    assert!(life.start().status.success());
+    life.must_start();
     let worker = life.worker();
     send(worker, Signal::TERM);
     std::thread::sleep(std::time::Duration::from_millis(800));
@@ -225,10 +225,10 @@ fn a_starter_that_is_interrupted_takes_its_daemon_along() {
 #[test]
 fn one_signal_to_all_processes_is_one_orderly_shutdown() {
     let life = Life::new("all");
-    assert!(life.start().status.success());
-    for pid in [life.guard(), life.worker()] {
-        send(pid, Signal::TERM);
-    }
+    life.must_start();
+    let (guard, worker) = (life.guard(), life.worker());
+    send(worker, Signal::TERM);
+    send(guard, Signal::TERM);
     wait_until("the end", || life.processes().is_empty());
     assert!(life.journal().contains("shutdown"));
 }
@@ -258,7 +258,7 @@ fn a_caller_that_ignores_the_end_of_children_does_not_blind_the_guard() {
 #[test]
 fn a_stopped_guard_holds_nobody_up_and_does_its_duty_later() {
     let life = Life::new("paused");
-    assert!(life.start().status.success());
+    life.must_start();
     let (guard, worker) = (life.guard(), life.worker());
     send(guard, Signal::STOP);
     send(worker, Signal::HUP);

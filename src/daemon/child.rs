@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus, wait, waitid};
 
 /// How a worker ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,29 +44,63 @@ impl fmt::Display for End {
     }
 }
 
-/// Starts a thread that waits for children: the worker, and as PID 1 every orphan. It ends when `tell`
-/// returns false. What is returned tells it that there may be a child again.
-pub(super) fn reap(tell: impl Fn(Pid, End) -> bool + Send + 'static) -> io::Result<SyncSender<()>> {
-    let (spawned, waiting) = sync_channel(1);
-    thread::Builder::new()
-        .name("reaper".into())
-        .spawn(move || {
-            loop {
-                match wait(WaitOptions::empty()) {
-                    Ok(Some((pid, status))) => {
-                        if !tell(pid, End::from_status(status)) {
-                            return;
-                        }
-                    }
-                    Ok(None) | Err(rustix::io::Errno::INTR) => {}
-                    // No child at the moment: orphans that come now are reaped after the next start.
-                    Err(_) => {
-                        if waiting.recv().is_err() {
+/// The thread that waits for children.
+#[derive(Debug)]
+pub(super) struct Reaper {
+    /// Held while a child is born, so that it is not reaped before its parent has a handle on it.
+    birth: Arc<Mutex<()>>,
+    /// Tells the thread that there may be a child again.
+    born: SyncSender<()>,
+}
+
+impl Reaper {
+    /// Starts the thread: it tells the end of each child, of the worker and as PID 1 of every orphan,
+    /// and ends when `tell` returns false.
+    pub(super) fn start(tell: impl Fn(Pid, End) -> bool + Send + 'static) -> io::Result<Self> {
+        let (born, births) = sync_channel(1);
+        let birth = Arc::<Mutex<()>>::default();
+        let held = Arc::clone(&birth);
+        thread::Builder::new()
+            .name("reaper".into())
+            .spawn(move || {
+                while let Some(ended) = next(&held, &births) {
+                    for (pid, end) in ended {
+                        if !tell(pid, end) {
                             return;
                         }
                     }
                 }
-            }
-        })?;
-    Ok(spawned)
+            })?;
+        Ok(Self { birth, born })
+    }
+
+    /// Runs `start`, which starts a child and takes a handle on it.
+    pub(super) fn while_born<T>(&self, start: impl FnOnce() -> T) -> T {
+        let held = self.birth.lock().unwrap_or_else(PoisonError::into_inner);
+        let child = start();
+        drop(held);
+        // Full means that the thread will look anyway.
+        let _ = self.born.try_send(());
+        child
+    }
+}
+
+/// Waits for ends and collects them; `None` when nobody wants them any more.
+fn next(birth: &Mutex<()>, births: &Receiver<()>) -> Option<Vec<(Pid, End)>> {
+    match waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+        Ok(_) => {}
+        Err(rustix::io::Errno::INTR) => return Some(Vec::new()),
+        // No child at the moment: orphans that come now are reaped after the next start.
+        Err(_) => {
+            births.recv().ok()?;
+            return Some(Vec::new());
+        }
+    }
+    let held = birth.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ended = Vec::new();
+    while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+        ended.push((pid, End::from_status(status)));
+    }
+    drop(held);
+    Some(ended)
 }

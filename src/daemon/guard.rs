@@ -19,15 +19,18 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::backoff::Backoff;
 use super::channel::{self, HeldAddress, Report, Reports};
-use super::child::{End, reap};
+use super::child::{End, Reaper};
 use super::signal::{self, Caught};
 use super::start::{self, Group};
 use super::{Daemon, Exit, notify, pidfile};
 
 /// Events that may wait for the deciding thread; the threads that bring them wait then.
 const EVENTS: usize = 256;
-/// How long the last words of a dead worker are waited for: they are in the socket already.
-const LAST_WORDS: Duration = Duration::from_millis(20);
+/// How long the last words of a dead worker are waited for: they are in the socket already, only the
+/// thread that reads them may be late. Addresses wait for this.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+/// The same for a worker that never served: all that matters is why.
+const REASON: Duration = Duration::from_secs(1);
 
 /// Where a guard stands.
 pub(super) struct Station {
@@ -69,8 +72,7 @@ struct Guard<'a, D> {
     station: Station,
     events: Receiver<Event>,
     sender: SyncSender<Event>,
-    /// Tells the reaping thread that there is a child to wait for.
-    spawned: SyncSender<()>,
+    reaper: Reaper,
     /// What this life's worker said about its addresses; nothing if it has not touched any.
     addresses: Option<Vec<HeldAddress>>,
     /// A worker has been ready once: from then on workers are restarted.
@@ -99,13 +101,13 @@ impl<'a, D: Daemon> Guard<'a, D> {
                 })?;
         }
         let ended = sender.clone();
-        let spawned = reap(move |pid, end| ended.send(Event::Ended(pid, end)).is_ok())?;
+        let reaper = Reaper::start(move |pid, end| ended.send(Event::Ended(pid, end)).is_ok())?;
         Ok(Self {
             daemon,
             station,
             events,
             sender,
-            spawned,
+            reaper,
             addresses: None,
             was_ready: false,
             stopping: false,
@@ -163,10 +165,13 @@ impl<'a, D: Daemon> Guard<'a, D> {
         if self.station.starter.is_none() {
             internal.push("--internal-foreground".into());
         }
-        let (mut child, stream) = start::again(&internal, Group::Own)?;
-        let pid = Pid::from_child(&child);
-        let _ = self.spawned.try_send(());
-        let attended = pidfd_open(pid, PidfdFlags::empty())
+        let (mut child, pid, stream, handle) = self.reaper.while_born(|| {
+            let (child, stream) = start::again(&internal, Group::Own)?;
+            let pid = Pid::from_child(&child);
+            let handle = pidfd_open(pid, PidfdFlags::empty());
+            io::Result::Ok((child, pid, stream, handle))
+        })?;
+        let attended = handle
             .map_err(io::Error::from)
             .and_then(|handle| self.listen(stream).map(|()| handle));
         match attended {
@@ -266,7 +271,7 @@ impl<'a, D: Daemon> Guard<'a, D> {
 
     /// A dead worker may have said something just before: which addresses it held, above all.
     fn hear_last_words(&mut self, mut closed: bool) {
-        let until = Instant::now() + LAST_WORDS;
+        let until = Instant::now() + if self.was_ready { LAST_WORDS } else { REASON };
         while !closed {
             match self
                 .events

@@ -25,7 +25,7 @@ const LONGEST_PID: u64 = 32;
 #[derive(Debug, thiserror::Error)]
 pub enum PidFileError {
     /// Another daemon holds it.
-    #[error("ctdbd is already running as PID {pid} (PID file {path})")]
+    #[error("already running as PID {pid} (PID file {path})")]
     Running {
         /// The PID file.
         path: PathBuf,

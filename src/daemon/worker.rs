@@ -21,6 +21,10 @@ const SAME_REQUEST: Duration = Duration::from_millis(500);
 /// How long the end of the worker waits for the guard to have read its last words.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// How long a change of addresses waits for the thread that tells the guard: usually some microseconds; a
+/// guard that does not read must not hold the daemon up.
+const TOLD: Duration = Duration::from_millis(20);
+
 /// What may happen to a running daemon from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LifeEvent {
@@ -96,8 +100,8 @@ impl Pending {
     }
 }
 
-/// The way from worker to guard. Never blocks: a slot per kind of message, the newest wins, and a thread
-/// that writes.
+/// The way from worker to guard: a slot per kind of message, the newest wins, and a thread that writes.
+/// Nothing here waits for the guard itself.
 #[derive(Debug, Clone)]
 pub struct GuardHandle {
     shared: Arc<(Mutex<Pending>, Condvar)>,
@@ -116,9 +120,11 @@ impl GuardHandle {
     }
 
     /// Says which public addresses this node holds from now on: call it before adding and after removing.
+    /// Returns when the guard will know it even if this process dies now, at the latest after 20 ms.
     /// From the first call on, be its list empty, the guard clears up when this worker has ended.
     pub fn addresses(&self, held: Vec<HeldAddress>) {
         self.post(|pending| pending.addresses = Some(held));
+        self.flush(TOLD);
     }
 
     /// An orderly shutdown has begun (by signal this is said already; the console's command says it here).
@@ -156,11 +162,11 @@ impl GuardHandle {
         }
     }
 
-    /// Waits until everything is written, or for `LAST_WORDS`.
-    fn flush(&self) {
+    /// Waits until everything is written, at most for `patience`.
+    fn flush(&self, patience: Duration) {
         let (slot, changed) = &*self.shared;
         let pending = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = changed.wait_timeout_while(pending, LAST_WORDS, |pending| {
+        let _ = changed.wait_timeout_while(pending, patience, |pending| {
             pending.writing
                 || pending.ready
                 || pending.stopping
@@ -194,7 +200,7 @@ pub(super) fn run(daemon: &impl Daemon, options: &Options, pid_file: &Path) -> u
     if let Some(text) = end.text() {
         guard.post(|pending| pending.failed = Some((end.code(), text.to_owned())));
     }
-    guard.flush();
+    guard.flush(LAST_WORDS);
     end.code()
 }
 

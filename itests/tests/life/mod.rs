@@ -52,6 +52,11 @@ impl Life {
         self.command().output().unwrap()
     }
 
+    pub(crate) fn must_start(&self) {
+        let output = self.start();
+        assert!(output.status.success(), "{output:?}");
+    }
+
     pub(crate) fn worker(&self) -> u32 {
         let text = fs::read_to_string(self.pid_file()).unwrap_or_default();
         text.trim().parse().unwrap_or(0)
