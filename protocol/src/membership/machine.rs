@@ -36,7 +36,7 @@ use alloc::string::String;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
-    /// Nodes that are about to take part were waited for.
+    /// Nodes that are about to take part were waited for long enough.
     Settle,
     /// The step of the recovery takes too long.
     Step,
@@ -57,8 +57,8 @@ pub struct Membership {
     recovery: Option<Recovery>,
     /// Somebody wants a recovery, for this reason.
     wanted: Option<String>,
-    /// Nodes that are about to take part were waited for long enough.
-    settled: bool,
+    /// Since when a recovery waits for nodes that are about to take part.
+    waiting_since: Option<Instant>,
     /// Members that got `Commit` but whose keepalives do not show it yet.
     unconfirmed: BTreeSet<Pnn>,
     /// Unanswered `Prepare`s in a row, with the time of the last.
@@ -115,7 +115,7 @@ impl Membership {
             member: Member::new(config.own),
             recovery: None,
             wanted: None,
-            settled: false,
+            waiting_since: None,
             unconfirmed: BTreeSet::new(),
             strikes: BTreeMap::new(),
             early: None,
@@ -212,7 +212,7 @@ impl Membership {
         }
         self.abort("the leadership changed", fx);
         self.wanted = None;
-        self.settled = false;
+        self.waiting_since = None;
         self.unconfirmed.clear();
         self.strikes.clear();
         self.timers = TimerTable::new();

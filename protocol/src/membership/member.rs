@@ -8,7 +8,7 @@
 //! and `rebuilt`, the last one whose `Rebuild` was carried out. If anyone served `rebuilt`, this node is
 //! as good as he is; if nobody did, what it held before still counts. A `Prepare` alone leaves no mark: a
 //! node that was prepared but never rebuilt may hold older records.
-//! Invariant: `committed <= holds <= rebuilt` as stamps.
+//! Invariant: `holds <= rebuilt` as stamps.
 
 use super::io::{Effect, Recover};
 use super::message::{Composition, DbInfo, MembershipMessage, Stamp};
@@ -177,6 +177,7 @@ impl Member {
             fx.push(Effect::Log(Notice::StaleDataDropped {
                 generation: self.holds.generation,
             }));
+            self.holds = Stamp::NONE;
         }
         self.rebuilt = self.stamp();
         fx.push(records(Recover::Rebuild {

@@ -18,6 +18,15 @@ struct Entry {
     claim: Claim,
 }
 
+/// A node that is about to take part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Arriving {
+    /// It has nothing to lose.
+    Newcomer,
+    /// A recovery without it drops its records.
+    Holder,
+}
+
 /// All nodes of the nodes file.
 #[derive(Clone, Debug)]
 pub(super) struct NodeTable {
@@ -102,13 +111,23 @@ impl NodeTable {
             .collect()
     }
 
-    /// Whether a connected node is not fit yet but may soon be.
-    pub(super) fn is_anyone_arriving(&self, leader: Claim) -> bool {
-        self.entries.iter().any(|entry| {
+    /// Connected nodes that are not fit yet but may soon be: whether there are any, and whether one of
+    /// them may hold records of the composition of `members`.
+    pub(super) fn arriving(&self, leader: Claim, members: &[Pnn]) -> Option<Arriving> {
+        let arriving = self.all().filter(|(_, entry)| {
             !entry.flags.is_inactive()
                 && entry.state.run_state < RunState::Shutdown
                 && !is_fit(entry, leader)
-        })
+        });
+        arriving
+            .map(|(pnn, entry)| {
+                if members.contains(&pnn) || entry.state.committed != Generation::INVALID {
+                    Arriving::Holder
+                } else {
+                    Arriving::Newcomer
+                }
+            })
+            .max()
     }
 
     /// What the plan of the vnnmap needs to know.

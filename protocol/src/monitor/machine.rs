@@ -134,16 +134,8 @@ impl Monitor {
 
     fn done(&mut self, now: Instant, event: Event, outcome: Outcome, fx: &mut Effects<Effect>) {
         match (self.state, event) {
-            (RunState::Init, Event::Init) => {
-                if begun(event, outcome, fx) {
-                    self.enter(RunState::Setup, fx);
-                    self.run(Event::Setup, fx);
-                }
-            }
-            (RunState::Setup, Event::Setup) => {
-                if begun(event, outcome, fx) {
-                    self.enter(RunState::FirstRecovery, fx);
-                }
+            (RunState::Init, Event::Init) | (RunState::Setup, Event::Setup) => {
+                self.begun(event, outcome, fx);
             }
             (RunState::Startup, Event::Startup) => {
                 if outcome == Outcome::Passed {
@@ -157,6 +149,23 @@ impl Monitor {
             // The stage was left in the meantime: a shutdown began.
             _ => {}
         }
+    }
+
+    /// An event of the daemon's beginning ended; if it failed the daemon can't work.
+    fn begun(&mut self, event: Event, outcome: Outcome, fx: &mut Effects<Effect>) {
+        let detail = match outcome {
+            Outcome::Passed if event == Event::Init => {
+                self.enter(RunState::Setup, fx);
+                return self.run(Event::Setup, fx);
+            }
+            Outcome::Passed => return self.enter(RunState::FirstRecovery, fx),
+            Outcome::Failed { detail } => detail,
+            Outcome::TimedOut { detail } => format!("timed out: {detail}"),
+            Outcome::Cancelled => "cancelled".into(),
+        };
+        fx.push(Effect::Fatal {
+            reason: format!("event '{event}' failed: {detail}"),
+        });
     }
 
     /// One failed check makes the node unhealthy, one good check healthy. A check that timed out changes
@@ -205,18 +214,4 @@ impl Monitor {
 fn is_serving(view: &MembershipView) -> bool {
     let own = view.nodes.get(view.own.0 as usize);
     view.mode == RecoveryMode::Normal && own.is_some_and(|node| !node.flags.is_inactive())
-}
-
-/// Whether an event of the daemon's beginning passed; without it the daemon can't work.
-fn begun(event: Event, outcome: Outcome, fx: &mut Effects<Effect>) -> bool {
-    let detail = match outcome {
-        Outcome::Passed => return true,
-        Outcome::Failed { detail } => detail,
-        Outcome::TimedOut { detail } => format!("timed out: {detail}"),
-        Outcome::Cancelled => "cancelled".into(),
-    };
-    fx.push(Effect::Fatal {
-        reason: format!("event '{event}' failed: {detail}"),
-    });
-    false
 }

@@ -6,6 +6,7 @@ use crate::machine::Effects;
 use crate::membership::io::Effect;
 use crate::membership::leader::{Answer, Recovery};
 use crate::membership::message::{Composition, MembershipMessage};
+use crate::membership::nodes::Arriving;
 use crate::membership::vnnmap;
 use crate::notice::Notice;
 use crate::rng::Rng;
@@ -15,7 +16,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// How long a recovery waits for connected nodes that are about to take part.
+/// How long a recovery waits for connected nodes without records that are about to take part.
 const SETTLE: Duration = Duration::from_millis(100);
 /// Times in a row that a node may leave `Prepare` unanswered.
 const STRIKES_MAX: u32 = 3;
@@ -28,21 +29,37 @@ impl Membership {
         }
         let members = self.nodes.fit(self.claim());
         if !members.contains(&self.config.own) {
-            self.timers.stop(&Timer::Settle);
+            self.stop_waiting();
             return self.abort("the leader itself is no member", fx);
         }
         let vnnmap = vnnmap::plan(&self.nodes.slots(), &members, self.config.own);
         let Some(reason) = self.reason(&members, &vnnmap) else {
-            self.timers.stop(&Timer::Settle);
-            return;
+            return self.stop_waiting();
         };
-        if self.recovery.is_some() {
-            self.abort(&reason, fx);
-        } else if !self.settled && self.nodes.is_anyone_arriving(self.claim()) {
-            self.timers.set_if_unset(Timer::Settle, now + SETTLE);
-            return;
+        self.abort(&reason, fx);
+        let since = *self.waiting_since.get_or_insert(now);
+        let start_at = since + self.patience();
+        if now < start_at {
+            self.timers.set(Timer::Settle, start_at);
+        } else {
+            self.begin(now, members, vnnmap, reason, fx);
         }
-        self.begin(now, members, vnnmap, reason, fx);
+    }
+
+    /// How long to wait for nodes that are about to take part. Most often the news that a node follows a
+    /// new leader is just under way; without waiting, its records would be dropped.
+    fn patience(&self) -> Duration {
+        let members = &self.member.composition().members;
+        match self.nodes.arriving(self.claim(), members) {
+            None => Duration::ZERO,
+            Some(Arriving::Newcomer) => SETTLE,
+            Some(Arriving::Holder) => self.config.timing.dead_after * 2,
+        }
+    }
+
+    fn stop_waiting(&mut self) {
+        self.waiting_since = None;
+        self.timers.stop(&Timer::Settle);
     }
 
     /// Why the composition in force, or being recovered, will not do.
@@ -86,9 +103,8 @@ impl Membership {
         fx: &mut Effects<Effect>,
     ) {
         self.wanted = None;
-        self.settled = false;
+        self.stop_waiting();
         self.unconfirmed.clear();
-        self.timers.stop(&Timer::Settle);
         self.timers.stop(&Timer::Confirm);
         self.timers
             .set(Timer::Step, now + self.config.timing.recovery_timeout);
@@ -244,7 +260,8 @@ impl Membership {
         }
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
-                Timer::Settle => self.settled = true,
+                // Looked at after every input.
+                Timer::Settle => {}
                 Timer::Confirm => self.unconfirmed.clear(),
                 Timer::Step => self.step_timeout(now, fx),
             }
