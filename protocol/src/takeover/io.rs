@@ -1,5 +1,6 @@
 //! What the takeover machine hears and asks for.
 
+use super::alloc::Algorithm;
 use super::message::TakeoverMessage;
 use super::view::AddressView;
 use crate::id::Pnn;
@@ -20,6 +21,19 @@ pub struct ConfiguredAddress {
     pub prefix: u8,
     /// Interfaces that may carry it, in the order of the file.
     pub interfaces: Vec<String>,
+}
+
+/// The settings that takeover obeys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Tunable `IPAllocAlgorithm`.
+    pub algorithm: Algorithm,
+    /// Tunable `NoIPFailback`.
+    pub no_ip_failback: bool,
+    /// Tunable `NoIPTakeover`.
+    pub no_ip_takeover: bool,
+    /// `[failover] disabled`: this node, as leader, places no addresses.
+    pub failover_disabled: bool,
 }
 
 /// Everything that can happen to the takeover.
@@ -54,7 +68,9 @@ pub enum Input {
     },
     /// The configuration: addresses this node may host.
     Configure(Vec<ConfiguredAddress>),
-    /// From a peer (or from this node's own leader role).
+    /// A tunable was changed.
+    Settings(Settings),
+    /// From a peer.
     Message {
         /// The sender.
         peer: Pnn,
@@ -115,7 +131,7 @@ pub enum Effect {
     Released(IpAddr),
     /// The addresses changed: publish them to clients and console.
     View(AddressView),
-    /// The run that a client asked for is over; the leader was this node.
+    /// The run that a client asked for is over.
     RunDone {
         /// The request.
         request: u64,

@@ -26,6 +26,8 @@ pub struct KnownAddress {
     pub available: bool,
     /// The node holds it, or is not yet sure that it has given it up.
     pub held: bool,
+    /// No change of it is under way on the node.
+    pub settled: bool,
 }
 
 /// Between the takeover machines.
@@ -35,8 +37,11 @@ pub enum TakeoverMessage {
     Assign {
         /// The leadership that planned it.
         term: Term,
-        /// Grows with each plan of this leadership.
+        /// Grows with each plan of this leadership, and with each grant.
         sequence: u64,
+        /// Number of the receiver's newest report that this plan knows of; 0 if none. A receiver whose
+        /// lease was interrupted obeys no plan that is older than its lease.
+        heard: u64,
         /// All public addresses of the cluster.
         assignments: Vec<Assignment>,
     },
@@ -44,10 +49,19 @@ pub enum TakeoverMessage {
     Report {
         /// Leadership of the plan.
         term: Term,
-        /// The newest plan seen.
+        /// The newest plan seen; 0 if none, or none that still counts.
         sequence: u64,
+        /// Number of this report, from 1 in each life of the node.
+        number: u64,
         /// All addresses of my configuration.
         addresses: Vec<KnownAddress>,
+    },
+    /// Leader → node: I know your report.
+    Noted {
+        /// Leadership of the report.
+        term: Term,
+        /// Its number.
+        number: u64,
     },
     /// Anyone → leader: plan anew (`ctdb ipreallocate`); answered by [`TakeoverMessage::RunDone`].
     WantRun {

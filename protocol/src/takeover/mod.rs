@@ -4,6 +4,15 @@
 //! before every other node that could answer for it has given it up or certainly fallen silent.
 
 pub mod alloc;
+mod cluster;
+mod holder;
+mod interfaces;
 pub mod io;
+mod leader;
+pub mod machine;
 pub mod message;
+mod pace;
+mod reporter;
+#[cfg(test)]
+mod tests;
 pub mod view;

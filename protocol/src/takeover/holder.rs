@@ -1,0 +1,464 @@
+//! The part of takeover that every node plays: it has addresses on its interfaces and obeys the leader.
+//!
+//! Invariants:
+//! * an address is added only by a plan that grants it, was made after this node's present lease began,
+//!   and is the newest of the followed leadership;
+//! * without a lease nothing is held, and no older plan counts when it returns;
+//! * one kernel operation is under way for an address at most; until the kernel has confirmed a removal
+//!   the address counts as held.
+
+use super::interfaces::Interfaces;
+use super::io::{ConfiguredAddress, Effect};
+use super::message::{Assignment, KnownAddress};
+use super::reporter::Reporter;
+use super::view::{AddressStatus, AddressView};
+use crate::flags::{NodeFlags, RunState};
+use crate::id::{Pnn, Term};
+use crate::limits::ADDRESSES_MAX;
+use crate::machine::Effects;
+use crate::membership::view::NodeView;
+use crate::notice::Notice;
+use crate::time::Instant;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::mem;
+use core::net::IpAddr;
+use core::time::Duration;
+
+/// Between attempts to remove an address.
+const REMOVE_RETRY: Duration = Duration::from_millis(500);
+/// For how long a node says that it can't host an address that it failed to add.
+const ADD_PENALTY: Duration = Duration::from_secs(5);
+
+/// Where an address is, with the interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Absent,
+    Adding(String),
+    Present(String),
+    Removing(String),
+}
+
+#[derive(Debug)]
+struct Entry {
+    prefix: u8,
+    interfaces: Vec<String>,
+    /// Still in the configuration.
+    configured: bool,
+    place: Place,
+    /// What the plan that counts says.
+    assigned: Option<Assignment>,
+    /// The owner in the newest plan seen, for the view.
+    owner: Option<Pnn>,
+    /// No removal before; the last one failed.
+    retry_at: Option<Instant>,
+    /// Not able to host before; the last addition failed.
+    penalty_until: Option<Instant>,
+}
+
+impl Entry {
+    fn is_settled(&self) -> bool {
+        matches!(self.place, Place::Absent | Place::Present(_))
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Holder {
+    own: Pnn,
+    entries: BTreeMap<IpAddr, Entry>,
+    interfaces: Interfaces,
+    node: NodeView,
+    lease: bool,
+    leaving: bool,
+    /// Number of the plan that counts; 0 if none.
+    sequence: u64,
+    /// A plan must know of this report of ours to count.
+    heard_least: u64,
+    pub(super) reporter: Reporter,
+    /// The view changed.
+    pub(super) view_changed: bool,
+}
+
+impl Holder {
+    pub(super) fn new(own: Pnn) -> Self {
+        Self {
+            own,
+            entries: BTreeMap::new(),
+            interfaces: Interfaces::default(),
+            node: NodeView::default(),
+            lease: false,
+            leaving: false,
+            sequence: 0,
+            heard_least: 1,
+            reporter: Reporter::new(),
+            view_changed: false,
+        }
+    }
+
+    /// Another leadership is followed, or none: what was planned before does not count any more; what is
+    /// held stays.
+    pub(super) fn follow(&mut self, now: Instant, leader: Option<(Pnn, Term)>) {
+        self.reporter.follow(now, leader);
+        self.forget_plan(now);
+    }
+
+    fn forget_plan(&mut self, now: Instant) {
+        self.sequence = 0;
+        self.heard_least = self.reporter.next_number();
+        for entry in self.entries.values_mut() {
+            entry.assigned = None;
+        }
+        self.reporter.force(now);
+    }
+
+    pub(super) fn set_node(&mut self, now: Instant, node: NodeView, out: &mut Effects<Effect>) {
+        let same =
+            node.flags == self.node.flags && node.state.run_state == self.node.state.run_state;
+        self.node = node;
+        if !same {
+            self.reporter.changed(now);
+            self.settle_all(now, out);
+        }
+    }
+
+    pub(super) fn set_lease(&mut self, now: Instant, alive: bool, out: &mut Effects<Effect>) {
+        if alive == self.lease {
+            return;
+        }
+        self.lease = alive;
+        if !alive {
+            self.log_drop("the lease ended", out);
+        }
+        // Whatever the leader planned before this point may be granted to others meanwhile.
+        self.forget_plan(now);
+        self.settle_all(now, out);
+    }
+
+    fn log_drop(&self, reason: &str, out: &mut Effects<Effect>) {
+        if self.holds_any() {
+            let reason = reason.to_string();
+            out.push(Effect::Log(Notice::AddressesDropped { reason }));
+        }
+    }
+
+    fn holds_any(&self) -> bool {
+        self.entries
+            .values()
+            .any(|entry| entry.place != Place::Absent)
+    }
+
+    pub(super) fn leave(&mut self, now: Instant, out: &mut Effects<Effect>) {
+        self.leaving = true;
+        self.log_drop("the node leaves", out);
+        self.reporter.changed_at_last(now);
+        self.settle_all(now, out);
+    }
+
+    /// Whether the node leaves and has given everything up.
+    pub(super) fn is_gone(&self) -> bool {
+        self.leaving && !self.holds_any()
+    }
+
+    pub(super) fn set_interface(
+        &mut self,
+        now: Instant,
+        name: &str,
+        up: bool,
+        out: &mut Effects<Effect>,
+    ) {
+        let old = self.interfaces.set_up(name, up);
+        if old == Some(up) {
+            return;
+        }
+        if let Some(old) = old {
+            let word = |up| String::from(if up { "up" } else { "down" });
+            out.push(Effect::Log(Notice::InterfaceLink {
+                interface: name.to_string(),
+                old: word(old),
+                new: word(up),
+            }));
+        }
+        self.view_changed = true;
+        self.reporter.changed(now);
+        self.settle_all(now, out);
+    }
+
+    pub(super) fn configure(
+        &mut self,
+        now: Instant,
+        addresses: Vec<ConfiguredAddress>,
+        out: &mut Effects<Effect>,
+    ) {
+        for entry in self.entries.values_mut() {
+            entry.configured = false;
+        }
+        for new in addresses.into_iter().take(ADDRESSES_MAX) {
+            let entry = self.entries.entry(new.address).or_insert(Entry {
+                prefix: new.prefix,
+                interfaces: Vec::new(),
+                configured: true,
+                place: Place::Absent,
+                assigned: None,
+                owner: None,
+                retry_at: None,
+                penalty_until: None,
+            });
+            entry.configured = true;
+            entry.interfaces = new.interfaces;
+            if entry.place == Place::Absent {
+                entry.prefix = new.prefix;
+            }
+        }
+        self.view_changed = true;
+        self.reporter.changed(now);
+        self.settle_all(now, out);
+    }
+
+    /// A plan of the followed leadership.
+    pub(super) fn obey(
+        &mut self,
+        now: Instant,
+        sequence: u64,
+        heard: u64,
+        assignments: &[Assignment],
+        out: &mut Effects<Effect>,
+    ) {
+        if heard < self.heard_least {
+            // It does not know this node as it is now.
+            self.reporter.force(now);
+            return;
+        }
+        if sequence <= self.sequence {
+            return;
+        }
+        self.sequence = sequence;
+        for assignment in assignments {
+            let Some(entry) = self.entries.get_mut(&assignment.address) else {
+                continue;
+            };
+            entry.assigned = Some(*assignment);
+            let mine = entry.place != Place::Absent && assignment.owner == Some(self.own);
+            let owner = assignment.owner.filter(|_| assignment.granted || mine);
+            self.view_changed |= owner != entry.owner;
+            entry.owner = owner;
+        }
+        self.reporter.changed_slightly(now);
+        self.settle_all(now, out);
+    }
+
+    /// The kernel carried out an operation, or found the address gone.
+    pub(super) fn kernel(
+        &mut self,
+        now: Instant,
+        address: IpAddr,
+        present: bool,
+        error: Option<String>,
+        out: &mut Effects<Effect>,
+    ) {
+        let Some(entry) = self.entries.get_mut(&address) else {
+            return;
+        };
+        let mut failure = error;
+        match (mem::replace(&mut entry.place, Place::Absent), present) {
+            (Place::Adding(interface), true) => {
+                entry.place = Place::Present(interface.clone());
+                out.push(Effect::Taken(address));
+                out.push(Effect::Log(Notice::AddressTaken { address, interface }));
+                self.reporter.changed_slightly(now);
+            }
+            (Place::Adding(interface), false) => {
+                self.interfaces.vacate(&interface);
+                entry.penalty_until = Some(now + ADD_PENALTY);
+                failure = failure.or_else(|| Some(String::from("it was not added")));
+                self.reporter.changed(now);
+            }
+            (Place::Removing(interface), true) => {
+                entry.place = Place::Present(interface);
+                entry.retry_at = Some(now + REMOVE_RETRY);
+                failure = failure.or_else(|| Some(String::from("it was not removed")));
+            }
+            (Place::Removing(interface) | Place::Present(interface), false) => {
+                self.interfaces.vacate(&interface);
+                entry.retry_at = None;
+                out.push(Effect::Released(address));
+                out.push(Effect::Log(Notice::AddressReleased { address, interface }));
+                self.reporter.changed(now);
+            }
+            (place, _) => entry.place = place,
+        }
+        if let Some(reason) = failure {
+            out.push(Effect::Log(Notice::AddressFailed { address, reason }));
+        }
+        self.view_changed = true;
+        self.settle(now, address, out);
+    }
+
+    fn settle_all(&mut self, now: Instant, out: &mut Effects<Effect>) {
+        let all: Vec<IpAddr> = self.entries.keys().copied().collect();
+        for address in all {
+            self.settle(now, address, out);
+        }
+    }
+
+    /// Brings one address closer to where it shall be.
+    fn settle(&mut self, now: Instant, address: IpAddr, out: &mut Effects<Effect>) {
+        let Some(entry) = self.entries.get(&address) else {
+            return;
+        };
+        let order = match &entry.place {
+            Place::Absent if !entry.configured => {
+                self.entries.remove(&address);
+                self.view_changed = true;
+                return;
+            }
+            Place::Absent if self.may_take(now, entry) => {
+                let best = self.interfaces.best(&entry.interfaces).cloned();
+                best.map(Place::Adding)
+            }
+            Place::Present(interface)
+                if entry.retry_at.is_none_or(|at| at <= now)
+                    && (self.must_drop(entry) || self.must_move(entry, interface)) =>
+            {
+                Some(Place::Removing(interface.clone()))
+            }
+            _ => None,
+        };
+        let (Some(place), Some(entry)) = (order, self.entries.get_mut(&address)) else {
+            return;
+        };
+        let prefix = entry.prefix;
+        match place.clone() {
+            Place::Adding(interface) => {
+                self.interfaces.occupy(&interface);
+                out.push(Effect::Add {
+                    address,
+                    prefix,
+                    interface,
+                });
+            }
+            Place::Removing(interface) => {
+                out.push(Effect::Remove {
+                    address,
+                    prefix,
+                    interface,
+                });
+            }
+            Place::Absent | Place::Present(_) => {}
+        }
+        entry.place = place;
+        entry.retry_at = None;
+        self.view_changed = true;
+        self.reporter.changed_slightly(now);
+    }
+
+    fn is_barred(&self) -> bool {
+        self.node
+            .flags
+            .intersects(NodeFlags::BANNED | NodeFlags::STOPPED | NodeFlags::DELETED)
+    }
+
+    fn may_take(&self, now: Instant, entry: &Entry) -> bool {
+        let granted = entry
+            .assigned
+            .is_some_and(|plan| plan.granted && plan.owner == Some(self.own));
+        granted
+            && self.lease
+            && !self.leaving
+            && !self.is_barred()
+            && entry.penalty_until.is_none_or(|until| until <= now)
+    }
+
+    fn must_drop(&self, entry: &Entry) -> bool {
+        let elsewhere = entry
+            .assigned
+            .is_some_and(|plan| plan.owner != Some(self.own));
+        elsewhere || !entry.configured || !self.lease || self.leaving || self.is_barred()
+    }
+
+    /// On a dead interface while another one lives.
+    fn must_move(&self, entry: &Entry, interface: &String) -> bool {
+        let good = entry.interfaces.contains(interface) && self.interfaces.is_up(interface);
+        !good && self.interfaces.any_up(&entry.interfaces)
+    }
+
+    /// Sends the report that is due.
+    pub(super) fn report(
+        &mut self,
+        now: Instant,
+    ) -> Option<(Pnn, super::message::TakeoverMessage)> {
+        let fit = self.node.flags.is_ok()
+            && self.node.state.run_state == RunState::Running
+            && !self.leaving;
+        let (entries, interfaces) = (&self.entries, &self.interfaces);
+        self.reporter.due(now, self.sequence, || {
+            entries
+                .iter()
+                .map(|(address, entry)| KnownAddress {
+                    address: *address,
+                    available: fit
+                        && entry.configured
+                        && entry.penalty_until.is_none_or(|until| until <= now)
+                        && interfaces.any_up(&entry.interfaces),
+                    held: entry.place != Place::Absent,
+                    settled: entry.is_settled(),
+                })
+                .collect()
+        })
+    }
+
+    /// Tries again what failed, when its time has come.
+    pub(super) fn retry(&mut self, now: Instant, out: &mut Effects<Effect>) {
+        let mut due = Vec::new();
+        for (address, entry) in &mut self.entries {
+            if entry.penalty_until.is_some_and(|until| until <= now) {
+                entry.penalty_until = None;
+                self.reporter.changed(now);
+                due.push(*address);
+            }
+            if entry.retry_at.is_some_and(|at| at <= now) {
+                entry.retry_at = None;
+                due.push(*address);
+            }
+        }
+        for address in due {
+            self.settle(now, address, out);
+        }
+    }
+
+    /// When to call [`Holder::retry`].
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.entries
+            .values()
+            .flat_map(|entry| [entry.retry_at, entry.penalty_until])
+            .flatten()
+            .min()
+    }
+
+    pub(super) fn view(&self) -> AddressView {
+        let configured = || self.entries.iter().filter(|(_, entry)| entry.configured);
+        let names: BTreeSet<&str> = configured()
+            .flat_map(|(_, entry)| &entry.interfaces)
+            .map(String::as_str)
+            .collect();
+        let addresses = configured()
+            .map(|(address, entry)| AddressStatus {
+                address: *address,
+                prefix: entry.prefix,
+                owner: entry.owner,
+                active: match &entry.place {
+                    Place::Present(interface) | Place::Removing(interface) => {
+                        Some(interface.clone())
+                    }
+                    Place::Absent | Place::Adding(_) => None,
+                },
+                interfaces: entry.interfaces.clone(),
+            })
+            .collect();
+        AddressView {
+            addresses,
+            interfaces: self.interfaces.status(&names),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Planning: from reports to owners.
+
+use super::runs::Run;
+use super::{Leader, REPORTS_WAIT, Slot};
+use crate::id::Pnn;
+use crate::limits::ADDRESSES_MAX;
+use crate::machine::Effects;
+use crate::notice::Notice;
+use crate::takeover::alloc::{self, AddressState, Plan};
+use crate::takeover::cluster::Cluster;
+use crate::takeover::io::{Effect, Settings};
+use crate::time::Instant;
+use ::alloc::string::String;
+use ::alloc::vec::Vec;
+use core::net::IpAddr;
+
+impl Leader {
+    pub(super) fn plan_if_due(
+        &mut self,
+        now: Instant,
+        cluster: &Cluster,
+        settings: Settings,
+        out: &mut Effects<Effect>,
+    ) {
+        if !self.plan_pace.take(now) {
+            return;
+        }
+        let late = self.began + REPORTS_WAIT;
+        if !self.planned && now < late && !self.all_reported(cluster) {
+            self.plan_pace.want_at(late);
+            return;
+        }
+        self.planned = true;
+        let input = self.input(cluster, settings);
+        let someone = input
+            .addresses
+            .values()
+            .any(|state| state.current.is_some() || !state.able.is_empty());
+        let plan = alloc::plan(settings.algorithm, &input);
+        let moved = self.carry_over(&plan);
+        self.note_unhosted(someone, out);
+        self.note_run(now, moved, out);
+    }
+
+    fn all_reported(&self, cluster: &Cluster) -> bool {
+        self.reports.contains_key(&self.own)
+            && cluster
+                .others()
+                .all(|pnn| !cluster.is_connected(pnn) || self.reports.contains_key(&pnn))
+    }
+
+    fn input(&self, cluster: &Cluster, settings: Settings) -> alloc::Input {
+        let mut input = alloc::Input {
+            nodes: cluster.size() as u32,
+            no_ip_failback: settings.no_ip_failback,
+            no_ip_takeover: settings.no_ip_takeover,
+            ..alloc::Input::default()
+        };
+        let fit = cluster.fit();
+        for (pnn, reported) in &self.reports {
+            if !cluster.follows(*pnn) {
+                continue;
+            }
+            for known in reported.addresses.values() {
+                if input.addresses.len() >= ADDRESSES_MAX
+                    && !input.addresses.contains_key(&known.address)
+                {
+                    continue;
+                }
+                let state = input.addresses.entry(known.address).or_default();
+                if known.available && fit.contains(pnn) {
+                    state.able.insert(*pnn);
+                }
+            }
+        }
+        for (address, state) in &mut input.addresses {
+            state.current = self.current(*address, state, cluster);
+        }
+        input
+    }
+
+    /// Where an address is at home: at the owner of the present plan, or at a node that holds it and has
+    /// not been told to give it up.
+    fn current(&self, address: IpAddr, state: &AddressState, cluster: &Cluster) -> Option<Pnn> {
+        let slot = self.slots.get(&address).filter(|slot| slot.owner.is_some());
+        if let Some(slot) = slot
+            && slot.granted
+        {
+            return slot.owner;
+        }
+        let since = slot.map_or(u64::MAX, |slot| slot.since);
+        let holder = self.held.get(&address).and_then(|holders| {
+            let untold = |pnn: &&Pnn| {
+                cluster.follows(**pnn)
+                    && self
+                        .reports
+                        .get(*pnn)
+                        .is_some_and(|reported| reported.sequence < since)
+            };
+            // Of several a fit one: the others are about to give it up.
+            let fit = holders
+                .iter()
+                .filter(untold)
+                .find(|pnn| state.able.contains(pnn));
+            fit.or_else(|| holders.iter().find(untold)).copied()
+        });
+        holder.or_else(|| slot.and_then(|slot| slot.owner))
+    }
+
+    /// Puts the plan into the slots. Returns how many addresses get another home.
+    fn carry_over(&mut self, plan: &Plan) -> u32 {
+        let mut moved = 0;
+        for (address, owner) in plan {
+            if self.assign(*address, *owner) {
+                moved += 1;
+            }
+        }
+        let unknown: Vec<IpAddr> = self
+            .slots
+            .keys()
+            .filter(|address| !plan.contains_key(*address))
+            .copied()
+            .collect();
+        for address in unknown {
+            self.assign(address, None);
+            // Who was granted it may hold it still; that must not be forgotten.
+            if self
+                .slots
+                .get(&address)
+                .is_some_and(|slot| slot.suspects.is_empty())
+            {
+                self.slots.remove(&address);
+                self.unsent = true;
+            }
+        }
+        moved
+    }
+
+    /// Whether the address gets another home.
+    fn assign(&mut self, address: IpAddr, owner: Option<Pnn>) -> bool {
+        let next = self.sequence + 1;
+        let fresh = !self.slots.contains_key(&address);
+        let slot = self.slots.entry(address).or_default();
+        if slot.owner == owner && !fresh {
+            return false;
+        }
+        self.unsent = true;
+        if let Some(old) = slot.owner
+            && slot.granted
+        {
+            slot.suspects.insert(old, next);
+        }
+        slot.owner = owner;
+        slot.granted = false;
+        slot.since = next;
+        if owner.is_some() {
+            self.waiting.insert(address);
+        } else {
+            self.waiting.remove(&address);
+        }
+        let held_by_owner = owner.is_some_and(|owner| {
+            self.held
+                .get(&address)
+                .is_some_and(|holders| holders.contains(&owner))
+        });
+        owner.is_some() && !held_by_owner
+    }
+
+    /// Logs addresses that nobody can host any more, unless no node can host any at all.
+    fn note_unhosted(&mut self, someone: bool, out: &mut Effects<Effect>) {
+        for (address, slot) in &self.slots {
+            if slot.owner.is_some() {
+                self.unhosted.remove(address);
+            } else if someone && self.unhosted.insert(*address) {
+                out.push(Effect::Log(Notice::AddressUnhosted { address: *address }));
+            }
+        }
+        let slots = &self.slots;
+        self.unhosted.retain(|address| slots.contains_key(address));
+    }
+
+    fn note_run(&mut self, now: Instant, moved: u32, out: &mut Effects<Effect>) {
+        let reason = self
+            .reason
+            .take()
+            .unwrap_or_else(|| String::from("this node became leader"));
+        if let Some(run) = &mut self.run {
+            run.moved += moved;
+        } else if moved > 0 {
+            self.run = Some(Run { since: now, moved });
+            out.push(Effect::Log(Notice::TakeoverStarted { reason }));
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Takeover runs: from a plan to its confirmation, for the log and for those who asked.
+
+use super::Leader;
+use crate::id::Pnn;
+use crate::machine::Effects;
+use crate::notice::Notice;
+use crate::takeover::io::Effect;
+use crate::takeover::message::TakeoverMessage;
+use crate::time::Instant;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// The tunable `TakeoverTimeout`'s default: askers get their answer by then.
+const RUN_TIMEOUT: Duration = Duration::from_secs(9);
+/// Most requests at a time; who is not answered asks again.
+const ASKERS_MAX: usize = 1_024;
+
+/// A plan that is being carried out.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) since: Instant,
+    pub(super) moved: u32,
+}
+
+/// Somebody who waits for the end of a run.
+#[derive(Debug)]
+pub(super) struct Asker {
+    peer: Pnn,
+    request: u64,
+    pub(super) until: Instant,
+}
+
+impl Leader {
+    /// Plans now; the asker is answered when all is done.
+    pub(in crate::takeover) fn ask(&mut self, now: Instant, peer: Pnn, request: u64) {
+        let known = |asker: &Asker| asker.peer == peer && asker.request == request;
+        if self.askers.len() >= ASKERS_MAX || self.askers.iter().any(known) {
+            return;
+        }
+        self.askers.push(Asker {
+            peer,
+            request,
+            until: now + RUN_TIMEOUT,
+        });
+        self.reason
+            .get_or_insert_with(|| alloc::format!("node {peer} asked for it"));
+        self.plan_pace.want(now);
+    }
+
+    /// Whether every address is where the plan wants it.
+    fn is_settled(&self) -> bool {
+        self.planned
+            && !self.unsent
+            && self.waiting.is_empty()
+            && self.plan_pace.deadline().is_none()
+            && self.slots.iter().all(|(address, slot)| {
+                slot.owner.is_none_or(|owner| {
+                    self.reports
+                        .get(&owner)
+                        .and_then(|reported| reported.addresses.get(address))
+                        .is_some_and(|known| known.held && known.settled)
+                })
+            })
+    }
+
+    pub(super) fn finish_runs(&mut self, now: Instant, out: &mut Effects<Effect>) {
+        if self.run.is_none() && self.askers.is_empty() {
+            return;
+        }
+        if !self.is_settled() {
+            let late = |asker: &Asker| asker.until <= now;
+            self.finish(late, out);
+            return;
+        }
+        if let Some(run) = self.run.take() {
+            out.push(Effect::Log(Notice::TakeoverDone {
+                moved: run.moved,
+                duration_ms: now.since(run.since).as_millis() as u64,
+            }));
+        }
+        self.finish_all(out);
+    }
+
+    pub(super) fn finish_all(&mut self, out: &mut Effects<Effect>) {
+        self.finish(|_| true, out);
+    }
+
+    fn finish(&mut self, done: impl Fn(&Asker) -> bool, out: &mut Effects<Effect>) {
+        let (over, rest): (Vec<Asker>, Vec<Asker>) = self.askers.drain(..).partition(done);
+        self.askers = rest;
+        for Asker { peer, request, .. } in over {
+            if peer == self.own {
+                self.done.push(request);
+            } else {
+                let message = TakeoverMessage::RunDone { request };
+                out.push(Effect::Send { peer, message });
+            }
+        }
+    }
+}
