@@ -23,3 +23,4 @@ pub mod log;
 pub mod net;
 pub mod post;
 pub mod supervise;
+pub mod system;

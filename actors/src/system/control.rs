@@ -28,6 +28,7 @@ use ctdb_protocol::membership::machine::Membership;
 use ctdb_protocol::monitor::io::Config as MonitorConfig;
 use ctdb_protocol::monitor::machine::Monitor;
 use ctdb_protocol::settings::ClusterLock as LockSetting;
+use ctdb_protocol::takeover::alloc::Algorithm;
 use ctdb_protocol::takeover::machine::Takeover;
 use ctdb_protocol::timing::Timing;
 use ctdb_protocol::tunable::TunableId;
@@ -66,10 +67,6 @@ pub(super) async fn start(
     keep_membership(context, supervisor, timing);
     keep_takeover(context, supervisor, timing, &kernel, &left_sender);
     keep_monitor(context, supervisor);
-    for records in &context.post.records {
-        // Every shard learns the composition from the first recovery on.
-        let _ = records.name();
-    }
     keep_links(context, supervisor, data, &peers)?;
     context.post.monitor.send(monitor::io::Input::Ready);
     Ok(ControlPlane { kernel, left, lock, peers })
@@ -223,7 +220,7 @@ fn keep_takeover(
     let (context, kernel, left) = (context.clone(), kernel.clone(), left.clone());
     supervisor.keep("takeover", move |life, again| {
         end_instead_of_restart(&context, "takeover", again);
-        let machine = Takeover::new(takeover_config(&context, timing));
+        let machine = Takeover::new(own(&context), timing, takeover_settings(&context));
         let carry = TakeoverCarry {
             links: context.links.clone(),
             kernel: kernel.clone(),
@@ -237,6 +234,16 @@ fn keep_takeover(
         context.post.takeover.send(takeover::io::Input::Configure(addresses));
         kernel.borrow().retell();
     });
+}
+
+fn takeover_settings(context: &NodeContext) -> takeover::io::Settings {
+    let tunables = context.tunables.read().expect("no panic while held");
+    takeover::io::Settings {
+        algorithm: Algorithm::from_tunable(tunables.get(TunableId::IPAllocAlgorithm)),
+        no_ip_failback: tunables.get(TunableId::NoIPFailback) != 0,
+        no_ip_takeover: tunables.get(TunableId::NoIPTakeover) != 0,
+        failover_disabled: context.settings.failover.disabled,
+    }
 }
 
 fn keep_monitor(context: &NodeContext, supervisor: &Supervisor) {

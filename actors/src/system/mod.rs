@@ -71,6 +71,14 @@ pub enum BootError {
         /// Why.
         source: std::io::Error,
     },
+    /// The client socket could not be opened.
+    #[error("client socket {path}: {source}")]
+    ClientSocket {
+        /// Its path.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A directory could not be made.
     #[error("{path}: {source}")]
     Directory {

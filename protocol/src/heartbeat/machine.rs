@@ -191,6 +191,24 @@ impl Heartbeat {
         }
     }
 
+    fn retell(&self, out: &mut Effects<Effect>) {
+        for (peer, known) in &self.peers {
+            let (peer, Some((node, claim))) = (*peer, known.said) else {
+                continue;
+            };
+            out.push(Effect::Election(election::io::Input::Peer {
+                peer,
+                node,
+                claim,
+            }));
+            out.push(Effect::Membership(membership::io::Input::Peer {
+                peer,
+                node,
+                claim,
+            }));
+        }
+    }
+
     /// A follower's lease: see the module.
     fn borrow_lease(
         &mut self,
@@ -386,6 +404,7 @@ impl Machine for Heartbeat {
                 self.lock_proven = self.lock_proven.max(sent);
                 self.refresh_authority(now, effects);
             }
+            Input::Retell => self.retell(effects),
             Input::Timeout => self.timeout(now, effects),
         }
     }

@@ -69,6 +69,8 @@ pub struct Membership {
     loopback: VecDeque<MembershipMessage>,
     timers: TimerTable<Timer>,
     published_own: Option<NodeState>,
+    /// A link between two members changed: the leader shall recover.
+    owed_recovery: bool,
     published: Option<MembershipView>,
 }
 
@@ -123,6 +125,7 @@ impl Membership {
             timers: TimerTable::new(),
             published_own: None,
             published: None,
+            owed_recovery: false,
             config,
         }
     }
@@ -144,7 +147,35 @@ impl Membership {
                     refuse(peer, "a membership message of no peer", fx);
                 }
             }
+            Input::Retell => {
+                self.published_own = None;
+                self.published = None;
+            }
             Input::Timeout => self.timeout(now, fx),
+        }
+        self.ask_for_owed_recovery(fx);
+    }
+
+    /// A record that was on its way between two members is lost with their link though both live; only a
+    /// recovery finds it. The leader sees no more than its own links, so the two ends ask for it, when the
+    /// link is lost and when it is back (calls that could not be sent are sent again then).
+    fn link_changed(&mut self, peer: Pnn) {
+        let members = &self.member.composition().members;
+        if members.contains(&peer) && members.contains(&self.config.own) {
+            self.owed_recovery = true;
+        }
+    }
+
+    fn ask_for_owed_recovery(&mut self, fx: &mut Effects<Effect>) {
+        if !self.owed_recovery {
+            return;
+        }
+        if let Some(leader) = self.standing.leader(self.config.own)
+            && (leader == self.config.own || self.nodes.is_connected(leader))
+        {
+            self.owed_recovery = false;
+            let reason = String::from("a link between two members was lost or came back");
+            self.send(leader, MembershipMessage::WantRecovery { reason }, fx);
         }
     }
 
@@ -178,6 +209,9 @@ impl Membership {
         if peer == self.config.own || !self.nodes.is_known(peer) {
             return refuse(peer, "a keepalive of no peer", fx);
         }
+        if !self.nodes.is_connected(peer) {
+            self.link_changed(peer);
+        }
         let old = self.nodes.heard(peer, node, claim);
         log_flags(peer, old, self.nodes.flags(peer), fx);
         self.member.saw(node.committed);
@@ -190,6 +224,7 @@ impl Membership {
         if peer == self.config.own || !self.nodes.is_known(peer) {
             return;
         }
+        self.link_changed(peer);
         let old = self.nodes.lost(peer);
         log_flags(peer, old, self.nodes.flags(peer), fx);
         self.strikes.remove(&peer);
