@@ -10,7 +10,9 @@
 //! leader alone is none of these, so the new leader adopts the composition silently.
 //!
 //! Generations: a leader takes the next number above all that it has heard of whose remainder by the
-//! number of nodes is its own node number, so two sides of a split cluster never use the same one.
+//! number of nodes is its own node number, so two sides of a split cluster never use the same one. (A
+//! leader that restarts may use a number again that only nodes now out of its reach remember; whose records
+//! count does not depend on it, since stamps hold the term too.)
 
 mod lead;
 
@@ -18,7 +20,7 @@ use super::config::Config;
 use super::flags::OwnFlags;
 use super::io::{Effect, Input, Request};
 use super::leader::{Answer, Recovery};
-use super::member::Member;
+use super::member::{GENERATION_MAX, Member};
 use super::message::{Composition, MembershipMessage};
 use super::nodes::{NO_CLAIM, NodeTable};
 use super::view::MembershipView;
@@ -408,7 +410,10 @@ impl Membership {
     /// What is wrong with a composition that a peer sent.
     fn fault(&self, composition: &Composition) -> Option<&'static str> {
         let known = |pnn: &Pnn| self.nodes.is_known(*pnn);
-        if !composition.members.contains(&self.config.own) {
+        if composition.generation <= Generation::INVALID || composition.generation > GENERATION_MAX
+        {
+            Some("an impossible generation")
+        } else if !composition.members.contains(&self.config.own) {
             Some("a composition without this node")
         } else if !composition.members.iter().all(known) {
             Some("a composition with unknown members")

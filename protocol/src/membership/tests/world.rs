@@ -76,6 +76,8 @@ pub(super) struct World {
     /// Per ordered pair: whether it is up, its life, and the time of its last delivery.
     links: BTreeMap<(usize, usize), (bool, u32, u64)>,
     served: BTreeSet<Stamp>,
+    /// By generation and life of the leader, which forgets its numbers when it restarts.
+    compositions: BTreeMap<(Generation, u32), Composition>,
     /// Generations that any node committed, in that order.
     pub(super) commits: Vec<Generation>,
     /// Contributors that count though they never committed the newest composition.
@@ -98,6 +100,7 @@ impl World {
             sequence: 0,
             links: BTreeMap::new(),
             served: BTreeSet::new(),
+            compositions: BTreeMap::new(),
             commits: Vec::new(),
             uncommitted_contributors: 0,
             longest_delay_us: 2_000,
@@ -349,6 +352,11 @@ impl World {
             Recover::Prepare(composition) => {
                 let claim = self.nodes[node].standing.claim(Pnn(0), Term(0));
                 self.nodes[node].prepared_in = claim.term;
+                let leader = composition.generation.0 as usize % self.nodes.len();
+                let name = (composition.generation, self.nodes[leader].life);
+                let known = self.compositions.entry(name);
+                let known = known.or_insert_with(|| composition.clone());
+                assert_eq!(known, &composition, "one number for two compositions");
                 self.nodes[node].composition = composition;
             }
             Recover::Rebuild {
