@@ -1,1 +1,2 @@
 //! Actors.
+pub mod log;

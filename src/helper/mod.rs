@@ -1,0 +1,97 @@
+//! The small programs that the daemon starts, in one binary: `ctdb-helper NAME ARGS…`, or a link with the
+//! name that CTDB gives the helper.
+
+mod lock_keeper;
+mod mutex_fcntl;
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+pub use lock_keeper::{ALIVE, DEFAULT_PING_MS};
+
+const USAGE: &str = "\
+Usage: ctdb-helper mutex-fcntl FILE [RECHECK_S [PING_TIMEOUT_S]]
+       ctdb-helper lock-keeper [--ping-ms MS] -- HELPER [ARGUMENT…]
+mutex-fcntl can also be called as ctdb_mutex_fcntl_helper";
+
+/// The status that a cluster lock helper prints as its first character (contract of CTDB's
+/// `cluster_mutex_helper.txt`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockStatus {
+    /// The lock is held, as long as the helper lives.
+    Held,
+    /// Somebody else holds it.
+    Contention,
+    /// No answer in time.
+    Timeout,
+    /// It cannot be taken, for ever perhaps: see stderr.
+    Error,
+}
+
+impl LockStatus {
+    /// The character on the helper's stdout.
+    pub const fn digit(self) -> u8 {
+        match self {
+            Self::Held => b'0',
+            Self::Contention => b'1',
+            Self::Timeout => b'2',
+            Self::Error => b'3',
+        }
+    }
+
+    /// The meaning of a helper's first character; anything unknown is an error.
+    pub const fn from_digit(digit: u8) -> Self {
+        match digit {
+            b'0' => Self::Held,
+            b'1' => Self::Contention,
+            b'2' => Self::Timeout,
+            _ => Self::Error,
+        }
+    }
+}
+
+/// The whole of `ctdb-helper`.
+pub fn main() -> ExitCode {
+    let mut arguments = env::args_os();
+    let called = arguments.next().unwrap_or_default();
+    let called = Path::new(&called)
+        .file_name()
+        .map(OsString::from)
+        .unwrap_or_default();
+    let name = match called.to_str() {
+        Some("ctdb_mutex_fcntl_helper") => Some("mutex-fcntl".to_owned()),
+        _ => arguments.next().and_then(|name| name.into_string().ok()),
+    };
+    let rest: Vec<OsString> = arguments.collect();
+    match name.as_deref() {
+        Some("mutex-fcntl") => mutex_fcntl::run(&rest),
+        Some(mutex_fcntl::CHECK) => mutex_fcntl::check(&rest),
+        Some("lock-keeper") => lock_keeper::run(&rest),
+        Some("help" | "-h" | "--help") => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        _ => usage("unknown helper"),
+    }
+}
+
+fn usage(error: &str) -> ExitCode {
+    eprintln!("ctdb-helper: {error}\n{USAGE}");
+    ExitCode::FAILURE
+}
+
+fn say(byte: u8) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    stdout.write_all(&[byte])?;
+    stdout.flush()
+}
+
+/// A whole number of `unit` in an argument.
+fn number(argument: &OsString, unit: &str) -> Result<u64, String> {
+    let text = argument.to_string_lossy();
+    text.parse()
+        .map_err(|_| format!("{text:?} is not a number of {unit}"))
+}
