@@ -1,3 +1,6 @@
-//! The programs of ctdb: daemon life and helpers (this library), with thin entry points in `bin/`.
+//! The programs of ctdb: configuration, daemon life and helpers (this library), with thin entry points in
+//! `bin/`.
+
+pub mod config;
 pub mod daemon;
 pub mod helper;

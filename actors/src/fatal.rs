@@ -22,7 +22,13 @@ impl Fatal {
     /// Ends the process: "exit" without unwinding, since other threads must not go on either.
     pub fn end(&self, cause: &str) -> ! {
         let duty = String::from("worker");
-        notice(&self.log, &Notice::DutyGivenUp { duty, cause: cause.to_string() });
+        notice(
+            &self.log,
+            &Notice::DutyGivenUp {
+                duty,
+                cause: cause.to_string(),
+            },
+        );
         // The log's own thread gets its chance to write.
         std::thread::sleep(std::time::Duration::from_millis(50));
         std::process::exit(EXIT_FATAL);

@@ -1,2 +1,25 @@
-//! Actors.
+//! The actors of ctdb: everything that touches the kernel, the clock, processes and files.
+//!
+//! ```text
+//!  control arbiter                                  data arbiter
+//!  ┌──────────────────────────────────────────┐    ┌─────────────────────────────────────┐
+//!  │ Heartbeat Election Membership Takeover   │    │ Records (TDB files)   client sessions│
+//!  │ Monitor   control lanes  cluster lock    │◄──►│ data lanes            traverses      │
+//!  │ console                                  │    └─────────────────────────────────────┘
+//!  └──────────────────────────────────────────┘
+//!  threads: lease keeper, addresses, netlink watch, log
+//! ```
+//! actix types never leave this crate.
+
+pub mod addresses;
+pub mod board;
+pub mod clock;
+pub mod context;
+pub mod duty;
+pub mod fatal;
+pub mod link;
+pub mod lock;
 pub mod log;
+pub mod net;
+pub mod post;
+pub mod supervise;

@@ -27,13 +27,21 @@ pub struct Slot<T: Send + 'static> {
 
 impl<T: Send + 'static> Clone for Slot<T> {
     fn clone(&self) -> Self {
-        Self { name: self.name, recipient: self.recipient.clone(), fatal: self.fatal.clone() }
+        Self {
+            name: self.name,
+            recipient: self.recipient.clone(),
+            fatal: self.fatal.clone(),
+        }
     }
 }
 
 impl<T: Send + 'static> Slot<T> {
     fn new(name: &'static str, fatal: &Fatal) -> Self {
-        Self { name, recipient: Arc::default(), fatal: fatal.clone() }
+        Self {
+            name,
+            recipient: Arc::default(),
+            fatal: fatal.clone(),
+        }
     }
 
     /// The duty's name.
@@ -50,9 +58,12 @@ impl<T: Send + 'static> Slot<T> {
     /// full mailbox ends the worker, as the duty is stuck.
     pub fn send(&self, input: T) {
         let recipient = self.recipient.read().expect("no panic while held");
-        let Some(recipient) = recipient.as_ref() else { return };
+        let Some(recipient) = recipient.as_ref() else {
+            return;
+        };
         if let Err(SendError::Full(_)) = recipient.try_send(Feed(input)) {
-            self.fatal.end(&format!("{}: {MAILBOX_INPUTS_MAX} inputs wait", self.name));
+            self.fatal
+                .end(&format!("{}: {MAILBOX_INPUTS_MAX} inputs wait", self.name));
         }
     }
 }
@@ -83,7 +94,9 @@ impl Post {
             membership: Slot::new("membership", fatal),
             takeover: Slot::new("takeover", fatal),
             monitor: Slot::new("monitor", fatal),
-            records: (0..shards.max(1)).map(|_| Slot::new("records", fatal)).collect(),
+            records: (0..shards.max(1))
+                .map(|_| Slot::new("records", fatal))
+                .collect(),
         }
     }
 

@@ -51,14 +51,19 @@ pub struct Supervisor {
 impl Supervisor {
     /// Logs restarts to `log`, ends the worker by `fatal`.
     pub fn new(log: &Logger, fatal: &Fatal) -> Self {
-        Self { log: log.clone(), fatal: fatal.clone() }
+        Self {
+            log: log.clone(),
+            fatal: fatal.clone(),
+        }
     }
 
     /// Starts an actor by `factory`, now and after each death. The factory gets the guard that the actor
     /// must hold, and whether this is a restart.
     pub fn keep(&self, duty: &'static str, factory: impl Fn(LifeGuard, bool) + 'static) {
         let (sender, mut deaths) = mpsc::unbounded_channel();
-        let guard = move || LifeGuard { deaths: Some(sender.clone()) };
+        let guard = move || LifeGuard {
+            deaths: Some(sender.clone()),
+        };
         let factory = Rc::new(factory);
         factory(guard(), false);
         let (log, fatal) = (self.log.clone(), self.fatal.clone());
@@ -70,11 +75,21 @@ impl Supervisor {
                 recent.push_back(now);
                 let cause = last_panic();
                 if recent.len() > BUDGET {
-                    fatal.end(&format!("{duty} died {} times in a minute: {cause}", recent.len()));
+                    fatal.end(&format!(
+                        "{duty} died {} times in a minute: {cause}",
+                        recent.len()
+                    ));
                 }
                 let restarts = u32::try_from(recent.len()).unwrap_or(u32::MAX);
                 let duty_name = duty.to_string();
-                notice(&log, &Notice::DutyRestarted { duty: duty_name, cause, restarts });
+                notice(
+                    &log,
+                    &Notice::DutyRestarted {
+                        duty: duty_name,
+                        cause,
+                        restarts,
+                    },
+                );
                 tokio::time::sleep(BACK_OFF_FIRST * (1 << recent.len().min(6))).await;
                 factory(guard(), true);
             }
@@ -97,5 +112,8 @@ pub fn install_panic_hook() {
 
 /// Place and text of the newest panic.
 pub fn last_panic() -> String {
-    LAST_PANIC.lock().map(|last| last.clone()).unwrap_or_default()
+    LAST_PANIC
+        .lock()
+        .map(|last| last.clone())
+        .unwrap_or_default()
 }

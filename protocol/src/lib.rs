@@ -13,17 +13,22 @@
 
 extern crate alloc;
 
+pub mod client;
 pub mod election;
 pub mod flags;
+pub mod hash;
 pub mod heartbeat;
 pub mod id;
 pub mod limits;
 pub mod machine;
 pub mod membership;
+pub mod monitor;
 pub mod notice;
 pub mod record;
 pub mod rng;
+pub mod settings;
 pub mod takeover;
 pub mod time;
 pub mod timing;
+pub mod tunable;
 pub mod wire;

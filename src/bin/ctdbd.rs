@@ -31,9 +31,12 @@ impl Daemon for Ctdbd {
         if let Err(error) = context.ready() {
             return Exit::Failed(format!("cannot report readiness: {error}"));
         }
-        while !*context.shutdown.borrow_and_update() {
-            std::thread::park_timeout(std::time::Duration::from_millis(100));
-        }
+        let runtime = match tokio::runtime::Builder::new_current_thread().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return Exit::Failed(format!("cannot start the runtime: {error}")),
+        };
+        // An error means that the sender is gone, which ends with this process only.
+        let _ = runtime.block_on(context.shutdown.wait_for(|asked| *asked));
         Exit::Shutdown
     }
 

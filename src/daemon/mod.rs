@@ -18,7 +18,7 @@
 //! the first readiness, or in test mode (`CTDB_TEST_MODE` in the environment); guard and worker never wait for each other's attention (the channel
 //! between them is drained by threads of its own), and either survives the other.
 
-pub mod args;
+mod args;
 mod backoff;
 mod channel;
 mod child;
@@ -32,7 +32,7 @@ mod worker;
 
 use std::path::PathBuf;
 
-pub use args::Options;
+pub use args::{Options, Setting};
 pub use channel::HeldAddress;
 pub use exit::Exit;
 pub use pidfile::{PidFile, PidFileError};
@@ -40,7 +40,7 @@ pub use signal::{Caught, watch as watch_signals};
 pub use start::main;
 pub use worker::{GuardHandle, LifeEvent, Restart, WorkerContext};
 
-/// The outcome of a configuration check, printed by `--check`.
+/// The outcome of a configuration check: `--check` prints it, a start prints it only when it says no.
 #[derive(Debug, Clone, Default)]
 pub struct CheckReport {
     /// Lines for the admin: errors and warnings, each with file and line.

@@ -45,8 +45,8 @@ fn start(daemon: &impl Daemon, options: &Options) -> u8 {
         print!("{}", check.text);
         return u8::from(!check.ok);
     }
-    eprint!("{}", check.text);
     if !check.ok {
+        eprint!("{}", check.text);
         return Exit::Failed(String::new()).code();
     }
     let pid_file = daemon.life(options).pid_file;

@@ -28,6 +28,8 @@ pub const ALIVE: u8 = b'.';
 const TERM_PATIENCE: Duration = Duration::from_millis(200);
 /// Time that the kernel gets to end a killed helper before we end without it.
 const KILL_PATIENCE: Duration = Duration::from_secs(1);
+/// On a busy machine the thread that reads may come later than this one's clock.
+const SCHEDULING: Duration = Duration::from_millis(25);
 /// Events that may wait; the threads that bring them wait then.
 const EVENTS: usize = 64;
 
@@ -115,7 +117,7 @@ impl Keeper {
         let mut deadline = Instant::now() + ping;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(event) = self.events.recv_timeout(left) else {
+            let Ok(event) = self.events.recv_timeout(left + SCHEDULING) else {
                 return "the daemon is silent: releasing the lock";
             };
             match event {

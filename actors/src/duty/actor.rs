@@ -55,9 +55,25 @@ where
     C: Carry<M>,
 {
     /// The actor that feeds `machine` and carries out its effects by `carry`.
-    pub fn new(name: &'static str, machine: M, carry: C, clock: Clock, fatal: &Fatal, life: LifeGuard) -> Self {
+    pub fn new(
+        name: &'static str,
+        machine: M,
+        carry: C,
+        clock: Clock,
+        fatal: &Fatal,
+        life: LifeGuard,
+    ) -> Self {
         let effects = Effects::new();
-        Self { name, machine, carry, clock, fatal: fatal.clone(), effects, alarm: None, _life: life }
+        Self {
+            name,
+            machine,
+            carry,
+            clock,
+            fatal: fatal.clone(),
+            effects,
+            alarm: None,
+            _life: life,
+        }
     }
 
     fn feed(&mut self, input: M::Input, ctx: &mut Context<Self>) {
@@ -79,13 +95,16 @@ where
         let stepped = catch_unwind(AssertUnwindSafe(|| machine.step(now, input, effects)));
         if stepped.is_err() {
             // The machine may be between two states: nothing it says can be believed any more.
-            self.fatal.end(&format!("{} machine: {}", self.name, last_panic()));
+            self.fatal
+                .end(&format!("{} machine: {}", self.name, last_panic()));
         }
     }
 
     /// An alarm that rings early does nothing, so only an earlier deadline needs a new one.
     fn set_alarm(&mut self, ctx: &mut Context<Self>) {
-        let Some(deadline) = self.machine.deadline() else { return };
+        let Some(deadline) = self.machine.deadline() else {
+            return;
+        };
         if let Some((at, handle)) = self.alarm {
             if at <= deadline {
                 return;

@@ -44,8 +44,8 @@ pub enum Input {
     Own(NodeState),
     /// From election.
     Standing(Standing),
-    /// From the cluster lock: it is certainly held until then.
-    LockHeldUntil(Instant),
+    /// From the cluster lock: its keeper answered what was sent at this point.
+    LockProven(Instant),
     /// The deadline has come.
     Timeout,
 }

@@ -43,7 +43,7 @@ impl Heartbeat {
                 .map_or(Instant::ZERO, |acked| *acked + self.timing.lease_hold)
         };
         if self.electorate.has_lock() {
-            by_side.min(self.lock_until)
+            by_side.min(self.lock_proven + self.timing.lease_hold)
         } else {
             by_side
         }
@@ -61,25 +61,13 @@ impl Heartbeat {
                 .values()
                 .filter(|peer| peer.follows(self.own, term))
         };
-        let by_acks = self
-            .electorate
-            .is_majority(1 + followers().count())
-            .then(|| {
-                let newest = followers()
-                    .filter_map(|peer| peer.old_ack)
-                    .fold(self.old_ack, Instant::max);
-                newest + self.timing.clear_after()
-            });
-        let by_lock = self
-            .electorate
-            .has_lock()
-            .then(|| self.led_since + self.timing.clear_after_lock());
-        match (by_acks, by_lock) {
-            (Some(acks), Some(lock)) => Some(acks.min(lock)),
-            // Two nodes without a lock: nothing but our own start of leadership is known.
-            (None, None) => Some(self.led_since + self.timing.clear_after()),
-            (one, other) => one.or(other),
+        let begun = self.led_since + self.timing.clear_after();
+        if !self.electorate.is_majority(1 + followers().count()) {
+            return Some(begun);
         }
+        let acks = followers().filter_map(|peer| peer.old_ack);
+        let newest = acks.fold(self.old_ack, Instant::max);
+        Some(begun.min(newest + self.timing.clear_after()))
     }
 
     /// Tells takeover, after a change, when each unreachable node has fallen silent.

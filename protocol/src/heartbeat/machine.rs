@@ -39,8 +39,8 @@ pub struct Heartbeat {
     node: NodeState,
     /// When the present leadership of this node began.
     pub(super) led_since: Instant,
-    /// The cluster lock is certainly held until then.
-    pub(super) lock_until: Instant,
+    /// Sent time of the newest ping that the cluster lock's keeper answered.
+    pub(super) lock_proven: Instant,
     /// When this node last sent a keepalive that followed its present leader.
     last_ack: Option<Instant>,
     /// The same for leaders before the present one. The start counts: an earlier life may have
@@ -66,7 +66,7 @@ impl Heartbeat {
             highest: Term(0),
             node: NodeState::default(),
             led_since: now,
-            lock_until: Instant::ZERO,
+            lock_proven: Instant::ZERO,
             last_ack: None,
             old_ack: now,
             told_clear: BTreeMap::new(),
@@ -239,7 +239,7 @@ impl Heartbeat {
     }
 
     fn authority_reason(&self, now: Instant) -> String {
-        if self.electorate.has_lock() && self.lock_until <= now {
+        if self.electorate.has_lock() && self.lock_proven + self.timing.lock_hold <= now {
             String::from("the cluster lock's keeper does not answer")
         } else {
             format!("only {} nodes follow", self.follower_acks().count())
@@ -254,9 +254,10 @@ impl Heartbeat {
         if !same_lead && let Some(acked) = self.last_ack.take() {
             self.old_ack = self.old_ack.max(acked);
         }
-        if standing.is_leader() {
+        if standing.is_leader() && !self.standing.is_leader() {
             self.led_since = now;
-        } else {
+        }
+        if !standing.is_leader() {
             self.timers.stop(&Timer::Authority);
         }
         if let Standing::Follower { term, .. } | Standing::Leader { term, .. } = standing {
@@ -381,8 +382,8 @@ impl Machine for Heartbeat {
                 self.round(now, effects);
             }
             Input::Standing(standing) => self.set_standing(now, standing, effects),
-            Input::LockHeldUntil(until) => {
-                self.lock_until = self.lock_until.max(until);
+            Input::LockProven(sent) => {
+                self.lock_proven = self.lock_proven.max(sent);
                 self.refresh_authority(now, effects);
             }
             Input::Timeout => self.timeout(now, effects),

@@ -29,6 +29,26 @@ pub struct Composition {
     pub vnnmap: Vec<Pnn>,
 }
 
+/// Names a composition so that any two can be compared: of two sides that went different ways, the one
+/// with the younger leadership is the newer.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Stamp {
+    /// The leadership that ordered it.
+    pub term: Term,
+    /// Its number.
+    pub generation: Generation,
+}
+
+impl Stamp {
+    /// No composition; older than any.
+    pub const NONE: Self = Self {
+        term: Term(0),
+        generation: Generation::INVALID,
+    };
+}
+
 /// Between the membership machines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MembershipMessage {
@@ -45,10 +65,13 @@ pub enum MembershipMessage {
     Prepared {
         /// The generation of the `Prepare`.
         generation: Generation,
-        /// The newest composition this node saw completely recovered.
-        committed: Generation,
-        /// The newest composition it was prepared for before this one.
-        prepared: Generation,
+        /// The newest composition whose records are here: this node served a database in it, or
+        /// contributed to a later `Rebuild` as one of those who hold them.
+        committed: Stamp,
+        /// The newest composition whose `Rebuild` it carried out, so that it holds nothing older. If its
+        /// generation is not below that of the `Prepare`, the `Prepare` was refused: the leader must
+        /// take a higher one.
+        prepared: Stamp,
         /// Databases it has open.
         databases: Vec<DbInfo>,
     },
@@ -57,7 +80,9 @@ pub enum MembershipMessage {
     Rebuild {
         /// The generation of the `Prepare`.
         generation: Generation,
-        /// Nodes of the newest composition, whose records count.
+        /// The newest composition that any member served.
+        newest: Stamp,
+        /// Nodes that hold its records: these count.
         contributors: Vec<Pnn>,
         /// All databases that any member has.
         databases: Vec<DbInfo>,
@@ -83,6 +108,13 @@ pub enum MembershipMessage {
     },
     /// Anyone → leader: recover, for this reason.
     WantRecovery {
+        /// Why, for the log.
+        reason: String,
+    },
+    /// Leader → node: leave the cluster for a time.
+    Ban {
+        /// How long; 0 lifts a ban.
+        seconds: u32,
         /// Why, for the log.
         reason: String,
     },

@@ -1,0 +1,20 @@
+//! Public addresses in the kernel, behind one handle: real ones ([`real`]), or recorded ones where nothing
+//! may be set (test mode, or without root: [`recorded`]).
+
+pub mod real;
+pub mod recorded;
+
+use crate::net::address::HeldAddress;
+use ctdb_protocol::time::Instant;
+
+/// What the takeover duty asks of the kernel. Nothing here waits; results come as takeover inputs.
+pub trait AddressKernel: Send {
+    /// Puts an address on its interface and announces it.
+    fn add(&self, address: HeldAddress);
+    /// Takes an address off its interface.
+    fn remove(&self, address: HeldAddress);
+    /// This node may answer for its addresses until then.
+    fn lease_until(&self, until: Instant);
+    /// Ends the lease and removes what was built, at the end of the daemon.
+    fn end(&mut self);
+}

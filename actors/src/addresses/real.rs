@@ -1,0 +1,348 @@
+//! Addresses in the kernel: one thread sets, removes and announces them in batches; the lease keeper's
+//! thread keeps them answering.
+
+use super::AddressKernel;
+use crate::clock::Clock;
+use crate::log::notice;
+use crate::net::address::{Addresses, HeldAddress};
+use crate::net::announce::Announcer;
+use crate::net::error::NetError;
+use crate::net::lease::{LeaseConfig, LeaseEvent, LeaseKeeper};
+use crate::net::link;
+use crate::net::sysctl::PromoteSecondaries;
+use crate::net::watch::{NetEvent, NetWatch};
+use crate::post::Post;
+use ctdb_protocol::notice::Notice;
+use ctdb_protocol::takeover::io::Input;
+use ctdb_protocol::time::Instant;
+use slog::Logger;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+/// Gratuitous ARP and unsolicited NA are repeated: a frame may be lost while a switch relearns.
+const ANNOUNCEMENTS: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_millis(100),
+    Duration::from_millis(1_100),
+];
+
+enum Job {
+    Add(HeldAddress),
+    Remove(HeldAddress),
+    End,
+}
+
+/// See the module.
+pub struct Real {
+    jobs: Sender<Job>,
+    keeper: Option<Arc<LeaseKeeper>>,
+    worker: Option<std::thread::JoinHandle<()>>,
+    promote: PromoteSecondaries,
+    clock: Clock,
+    log: Logger,
+    _watch: NetWatch,
+}
+
+impl Real {
+    /// Prepares the interfaces, drops stale addresses, builds the gate (shut) and starts the threads.
+    pub fn start(
+        configured: &[HeldAddress],
+        lease: &LeaseConfig,
+        post: &Post,
+        clock: Clock,
+        log: &Logger,
+    ) -> Result<Self, NetError> {
+        let interfaces: BTreeSet<String> = configured.iter().map(|a| a.interface.clone()).collect();
+        let mut promote = PromoteSecondaries::default();
+        for interface in &interfaces {
+            promote.enable(interface)?;
+        }
+        let mut kernel = Addresses::open()?;
+        for result in kernel.remove(configured) {
+            result?;
+        }
+        let (events_post, events_log) = (post.clone(), log.clone());
+        let keeper = LeaseKeeper::start(lease, move |event| {
+            report(&event, &events_post, &events_log)
+        })?;
+        let keeper = Arc::new(keeper);
+        if !keeper.has_gate() {
+            // Without a gate the kernel's life times are the lease.
+            post.takeover.send(Input::Lease { alive: true });
+        }
+        let watch = watch(interfaces, post)?;
+        let (jobs, todo) = channel();
+        let worker = Worker {
+            keeper: keeper.clone(),
+            held: BTreeMap::new(),
+            announcers: BTreeMap::new(),
+            announcements: Vec::new(),
+            post: post.clone(),
+            log: log.clone(),
+        };
+        let worker = std::thread::Builder::new()
+            .name("addresses".into())
+            .spawn(move || worker.run(&todo))
+            .map_err(|source| NetError::io("address thread", source))?;
+        Ok(Self {
+            jobs,
+            keeper: Some(keeper),
+            worker: Some(worker),
+            promote,
+            clock,
+            log: log.clone(),
+            _watch: watch,
+        })
+    }
+}
+
+/// Tells takeover of the interfaces, now and at every change.
+fn watch(interfaces: BTreeSet<String>, post: &Post) -> Result<NetWatch, NetError> {
+    let post = post.clone();
+    let list = move |post: &Post, interfaces: &BTreeSet<String>| {
+        let links = link::links().unwrap_or_default();
+        for name in interfaces {
+            let up = links.iter().any(|link| link.name == *name && link.up());
+            post.takeover.send(Input::Interface {
+                name: name.clone(),
+                up,
+            });
+        }
+    };
+    list(&post, &interfaces);
+    NetWatch::start(move |event| match event {
+        NetEvent::LinkChanged { name, up } if interfaces.contains(&name) => {
+            post.takeover.send(Input::Interface { name, up });
+        }
+        NetEvent::LinkGone { name } if interfaces.contains(&name) => {
+            post.takeover.send(Input::Interface { name, up: false });
+        }
+        NetEvent::Resync => list(&post, &interfaces),
+        NetEvent::LinkChanged { .. }
+        | NetEvent::LinkGone { .. }
+        | NetEvent::AddressAdded { .. }
+        | NetEvent::AddressRemoved { .. }
+        | NetEvent::Failed(_) => {}
+    })
+}
+
+fn report(event: &LeaseEvent, post: &Post, log: &Logger) {
+    match event {
+        LeaseEvent::Regained => {
+            notice(log, &Notice::LeaseRegained {});
+            post.takeover.send(Input::Lease { alive: true });
+        }
+        LeaseEvent::Expired { late, dropped } => {
+            let reason = format!(
+                "not acknowledged by the leader in time (noticed after {} ms, {} addresses dropped)",
+                late.as_millis(),
+                dropped.len()
+            );
+            notice(log, &Notice::LeaseExpired { reason });
+            post.takeover.send(Input::Lease { alive: false });
+        }
+        LeaseEvent::GateRebuilt => notice(log, &Notice::GateRebuilt {}),
+        LeaseEvent::GateUnusable { reason } => {
+            notice(
+                log,
+                &Notice::LeaseWithoutGate {
+                    reason: reason.clone(),
+                },
+            );
+        }
+        LeaseEvent::Failed { reason } => {
+            notice(
+                log,
+                &Notice::LeaseExpired {
+                    reason: reason.clone(),
+                },
+            );
+        }
+    }
+}
+
+impl AddressKernel for Real {
+    fn add(&self, address: HeldAddress) {
+        // The thread ends only with the daemon.
+        let _ = self.jobs.send(Job::Add(address));
+    }
+
+    fn remove(&self, address: HeldAddress) {
+        let _ = self.jobs.send(Job::Remove(address));
+    }
+
+    fn lease_until(&self, until: Instant) {
+        if let Some(keeper) = &self.keeper {
+            keeper.extend(self.clock.to_std(until));
+        }
+    }
+
+    fn end(&mut self) {
+        let _ = self.jobs.send(Job::End);
+        if let Some(worker) = self.worker.take() {
+            let _ = worker.join();
+        }
+        let keeper = self.keeper.take().and_then(Arc::into_inner);
+        let mut errors: Vec<NetError> = keeper
+            .and_then(|keeper| keeper.remove().err())
+            .into_iter()
+            .collect();
+        errors.extend(self.promote.restore());
+        for error in errors {
+            crate::log::text(
+                &self.log,
+                ctdb_protocol::notice::Level::Warning,
+                format_args!("clean-up of public interfaces: {error}"),
+            );
+        }
+    }
+}
+
+struct Worker {
+    keeper: Arc<LeaseKeeper>,
+    held: BTreeMap<IpAddr, HeldAddress>,
+    announcers: BTreeMap<String, Announcer>,
+    /// Rounds still to come: when, on which interface, which addresses.
+    announcements: Vec<(std::time::Instant, String, Vec<IpAddr>)>,
+    post: Post,
+    log: Logger,
+}
+
+impl Worker {
+    fn run(mut self, todo: &Receiver<Job>) {
+        loop {
+            let first = match self.next_announcement() {
+                None => todo.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(wait) => todo.recv_timeout(wait),
+            };
+            match first {
+                Ok(job) => {
+                    if self.work(std::iter::once(job).chain(todo.try_iter()).collect()) {
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.announce_due();
+        }
+    }
+
+    /// Works off what has gathered, removals first; answers whether the end was asked for.
+    fn work(&mut self, jobs: Vec<Job>) -> bool {
+        let (mut adds, mut removes, mut end) = (Vec::new(), Vec::new(), false);
+        for job in jobs {
+            match job {
+                Job::Add(address) => adds.push(address),
+                Job::Remove(address) => removes.push(address),
+                Job::End => end = true,
+            }
+        }
+        if end {
+            removes.extend(self.held.values().cloned());
+        }
+        self.remove(&removes);
+        self.add(&adds);
+        end
+    }
+
+    fn remove(&mut self, addresses: &[HeldAddress]) {
+        if addresses.is_empty() {
+            return;
+        }
+        for address in addresses {
+            self.held.remove(&address.ip);
+        }
+        for (address, result) in addresses.iter().zip(self.keeper.release(addresses)) {
+            let error = result.err().map(|error| error.to_string());
+            let present = error.is_some();
+            self.post.takeover.send(Input::Kernel {
+                address: address.ip,
+                present,
+                error,
+            });
+        }
+    }
+
+    fn add(&mut self, addresses: &[HeldAddress]) {
+        if addresses.is_empty() {
+            return;
+        }
+        let mut by_interface: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
+        for (address, result) in addresses.iter().zip(self.keeper.hold(addresses)) {
+            let error = result.err().map(|error| error.to_string());
+            let present = error.is_none();
+            if present {
+                self.held.insert(address.ip, address.clone());
+                by_interface
+                    .entry(address.interface.clone())
+                    .or_default()
+                    .push(address.ip);
+            }
+            self.post.takeover.send(Input::Kernel {
+                address: address.ip,
+                present,
+                error,
+            });
+        }
+        let now = std::time::Instant::now();
+        for (interface, addresses) in by_interface {
+            let rounds =
+                ANNOUNCEMENTS.map(|wait| (now + wait, interface.clone(), addresses.clone()));
+            self.announcements.extend(rounds);
+        }
+        self.announce_due();
+    }
+
+    fn next_announcement(&self) -> Option<Duration> {
+        let at = self.announcements.iter().map(|(at, _, _)| *at).min()?;
+        Some(at.saturating_duration_since(std::time::Instant::now()))
+    }
+
+    fn announce_due(&mut self) {
+        let now = std::time::Instant::now();
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.announcements)
+            .into_iter()
+            .partition(|(at, _, _)| *at <= now);
+        self.announcements = later;
+        for (_, interface, addresses) in due {
+            // Only what is still here: another node may have taken the rest.
+            let here: Vec<IpAddr> = addresses
+                .into_iter()
+                .filter(|ip| {
+                    self.held
+                        .get(ip)
+                        .is_some_and(|held| held.interface == interface)
+                })
+                .collect();
+            if let Err(error) = self.announce(&interface, &here) {
+                self.announcers.remove(&interface);
+                if let Some(address) = here.first() {
+                    let reason = format!("could not be announced on {interface}: {error}");
+                    notice(
+                        &self.log,
+                        &Notice::AddressFailed {
+                            address: *address,
+                            reason,
+                        },
+                    );
+                }
+            }
+        }
+    }
+
+    fn announce(&mut self, interface: &str, addresses: &[IpAddr]) -> Result<(), NetError> {
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        if !self.announcers.contains_key(interface) {
+            self.announcers
+                .insert(interface.to_string(), Announcer::open(interface)?);
+        }
+        let announcer = self.announcers.get_mut(interface).expect("opened above");
+        announcer.announce(addresses)
+    }
+}

@@ -1,0 +1,41 @@
+//! What client sessions and the console share of a running node.
+
+use crate::board::Board;
+use crate::clock::Clock;
+use crate::fatal::Fatal;
+use crate::link::table::Links;
+use crate::log::LogHandle;
+use crate::post::Post;
+use ctdb_protocol::settings::Settings;
+use ctdb_protocol::tunable::Tunables;
+use slog::Logger;
+use std::sync::{Arc, RwLock};
+use std::time::SystemTime;
+use tokio::sync::watch;
+
+/// A running node. Cheap to clone.
+#[derive(Clone)]
+pub struct NodeContext {
+    /// Its configuration.
+    pub settings: Arc<Settings>,
+    /// Its tunables, changed by `ctdb setvar`.
+    pub tunables: Arc<RwLock<Tunables>>,
+    /// What the control plane publishes.
+    pub board: Board,
+    /// The duties.
+    pub post: Post,
+    /// The other nodes.
+    pub links: Links,
+    /// Log.
+    pub log: Logger,
+    /// Level, tail and reopening of the log.
+    pub log_handle: LogHandle,
+    /// The machines' clock.
+    pub clock: Clock,
+    /// When the daemon started.
+    pub started: SystemTime,
+    /// Set to true to begin an orderly shutdown.
+    pub shutdown: Arc<watch::Sender<bool>>,
+    /// The end of the worker where nothing else helps.
+    pub fatal: Fatal,
+}

@@ -1,0 +1,58 @@
+//! Heartbeat: carries keepalives to the links and leases to the kernel.
+
+use super::actor::Carry;
+use crate::addresses::AddressKernel;
+use crate::link::peer::{CloseLink, PeerLink};
+use crate::link::table::Links;
+use crate::log::notice;
+use crate::post::Post;
+use actix::Addr;
+use ctdb_protocol::heartbeat::io::{Effect, Input};
+use ctdb_protocol::heartbeat::machine::Heartbeat;
+use ctdb_protocol::id::Pnn;
+use ctdb_protocol::wire::message::ControlMessage;
+use slog::Logger;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// The link actors of the control arbiter by peer.
+pub type PeerLinks = Rc<RefCell<BTreeMap<Pnn, Addr<PeerLink>>>>;
+/// The kernel's side of public addresses, shared by heartbeat (leases) and takeover.
+pub type SharedKernel = Rc<RefCell<Box<dyn AddressKernel>>>;
+
+/// See the module.
+pub struct HeartbeatCarry {
+    /// Where keepalives go.
+    pub links: Links,
+    /// Who closes links.
+    pub peers: PeerLinks,
+    /// The other duties.
+    pub post: Post,
+    /// Leases.
+    pub kernel: SharedKernel,
+    /// Log.
+    pub log: Logger,
+}
+
+impl Carry<Heartbeat> for HeartbeatCarry {
+    fn carry(&mut self, effect: Effect, _: &mut Vec<Input>) {
+        match effect {
+            Effect::Send { peer, keepalive } => {
+                self.links
+                    .send_control(peer, ControlMessage::Keepalive(keepalive));
+            }
+            Effect::CloseLink { peer, reason } => {
+                if let Some(link) = self.peers.borrow().get(&peer) {
+                    // A link whose mailbox is full is being closed already.
+                    let _ = link.try_send(CloseLink { reason });
+                }
+            }
+            Effect::LeaseUntil(until) => self.kernel.borrow().lease_until(until),
+            Effect::Election(input) => self.post.election.send(input),
+            Effect::Membership(input) => self.post.membership.send(input),
+            Effect::Takeover(input) => self.post.takeover.send(input),
+            Effect::Log(record) => notice(&self.log, &record),
+        }
+    }
+}

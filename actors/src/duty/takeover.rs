@@ -1,0 +1,71 @@
+//! Takeover: carries plans and reports to the links, and addresses to the kernel.
+
+use super::actor::Carry;
+use super::heartbeat::SharedKernel;
+use crate::board::Board;
+use crate::link::table::Links;
+use crate::log::notice;
+use crate::net::address::HeldAddress;
+use ctdb_protocol::takeover::io::{Effect, Input};
+use ctdb_protocol::takeover::machine::Takeover;
+use ctdb_protocol::wire::message::ControlMessage;
+use slog::Logger;
+use std::net::IpAddr;
+use tokio::sync::watch;
+
+/// See the module.
+pub struct TakeoverCarry {
+    /// Where messages go.
+    pub links: Links,
+    /// The kernel.
+    pub kernel: SharedKernel,
+    /// The picture, and the clients' ears.
+    pub board: Board,
+    /// Becomes true when everything was given up at the end.
+    pub left: watch::Sender<bool>,
+    /// Log.
+    pub log: Logger,
+}
+
+impl Carry<Takeover> for TakeoverCarry {
+    fn carry(&mut self, effect: Effect, _: &mut Vec<Input>) {
+        match effect {
+            Effect::Send { peer, message } => {
+                self.links
+                    .send_control(peer, ControlMessage::Takeover(message));
+            }
+            Effect::Add {
+                address,
+                prefix,
+                interface,
+            } => {
+                self.kernel.borrow().add(held(address, prefix, interface));
+            }
+            Effect::Remove {
+                address,
+                prefix,
+                interface,
+            } => {
+                self.kernel
+                    .borrow()
+                    .remove(held(address, prefix, interface));
+            }
+            Effect::Taken(address) => self.board.address_taken(address),
+            Effect::Released(address) => self.board.address_released(address),
+            Effect::View(view) => self.board.set_addresses(view),
+            Effect::RunDone { request, leader } => self.board.run_done(request, leader),
+            Effect::Left => {
+                self.left.send_replace(true);
+            }
+            Effect::Log(record) => notice(&self.log, &record),
+        }
+    }
+}
+
+const fn held(ip: IpAddr, prefix_len: u8, interface: String) -> HeldAddress {
+    HeldAddress {
+        ip,
+        prefix_len,
+        interface,
+    }
+}

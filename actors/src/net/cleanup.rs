@@ -1,0 +1,61 @@
+//! What the guard process does when the worker died: nobody may be answered any more, and nothing may stay behind.
+//!
+//! Needs nothing of the worker but the list of addresses it may have held. First the gate is shut (one transaction,
+//! well below a millisecond), then the addresses are deleted, and only then the gate's table goes.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::address::{Addresses, HeldAddress, Outcome};
+use super::error::{NetError, Result};
+use super::gate;
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Cleanup {
+    /// A gate was found and shut.
+    pub gate_shut: bool,
+    /// The addresses that were present and are deleted now.
+    pub removed: Vec<HeldAddress>,
+    /// Everything that went wrong.
+    pub failures: Vec<NetError>,
+}
+
+/// Shuts the gate and deletes the given addresses, on whatever interface they are and with whatever prefix.
+///
+/// The table stays, shut, if an address could not be deleted.
+pub fn release_all(addresses: &[HeldAddress]) -> Cleanup {
+    let mut done = Cleanup::default();
+    match gate::shut_any() {
+        Ok(found) => done.gate_shut = found,
+        Err(error) => done.failures.push(error),
+    }
+    if let Err(error) = remove_present(addresses, &mut done) {
+        done.failures.push(error);
+    }
+    if done.gate_shut && done.failures.is_empty() {
+        done.failures.extend(gate::remove_table().err());
+    }
+    done
+}
+
+fn remove_present(addresses: &[HeldAddress], done: &mut Cleanup) -> Result<()> {
+    let wanted: BTreeSet<IpAddr> = addresses.iter().map(|address| address.ip).collect();
+    let mut kernel = Addresses::open()?;
+    let mut present: Vec<HeldAddress> = kernel
+        .list()?
+        .into_iter()
+        .map(|present| present.held)
+        .filter(|held| wanted.contains(&held.ip))
+        .collect();
+    // The kernel lists a primary before its secondaries; the other way round no secondary is promoted in vain.
+    present.reverse();
+    for (result, address) in kernel.remove(&present).into_iter().zip(present) {
+        match result {
+            // One that was listed and is not there any more went with its primary.
+            Ok(Outcome::Done | Outcome::Unchanged) => done.removed.push(address),
+            Err(error) => done.failures.push(error),
+        }
+    }
+    Ok(())
+}

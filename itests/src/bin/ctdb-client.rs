@@ -1,0 +1,193 @@
+//! Client of a ctdbd socket for tests and measurements; one line of JSON per run.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use ctdb_itests::client::{Client, Ring, RingReport};
+use ctdb_protocol::client::{Opcode, Payload, pnn};
+use serde_json::{Value, json};
+
+const USAGE: &str = "usage:
+  ctdb-client counter SOCKET DB KEY COUNT [PAUSE_US]
+      adds 1 to a record of 8 bytes, COUNT times; a pause between lets other nodes have it
+  ctdb-client read SOCKET DB KEY
+      reads such a record
+  ctdb-client delete SOCKET DB KEY
+      deletes a record
+  ctdb-client fetch-ring SOCKET DB NODES SECONDS
+  ctdb-client message-ring SOCKET NODES SECONDS
+      run one on each node: they wait for each other
+  ctdb-client control SOCKET OPCODE [HEX [PNN]]
+      opcode: number or name; sent to the own node unless a pnn is given";
+
+type Outcome = Result<Value, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match run(&args) {
+        Ok(line) => {
+            println!("{line}");
+            // What a counter did before it failed is part of its result.
+            if line["error"].is_string() && line["increments"].is_u64() {
+                return ExitCode::FAILURE;
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("ctdb-client: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[&str]) -> Outcome {
+    match *args {
+        ["counter", socket, db, key, count] => {
+            counter(socket, db, key, count.parse()?, Duration::ZERO)
+        }
+        ["counter", socket, db, key, count, pause_us] => counter(
+            socket,
+            db,
+            key,
+            count.parse()?,
+            Duration::from_micros(pause_us.parse()?),
+        ),
+        ["delete", socket, db, key] => delete(socket, db, key),
+        ["read", socket, db, key] => read(socket, db, key),
+        ["fetch-ring", socket, db, nodes, seconds] => fetch_ring(socket, db, ring(nodes, seconds)?),
+        ["message-ring", socket, nodes, seconds] => message_ring(socket, ring(nodes, seconds)?),
+        ["control", socket, opcode] => control(socket, opcode, "", pnn::CURRENT),
+        ["control", socket, opcode, data] => control(socket, opcode, data, pnn::CURRENT),
+        ["control", socket, opcode, data, node] => control(socket, opcode, data, node.parse()?),
+        _ => Err(USAGE.into()),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+fn counter(socket: &str, db: &str, key: &str, count: u64, pause: Duration) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let mut db = client.attach(db)?;
+    let start = Instant::now();
+    let mut value = 0;
+    let mut migrations = 0;
+    let mut done = 0;
+    let mut failure = None;
+    while done < count {
+        let mut damaged = None;
+        let update = db.fetch_lock(key.as_bytes(), |old| {
+            value = match old {
+                [] => 1,
+                _ => match u64::parse(old) {
+                    Ok(old) => old + 1,
+                    Err(error) => {
+                        damaged = Some(error);
+                        return old.to_vec();
+                    }
+                },
+            };
+            value.to_bytes()
+        });
+        if let Some(error) = damaged {
+            return Err(format!("record {key} holds no counter: {error}").into());
+        }
+        match update {
+            Ok(update) => migrations += u64::from(update.migrations),
+            Err(error) => {
+                failure = Some(error.to_string());
+                break;
+            }
+        }
+        done += 1;
+        if !pause.is_zero() {
+            std::thread::sleep(pause);
+        }
+    }
+    let elapsed_s = start.elapsed().as_secs_f64();
+    Ok(json!({
+        "pnn": client.pnn(), "increments": done, "value": value, "migrations": migrations,
+        "error": failure, "elapsed_s": elapsed_s, "per_s": done as f64 / elapsed_s,
+    }))
+}
+
+fn read(socket: &str, db: &str, key: &str) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let mut db = client.attach(db)?;
+    let value = match db.fetch(key.as_bytes())? {
+        Some(data) => Some(u64::parse(&data)?),
+        None => None,
+    };
+    Ok(json!({ "pnn": client.pnn(), "value": value }))
+}
+
+fn delete(socket: &str, db: &str, key: &str) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let mut db = client.attach(db)?;
+    let update = db.fetch_lock(key.as_bytes(), |_| Vec::new())?;
+    Ok(json!({ "pnn": client.pnn(), "migrations": update.migrations, "rsn": update.header.rsn }))
+}
+
+fn ring(nodes: &str, seconds: &str) -> Result<Ring, Box<dyn Error>> {
+    let nodes = nodes.parse()?;
+    if nodes == 0 {
+        return Err("a ring needs a node".into());
+    }
+    Ok(Ring {
+        nodes,
+        duration: Duration::from_secs(seconds.parse()?),
+    })
+}
+
+fn fetch_ring(socket: &str, db: &str, ring: Ring) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let mut db = client.attach(db)?;
+    Ok(ring_line(ring, &ring.run_fetch(&mut client, &mut db)?))
+}
+
+fn message_ring(socket: &str, ring: Ring) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    Ok(ring_line(ring, &ring.run_messages(&mut client)?))
+}
+
+fn ring_line(ring: Ring, report: &RingReport) -> Value {
+    json!({
+        "pnn": report.pnn, "nodes": ring.nodes, "passes": report.passes,
+        "migrations": report.migrations, "elapsed_s": report.elapsed.as_secs_f64(),
+        "passes_per_s": report.passes_per_s(),
+    })
+}
+
+fn control(socket: &str, opcode: &str, data: &str, node: u32) -> Outcome {
+    let opcode = match opcode.parse() {
+        Ok(number) => Opcode::from_number(number),
+        Err(_) => *Opcode::ALL
+            .iter()
+            .find(|known| known.name().eq_ignore_ascii_case(opcode))
+            .ok_or_else(|| format!("no control {opcode}"))?,
+    };
+    let mut client = Client::connect(socket)?;
+    let reply = client.control(opcode, node, &from_hex(data)?)?;
+    Ok(json!({
+        "opcode": opcode.name(), "status": reply.status, "data": to_hex(&reply.data),
+        "error": reply.error,
+    }))
+}
+
+fn from_hex(text: &str) -> Result<Vec<u8>, Box<dyn Error>> {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+        return Err(format!("{text}: not an even number of hex digits").into());
+    }
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).map_err(Into::into))
+        .collect()
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('?');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}

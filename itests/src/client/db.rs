@@ -1,0 +1,173 @@
+//! A database as smbd uses it: the local file under its chain locks, the daemon for migration.
+
+use std::path::PathBuf;
+
+use ctdb_protocol::client::database::ScheduleForDeletion;
+use ctdb_protocol::client::text::Text;
+use ctdb_protocol::client::{Call, CallFlags, CallId, Opcode, Payload, RecordFlags, RecordHeader};
+use ctdb_tdb::{Access, OpenOptions, Tdb, TdbFlags};
+
+use super::connection::Client;
+use super::error::Result;
+
+/// Kind of database to attach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DbKind {
+    /// Records migrate.
+    Volatile,
+    /// On disk, changed by transactions.
+    Persistent,
+    /// Changed by transactions, lost when all nodes go.
+    Replicated,
+}
+
+/// What [`Db::fetch_lock`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Update {
+    /// How often the record had to be called here; 0 if it was here already.
+    pub migrations: u32,
+    /// The header under which the new data was stored.
+    pub header: RecordHeader,
+}
+
+/// An attached database with a connection of its own for calls, as smbd has for this purpose.
+#[derive(Debug)]
+pub struct Db {
+    calls: Client,
+    id: u32,
+    tdb: Tdb,
+}
+
+impl Client {
+    /// Attaches a volatile database. A process can attach a database once only: libtdb's rule.
+    pub fn attach(&mut self, name: &str) -> Result<Db> {
+        self.attach_kind(name, DbKind::Volatile)
+    }
+
+    /// Attaches a database: the id, the path, the flags, then the file.
+    pub fn attach_kind(&mut self, name: &str, kind: DbKind) -> Result<Db> {
+        let opcode = match kind {
+            DbKind::Volatile => Opcode::DbAttach,
+            DbKind::Persistent => Opcode::DbAttachPersistent,
+            DbKind::Replicated => Opcode::DbAttachReplicated,
+        };
+        let answer = self.control_ok(opcode, &Text(name.into()).to_bytes())?;
+        let db_id = u32::parse(&answer)?;
+        let path = self.control_ok(Opcode::GetDbPath, &db_id.to_bytes())?;
+        let path = PathBuf::from(Text::parse(&path)?.0);
+        let flags = u32::parse(&self.control_ok(Opcode::DbOpenFlags, &db_id.to_bytes())?)?;
+        let options = OpenOptions {
+            hash_size: 0,
+            flags: TdbFlags::from_bits_retain(flags),
+            access: Access::ReadWrite,
+            ..OpenOptions::default()
+        };
+        let calls = Client::connect(self.path())?;
+        Ok(Db {
+            calls,
+            id: db_id,
+            tdb: Tdb::open(path, &options)?,
+        })
+    }
+}
+
+impl Db {
+    /// The database's id.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The local file.
+    pub fn tdb(&self) -> &Tdb {
+        &self.tdb
+    }
+
+    /// Has the record moved here; returns when the daemon says that it is.
+    pub fn call_migrate(&mut self, key: &[u8]) -> Result<()> {
+        self.call(CallId::Null, CallFlags::IMMEDIATE_MIGRATION, key)
+            .map(|_| ())
+    }
+
+    /// Changes a record: `update` sees the old data (empty if there is none) under the chain lock and
+    /// gives the new one. Empty new data deletes the record. An error if the daemon is gone.
+    pub fn fetch_lock(
+        &mut self,
+        key: &[u8],
+        update: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) -> Result<Update> {
+        let mut migrations = 0;
+        loop {
+            let lock = self.tdb.chain_lock(key)?;
+            let record = self.tdb.fetch(key)?.unwrap_or_default();
+            if let Some((header, old)) = writable(&record, self.calls.pnn()) {
+                self.calls.check_open()?;
+                let new = update(old);
+                self.tdb.storev(key, &[&header.to_bytes(), &new])?;
+                drop(lock);
+                if new.is_empty() {
+                    self.schedule_for_deletion(header, key)?;
+                }
+                return Ok(Update { migrations, header });
+            }
+            // The lock must be gone: the daemon needs it to put the record in place.
+            drop(lock);
+            self.call_migrate(key)?;
+            migrations += 1;
+        }
+    }
+
+    /// Reads a record without locking it or moving it here, unless the daemon does so.
+    pub fn fetch(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let record = self.tdb.fetch(key)?;
+        let mut flags = CallFlags::empty();
+        if let Some(record) = &record {
+            match readable(record, self.calls.pnn()) {
+                Some([]) => return Ok(None),
+                Some(data) => return Ok(Some(data.to_vec())),
+                None => flags = CallFlags::WANT_READONLY,
+            }
+        }
+        let data = self.call(CallId::Fetch, flags, key)?;
+        Ok(if data.is_empty() { None } else { Some(data) })
+    }
+
+    fn call(&mut self, call_id: CallId, flags: CallFlags, key: &[u8]) -> Result<Vec<u8>> {
+        let call = Call {
+            flags,
+            db_id: self.id,
+            call_id,
+            hop_count: 0,
+            key: key.to_vec(),
+            data: Vec::new(),
+        };
+        Ok(self.calls.call(call)?.data)
+    }
+
+    fn schedule_for_deletion(&mut self, header: RecordHeader, key: &[u8]) -> Result<()> {
+        let request = ScheduleForDeletion {
+            db_id: self.id,
+            header,
+            key: key.to_vec(),
+        };
+        self.calls.control_noreply(
+            Opcode::ScheduleForDeletion,
+            self.id.into(),
+            &request.to_bytes(),
+        )
+    }
+}
+
+/// The parts of a record that this node may change; `None` if it may not, or there is no record.
+fn writable(record: &[u8], own_pnn: u32) -> Option<(RecordHeader, &[u8])> {
+    let (header, data) = RecordHeader::split(record).ok()?;
+    let usable =
+        header.dmaster == own_pnn && !header.flags.contains(RecordFlags::RO_HAVE_DELEGATIONS);
+    usable.then_some((header, data))
+}
+
+/// The data of a record that this node may read.
+fn readable(record: &[u8], own_pnn: u32) -> Option<&[u8]> {
+    let (header, data) = RecordHeader::split(record).ok()?;
+    let usable = header.dmaster == own_pnn || header.flags.contains(RecordFlags::RO_HAVE_READONLY);
+    usable.then_some(data)
+}

@@ -1,0 +1,26 @@
+//! A blocking client of a ctdbd socket, Debian's or ours, that behaves as smbd does: unpadded
+//! packets, one synchronous connection for controls and messages, another one for the calls of
+//! each database, local access to the TDB files under their chain locks.
+//!
+//! ```text
+//! Client ── controls, messages ──► socket
+//!   │ attach
+//!   ▼
+//!   Db ── calls ──► socket (own connection)
+//!    └── chain lock, read, store ──► TDB file
+//! ```
+
+mod barrier;
+mod connection;
+mod db;
+mod error;
+mod ring;
+
+pub use barrier::wait_for_all;
+pub use connection::Client;
+pub use db::{Db, DbKind, Update};
+pub use error::{ClientError, Result};
+pub use ring::{Ring, RingReport};
+
+#[cfg(test)]
+mod tests;

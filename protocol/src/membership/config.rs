@@ -1,0 +1,51 @@
+//! What the membership machine is told once.
+
+use crate::flags::Capabilities;
+use crate::id::Pnn;
+use crate::timing::Timing;
+use alloc::vec::Vec;
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+
+/// Settings of one membership machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// This node; must be below the length of `deleted`.
+    pub own: Pnn,
+    /// For each line of the nodes file: it is commented out.
+    pub deleted: Vec<bool>,
+    /// Roles of this node at its start.
+    pub capabilities: Capabilities,
+    /// Start with [`crate::flags::NodeFlags::STOPPED`].
+    pub start_stopped: bool,
+    /// Start with [`crate::flags::NodeFlags::DISABLED`].
+    pub start_disabled: bool,
+    /// The constants of the cluster.
+    pub timing: Timing,
+    /// Bans are carried out (tunable `EnableBans`).
+    pub enable_bans: bool,
+    /// Length of a ban that the leader orders (tunable `RecoveryBanPeriod`), in seconds.
+    pub ban_period_s: u32,
+    /// A node's failures older than this are forgiven (tunable `RecoveryGracePeriod`).
+    pub recovery_grace: Duration,
+    /// Seed of the first generation.
+    pub seed: u64,
+}
+
+impl Config {
+    /// The defaults for node `own` of a cluster of `nodes` nodes.
+    pub fn new(own: Pnn, nodes: usize, seed: u64) -> Self {
+        Self {
+            own,
+            deleted: alloc::vec![false; nodes],
+            capabilities: Capabilities::default(),
+            start_stopped: false,
+            start_disabled: false,
+            timing: Timing::DEFAULT,
+            enable_bans: true,
+            ban_period_s: 300,
+            recovery_grace: Duration::from_secs(120),
+            seed,
+        }
+    }
+}

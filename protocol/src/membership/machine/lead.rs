@@ -1,0 +1,280 @@
+//! The leader's part of the machine: when to recover, and the orders of a recovery.
+
+use super::{Membership, Timer};
+use crate::id::{DbId, Generation, Pnn};
+use crate::machine::Effects;
+use crate::membership::io::Effect;
+use crate::membership::leader::{Answer, Recovery};
+use crate::membership::message::{Composition, MembershipMessage};
+use crate::membership::vnnmap;
+use crate::notice::Notice;
+use crate::rng::Rng;
+use crate::time::Instant;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// How long a recovery waits for connected nodes that are about to take part.
+const SETTLE: Duration = Duration::from_millis(100);
+/// Times in a row that a node may leave `Prepare` unanswered.
+const STRIKES_MAX: u32 = 3;
+
+impl Membership {
+    /// Begins a recovery if one is due. Does nothing unless this node leads.
+    pub(super) fn consider(&mut self, now: Instant, fx: &mut Effects<Effect>) {
+        if !self.standing.is_leader() {
+            return;
+        }
+        let members = self.nodes.fit(self.claim());
+        if !members.contains(&self.config.own) {
+            self.timers.stop(&Timer::Settle);
+            return self.abort("the leader itself is no member", fx);
+        }
+        let vnnmap = vnnmap::plan(&self.nodes.slots(), &members, self.config.own);
+        let Some(reason) = self.reason(&members, &vnnmap) else {
+            self.timers.stop(&Timer::Settle);
+            return;
+        };
+        if self.recovery.is_some() {
+            self.abort(&reason, fx);
+        } else if !self.settled && self.nodes.is_anyone_arriving(self.claim()) {
+            self.timers.set_if_unset(Timer::Settle, now + SETTLE);
+            return;
+        }
+        self.begin(now, members, vnnmap, reason, fx);
+    }
+
+    /// Why the composition in force, or being recovered, will not do.
+    fn reason(&self, members: &[Pnn], vnnmap: &[Pnn]) -> Option<String> {
+        if let Some(reason) = &self.wanted {
+            return Some(reason.clone());
+        }
+        let composition = match &self.recovery {
+            Some(recovery) => recovery.composition(),
+            None => self.member.composition(),
+        };
+        if self.recovery.is_none() && self.member.in_force() == Generation::INVALID {
+            return Some("this node serves no composition".into());
+        }
+        let old = &composition.members;
+        if let Some(joined) = members.iter().find(|pnn| !old.contains(pnn)) {
+            return Some(format!("node {joined} joined"));
+        }
+        if let Some(left) = old.iter().find(|pnn| !members.contains(pnn)) {
+            return Some(format!("node {left} left"));
+        }
+        if composition.vnnmap != vnnmap {
+            return Some("other nodes may be lmaster".into());
+        }
+        if self.recovery.is_some() {
+            return None;
+        }
+        let generation = composition.generation;
+        let astray = members.iter().find(|pnn| {
+            self.nodes.committed(**pnn) != generation && !self.unconfirmed.contains(pnn)
+        })?;
+        Some(format!("node {astray} does not serve this composition"))
+    }
+
+    fn begin(
+        &mut self,
+        now: Instant,
+        members: Vec<Pnn>,
+        vnnmap: Vec<Pnn>,
+        reason: String,
+        fx: &mut Effects<Effect>,
+    ) {
+        self.wanted = None;
+        self.settled = false;
+        self.unconfirmed.clear();
+        self.timers.stop(&Timer::Settle);
+        self.timers.stop(&Timer::Confirm);
+        self.timers
+            .set(Timer::Step, now + self.config.timing.recovery_timeout);
+        let generation = self.next_generation();
+        self.member.saw(generation);
+        let composition = Composition {
+            generation,
+            members,
+            vnnmap,
+        };
+        self.recovery = Some(Recovery::new(now, composition.clone()));
+        fx.push(Effect::Log(Notice::RecoveryStarted {
+            generation,
+            reason: reason.clone(),
+        }));
+        let term = self.claim().term;
+        self.order(
+            &MembershipMessage::Prepare {
+                term,
+                composition,
+                reason,
+            },
+            fx,
+        );
+    }
+
+    /// The next number above all known ones that belongs to this node.
+    fn next_generation(&self) -> Generation {
+        let known = self.member.highest();
+        let known = if known <= Generation::INVALID {
+            // The upper half is left for what is to come.
+            Generation(2 + Rng::new(self.config.seed).below(1 << 31) as u32)
+        } else {
+            known
+        };
+        let nodes = self.nodes.len() as u32;
+        let mut next = known.next();
+        while next.0 % nodes != self.config.own.0 {
+            next = next.next();
+        }
+        next
+    }
+
+    /// Gives up a recovery under way.
+    pub(super) fn abort(&mut self, reason: &str, fx: &mut Effects<Effect>) {
+        self.timers.stop(&Timer::Step);
+        if let Some(recovery) = self.recovery.take() {
+            fx.push(Effect::Log(Notice::RecoveryAborted {
+                generation: recovery.generation(),
+                reason: reason.into(),
+            }));
+        }
+    }
+
+    /// Sends an order to all members of the recovery.
+    fn order(&mut self, message: &MembershipMessage, fx: &mut Effects<Effect>) {
+        let Some(recovery) = &self.recovery else {
+            return;
+        };
+        for peer in recovery.composition().members.clone() {
+            self.send(peer, message.clone(), fx);
+        }
+    }
+
+    /// Whether a recovery is under way that will do for one more wish.
+    pub(super) fn is_preparing(&self) -> bool {
+        self.recovery.as_ref().is_some_and(Recovery::is_preparing)
+    }
+
+    /// A member answered `Prepare`.
+    pub(super) fn prepared(
+        &mut self,
+        now: Instant,
+        peer: Pnn,
+        generation: Generation,
+        answer: Answer,
+        fx: &mut Effects<Effect>,
+    ) {
+        let Some(recovery) = self.matching(generation) else {
+            return;
+        };
+        let seen = answer.prepared.generation;
+        if seen >= generation {
+            self.member.saw(seen);
+            self.wanted = Some(format!("node {peer} has seen generation {seen}"));
+            return;
+        }
+        let rebuild = recovery.prepared(peer, answer);
+        self.strikes.remove(&peer);
+        if let Some(rebuild) = rebuild {
+            self.progress(now, &rebuild, fx);
+        }
+    }
+
+    /// An lmaster is ready.
+    pub(super) fn ready(
+        &mut self,
+        now: Instant,
+        peer: Pnn,
+        generation: Generation,
+        db: DbId,
+        fx: &mut Effects<Effect>,
+    ) {
+        let serve = self
+            .matching(generation)
+            .and_then(|recovery| recovery.ready(peer, db));
+        if let Some(serve) = serve {
+            self.progress(now, &serve, fx);
+        }
+    }
+
+    fn matching(&mut self, generation: Generation) -> Option<&mut Recovery> {
+        self.recovery
+            .as_mut()
+            .filter(|recovery| recovery.generation() == generation)
+    }
+
+    /// Gives an order; ends the recovery if it was the last.
+    fn progress(&mut self, now: Instant, message: &MembershipMessage, fx: &mut Effects<Effect>) {
+        self.timers
+            .set(Timer::Step, now + self.config.timing.recovery_timeout);
+        self.order(message, fx);
+        if self.recovery.as_ref().is_some_and(Recovery::is_done) {
+            self.finish(now, fx);
+        }
+    }
+
+    fn finish(&mut self, now: Instant, fx: &mut Effects<Effect>) {
+        let Some(recovery) = self.recovery.clone() else {
+            return;
+        };
+        let generation = recovery.generation();
+        self.order(&MembershipMessage::Commit { generation }, fx);
+        self.recovery = None;
+        self.strikes.clear();
+        self.unconfirmed = recovery.composition().members.iter().copied().collect();
+        self.timers.stop(&Timer::Step);
+        // A member that is connected says how it is at least once in this time.
+        self.timers
+            .set(Timer::Confirm, now + self.config.timing.dead_after * 2);
+        let took = now.since(recovery.began());
+        fx.push(Effect::Log(Notice::RecoveryFinished {
+            generation,
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            databases: recovery.databases(),
+        }));
+    }
+
+    /// The deadline has come, perhaps.
+    pub(super) fn timeout(&mut self, now: Instant, fx: &mut Effects<Effect>) {
+        if self.flags.is_ban_over(now) {
+            self.ban(now, 0, String::new(), fx);
+        }
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Settle => self.settled = true,
+                Timer::Confirm => self.unconfirmed.clear(),
+                Timer::Step => self.step_timeout(now, fx),
+            }
+        }
+    }
+
+    /// Repeats the recovery. Who leaves `Prepare` unanswered again and again, though connected, is
+    /// banned; a late `Ready` is no offence, since a client that sits on a record lock can cause it.
+    fn step_timeout(&mut self, now: Instant, fx: &mut Effects<Effect>) {
+        let silent = self.recovery.as_ref().map(Recovery::silent);
+        self.wanted = Some("a step took too long".into());
+        for peer in silent.unwrap_or_default() {
+            let (count, last) = self.strikes.entry(peer).or_insert((0, now));
+            if now.since(*last) > self.config.recovery_grace {
+                *count = 0;
+            }
+            *last = now;
+            *count += 1;
+            if *count < STRIKES_MAX || !self.config.enable_bans {
+                continue;
+            }
+            self.strikes.remove(&peer);
+            let seconds = self.config.ban_period_s;
+            let reason = format!("{STRIKES_MAX} recoveries in a row left unanswered");
+            fx.push(Effect::Log(Notice::Banned {
+                node: peer,
+                seconds,
+                reason: reason.clone(),
+            }));
+            self.send(peer, MembershipMessage::Ban { seconds, reason }, fx);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The monitor machine.
+//!
+//! ```text
+//!  INIT ──init ok──► SETUP ──setup ok──► FIRST_RECOVERY ──recovered──► STARTUP ──startup ok──► RUNNING
+//!    └─ failed: fatal   └─ failed: fatal                      └─ failed: again after 5 s      checks…
+//! ```
+//! Checks begin at once with RUNNING (4.17 waits 2 s), then after 2 s, doubled each time up to the
+//! monitor interval, and 5 s after a change of health. While the cluster recovers or the node is inactive
+//! a check that is due waits and runs as soon as that is over.
+//! Invariant: at most one event runs.
+
+use super::io::{Config, Effect, Event, Input, Outcome};
+use crate::flags::RunState;
+use crate::machine::{Effects, Machine};
+use crate::membership::view::{MembershipView, RecoveryMode};
+use crate::notice::Notice;
+use crate::time::Instant;
+use alloc::format;
+use alloc::string::String;
+use core::time::Duration;
+
+/// Shortest time between checks.
+const INTERVAL_MIN: Duration = Duration::from_secs(2);
+/// Time to the next check after a change of health.
+const INTERVAL_AFTER_CHANGE: Duration = Duration::from_secs(5);
+/// Time to the next attempt after a failed `startup`.
+const STARTUP_RETRY: Duration = Duration::from_secs(5);
+
+/// See the module's text.
+#[derive(Clone, Debug)]
+pub struct Monitor {
+    config: Config,
+    state: RunState,
+    running: Option<Event>,
+    /// When the next startup attempt or check is due.
+    due: Option<Instant>,
+    /// Time from a check to the next one, before the bound is applied.
+    interval: Duration,
+    timeouts: u32,
+    healthy: bool,
+    /// The cluster serves records and this node takes part.
+    serving: bool,
+}
+
+impl Machine for Monitor {
+    type Input = Input;
+    type Effect = Effect;
+
+    fn step(&mut self, now: Instant, input: Input, fx: &mut Effects<Effect>) {
+        match input {
+            Input::Ready if self.state == RunState::Unknown => {
+                self.enter(RunState::Init, fx);
+                self.run(Event::Init, fx);
+            }
+            Input::Recovered if self.state == RunState::FirstRecovery => {
+                self.enter(RunState::Startup, fx);
+                self.due = Some(now);
+            }
+            Input::View(view) => self.serving = is_serving(&view),
+            Input::CheckDone { event, outcome } => {
+                if self.running == Some(event) {
+                    self.running = None;
+                    self.done(now, event, outcome, fx);
+                }
+            }
+            Input::Configure(config) => {
+                self.config = config;
+                let latest = now + config.monitor_interval;
+                self.due = self.due.map(|due| due.min(latest));
+            }
+            Input::Shutdown => {
+                if self.state != RunState::Shutdown {
+                    self.enter(RunState::Shutdown, fx);
+                }
+                self.due = None;
+            }
+            Input::Ready | Input::Recovered | Input::Timeout => {}
+        }
+        self.run_due(now, fx);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.next_event().and(self.due)
+    }
+}
+
+impl Monitor {
+    /// A node that is not ready yet.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            state: RunState::Unknown,
+            running: None,
+            due: None,
+            interval: INTERVAL_MIN,
+            timeouts: 0,
+            healthy: false,
+            serving: false,
+        }
+    }
+
+    fn enter(&mut self, state: RunState, fx: &mut Effects<Effect>) {
+        self.state = state;
+        fx.push(Effect::Log(Notice::RunStateSet {
+            state,
+            number: state as u32,
+        }));
+        fx.push(Effect::RunState(state));
+    }
+
+    fn run(&mut self, event: Event, fx: &mut Effects<Effect>) {
+        self.running = Some(event);
+        fx.push(Effect::RunEvent(event));
+    }
+
+    /// What runs when `due` has come; nothing while something holds it up.
+    fn next_event(&self) -> Option<Event> {
+        match self.state {
+            _ if self.running.is_some() => None,
+            RunState::Startup => Some(Event::Startup),
+            RunState::Running if self.serving => Some(Event::Monitor),
+            _ => None,
+        }
+    }
+
+    fn run_due(&mut self, now: Instant, fx: &mut Effects<Effect>) {
+        if self.due.is_some_and(|due| due <= now)
+            && let Some(event) = self.next_event()
+        {
+            self.due = None;
+            self.run(event, fx);
+        }
+    }
+
+    fn done(&mut self, now: Instant, event: Event, outcome: Outcome, fx: &mut Effects<Effect>) {
+        match (self.state, event) {
+            (RunState::Init, Event::Init) => {
+                if begun(event, outcome, fx) {
+                    self.enter(RunState::Setup, fx);
+                    self.run(Event::Setup, fx);
+                }
+            }
+            (RunState::Setup, Event::Setup) => {
+                if begun(event, outcome, fx) {
+                    self.enter(RunState::FirstRecovery, fx);
+                }
+            }
+            (RunState::Startup, Event::Startup) => {
+                if outcome == Outcome::Passed {
+                    self.enter(RunState::Running, fx);
+                    self.due = Some(now);
+                } else {
+                    self.due = Some(now + STARTUP_RETRY);
+                }
+            }
+            (RunState::Running, Event::Monitor) => self.checked(now, outcome, fx),
+            // The stage was left in the meantime: a shutdown began.
+            _ => {}
+        }
+    }
+
+    /// One failed check makes the node unhealthy, one good check healthy. A check that timed out changes
+    /// nothing until too many did so in a row (4.17 takes it for a good one meanwhile, which would put a
+    /// node into service whose check hangs from the start).
+    fn checked(&mut self, now: Instant, outcome: Outcome, fx: &mut Effects<Effect>) {
+        let verdict = match outcome {
+            Outcome::Passed => Some(Ok(())),
+            Outcome::Failed { detail } => Some(Err(detail)),
+            Outcome::TimedOut { detail } => {
+                self.timeouts = self.timeouts.saturating_add(1);
+                let too_many = self.timeouts >= self.config.monitor_timeout_count;
+                return self.judge(now, too_many.then_some(Err(detail)), fx);
+            }
+            Outcome::Cancelled => None,
+        };
+        if verdict.is_some() {
+            self.timeouts = 0;
+        }
+        self.judge(now, verdict, fx);
+    }
+
+    /// Takes a verdict over, if there is one, and plans the next check.
+    fn judge(
+        &mut self,
+        now: Instant,
+        verdict: Option<Result<(), String>>,
+        fx: &mut Effects<Effect>,
+    ) {
+        let healthy = verdict.as_ref().map_or(self.healthy, Result::is_ok);
+        if healthy != self.healthy {
+            self.healthy = healthy;
+            self.interval = INTERVAL_AFTER_CHANGE;
+            fx.push(Effect::Log(match verdict {
+                Some(Err(reason)) => Notice::BecameUnhealthy { reason },
+                _ => Notice::BecameHealthy {},
+            }));
+            fx.push(Effect::Health(healthy));
+        }
+        let wait = self.interval.min(self.config.monitor_interval);
+        self.due = Some(now + wait);
+        self.interval = wait * 2;
+    }
+}
+
+fn is_serving(view: &MembershipView) -> bool {
+    let own = view.nodes.get(view.own.0 as usize);
+    view.mode == RecoveryMode::Normal && own.is_some_and(|node| !node.flags.is_inactive())
+}
+
+/// Whether an event of the daemon's beginning passed; without it the daemon can't work.
+fn begun(event: Event, outcome: Outcome, fx: &mut Effects<Effect>) -> bool {
+    let detail = match outcome {
+        Outcome::Passed => return true,
+        Outcome::Failed { detail } => detail,
+        Outcome::TimedOut { detail } => format!("timed out: {detail}"),
+        Outcome::Cancelled => "cancelled".into(),
+    };
+    fx.push(Effect::Fatal {
+        reason: format!("event '{event}' failed: {detail}"),
+    });
+    false
+}

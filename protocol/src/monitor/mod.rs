@@ -1,0 +1,7 @@
+//! Monitor: the stages of a node's life up to service, and the health of the services on it.
+
+pub mod io;
+pub mod machine;
+
+#[cfg(test)]
+mod tests;

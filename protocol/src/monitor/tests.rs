@@ -1,0 +1,202 @@
+//! The monitor alone, by table-like scripts of inputs.
+
+use super::io::{Config, Effect, Event, Input, Outcome};
+use super::machine::Monitor;
+use crate::flags::{NodeFlags, RunState};
+use crate::id::Pnn;
+use crate::machine::{Effects, Machine};
+use crate::membership::view::{MembershipView, NodeView, RecoveryMode};
+use crate::time::Instant;
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// A monitor at some point of time, in milliseconds.
+struct Bench {
+    monitor: Monitor,
+    now_ms: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            monitor: Monitor::new(Config::default()),
+            now_ms: 0,
+        }
+    }
+
+    fn feed(&mut self, input: Input) -> Vec<Effect> {
+        let mut fx = Effects::new();
+        let now = Instant::from_micros(self.now_ms * 1000);
+        self.monitor.step(now, input, &mut fx);
+        fx.drain()
+            .filter(|effect| !matches!(effect, Effect::Log(_)))
+            .collect()
+    }
+
+    fn done(&mut self, event: Event, outcome: Outcome) -> Vec<Effect> {
+        self.feed(Input::CheckDone { event, outcome })
+    }
+
+    fn view(&mut self, mode: RecoveryMode, flags: NodeFlags) -> Vec<Effect> {
+        self.feed(Input::View(MembershipView {
+            own: Pnn(0),
+            nodes: vec![NodeView {
+                flags,
+                ..NodeView::default()
+            }],
+            mode,
+            ..MembershipView::default()
+        }))
+    }
+
+    /// Goes to the deadline; how long that took, in milliseconds.
+    fn wait(&mut self) -> (u64, Vec<Effect>) {
+        let due = self.monitor.deadline().expect("a deadline");
+        let then = due.as_micros() / 1000;
+        let waited = then.saturating_sub(self.now_ms);
+        self.now_ms = self.now_ms.max(then);
+        (waited, self.feed(Input::Timeout))
+    }
+
+    /// Up to the first check, which is running then.
+    fn started() -> Self {
+        let mut bench = Self::new();
+        bench.feed(Input::Ready);
+        bench.done(Event::Init, Outcome::Passed);
+        bench.done(Event::Setup, Outcome::Passed);
+        bench.view(RecoveryMode::Normal, NodeFlags::UNHEALTHY);
+        bench.feed(Input::Recovered);
+        bench.done(Event::Startup, Outcome::Passed);
+        bench
+    }
+}
+
+fn failed() -> Outcome {
+    Outcome::Failed {
+        detail: "script".to_string(),
+    }
+}
+
+fn timed_out() -> Outcome {
+    Outcome::TimedOut {
+        detail: "script".to_string(),
+    }
+}
+
+#[test]
+fn stages_follow_each_other() {
+    let mut bench = Bench::new();
+    let state = Effect::RunState;
+    let run = Effect::RunEvent;
+    assert_eq!(
+        bench.feed(Input::Ready),
+        [state(RunState::Init), run(Event::Init)]
+    );
+    assert_eq!(
+        bench.done(Event::Init, Outcome::Passed),
+        [state(RunState::Setup), run(Event::Setup)]
+    );
+    assert_eq!(
+        bench.done(Event::Setup, Outcome::Passed),
+        [state(RunState::FirstRecovery)]
+    );
+    assert_eq!(bench.monitor.deadline(), None);
+    bench.view(RecoveryMode::Normal, NodeFlags::UNHEALTHY);
+    assert_eq!(
+        bench.feed(Input::Recovered),
+        [state(RunState::Startup), run(Event::Startup)]
+    );
+    assert_eq!(bench.done(Event::Startup, failed()), []);
+    assert_eq!(bench.wait(), (5000, vec![run(Event::Startup)]));
+    assert_eq!(
+        bench.done(Event::Startup, Outcome::Passed),
+        [state(RunState::Running), run(Event::Monitor)]
+    );
+    assert_eq!(
+        bench.done(Event::Monitor, Outcome::Passed),
+        [Effect::Health(true)]
+    );
+    assert_eq!(bench.feed(Input::Shutdown), [state(RunState::Shutdown)]);
+    assert_eq!(bench.monitor.deadline(), None);
+}
+
+#[test]
+fn a_failed_init_or_setup_is_fatal() {
+    for event in [Event::Init, Event::Setup] {
+        for outcome in [failed(), timed_out(), Outcome::Cancelled] {
+            let mut bench = Bench::new();
+            bench.feed(Input::Ready);
+            if event == Event::Setup {
+                bench.done(Event::Init, Outcome::Passed);
+            }
+            let effects = bench.done(event, outcome);
+            assert!(matches!(&effects[..], [Effect::Fatal { .. }]), "{event}");
+        }
+    }
+}
+
+#[test]
+fn intervals_double_and_restart_at_a_change() {
+    let mut bench = Bench::started();
+    let mut waits = Vec::new();
+    let outcomes = [
+        failed(),
+        failed(),
+        Outcome::Passed,
+        Outcome::Passed,
+        Outcome::Passed,
+        failed(),
+    ];
+    for outcome in outcomes {
+        bench.done(Event::Monitor, outcome);
+        waits.push(bench.wait().0);
+    }
+    assert_eq!(waits, [2000, 4000, 5000, 10_000, 15_000, 5000]);
+}
+
+#[test]
+fn timeouts_count_only_in_a_row() {
+    let mut bench = Bench::started();
+    assert_eq!(
+        bench.done(Event::Monitor, Outcome::Passed),
+        [Effect::Health(true)]
+    );
+    for _ in 0..19 {
+        bench.wait();
+        assert_eq!(bench.done(Event::Monitor, timed_out()), []);
+    }
+    bench.wait();
+    assert_eq!(bench.done(Event::Monitor, Outcome::Passed), []);
+    for _ in 0..19 {
+        bench.wait();
+        assert_eq!(bench.done(Event::Monitor, timed_out()), []);
+        bench.wait();
+        assert_eq!(bench.done(Event::Monitor, Outcome::Cancelled), []);
+    }
+    bench.wait();
+    assert_eq!(
+        bench.done(Event::Monitor, timed_out()),
+        [Effect::Health(false)]
+    );
+}
+
+#[test]
+fn checks_wait_for_recovery_and_activity() {
+    let mut bench = Bench::started();
+    bench.done(Event::Monitor, Outcome::Passed);
+    for (mode, flags) in [
+        (RecoveryMode::Active, NodeFlags::empty()),
+        (RecoveryMode::Normal, NodeFlags::STOPPED),
+    ] {
+        assert_eq!(bench.view(mode, flags), []);
+        assert_eq!(bench.monitor.deadline(), None);
+        bench.now_ms += 60_000;
+        assert_eq!(bench.feed(Input::Timeout), []);
+        assert_eq!(
+            bench.view(RecoveryMode::Normal, NodeFlags::empty()),
+            [Effect::RunEvent(Event::Monitor)]
+        );
+        assert_eq!(bench.done(Event::Monitor, Outcome::Passed), []);
+    }
+}

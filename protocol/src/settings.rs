@@ -1,0 +1,282 @@
+//! Validated, plain settings of one node.
+//!
+//! Everything here has already been checked by the reader of the configuration files: paths are
+//! absolute texts, addresses parsed, the own node found. Nothing in this module parses.
+//!
+//! Invariant: `cluster.pnn` indexes `cluster.nodes`, that entry is not deleted, and its address is
+//! `cluster.node_address`.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// TCP port of the node links (registered as `ctdb`).
+pub const NODE_PORT: u16 = 4379;
+
+/// TCP port of the console.
+pub const CONSOLE_PORT: u16 = 4380;
+
+/// Everything that one node's configuration says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Who is in the cluster and what this node may be in it.
+    pub cluster: Cluster,
+    /// Where and how much to log.
+    pub logging: Logging,
+    /// Places and shape of the databases.
+    pub database: Database,
+    /// Public addresses and how they move.
+    pub failover: Failover,
+    /// How the daemon starts.
+    pub startup: Startup,
+    /// Console listener.
+    pub console_listen: SocketAddr,
+    /// Listener of the `OpenMetrics` page; `None` switches the page off.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Event scripts and the variables that belong to them.
+    pub events: Events,
+    /// Files and directories.
+    pub paths: Paths,
+}
+
+/// The cluster and this node's place in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Name that all nodes must share; empty by default.
+    pub name: String,
+    /// The nodes; the index is the pnn.
+    pub nodes: Vec<NodeEntry>,
+    /// This node's number.
+    pub pnn: u32,
+    /// This node's private address.
+    pub node_address: IpAddr,
+    /// TCP port of the node links.
+    pub port: u16,
+    /// The cluster lock.
+    pub lock: ClusterLock,
+    /// May this node be leader (once called recmaster)?
+    pub leader_capability: bool,
+    /// May this node be location master?
+    pub lmaster_capability: bool,
+    /// The admin's `leader timeout`; `None` while 4.17's 5 s are not asked for.
+    pub leader_timeout: Option<Duration>,
+}
+
+/// One line of the nodes file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeEntry {
+    /// Private address; unspecified (`0.0.0.0`) for a deleted node.
+    pub address: IpAddr,
+    /// The line is commented out: the number stays taken.
+    pub deleted: bool,
+}
+
+/// How the cluster keeps two leaders apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClusterLock {
+    /// Leaders are found by election alone.
+    None,
+    /// A lock on this file of the cluster filesystem.
+    File(String),
+    /// A helper program with its arguments; the first word is the program.
+    Command(Vec<String>),
+}
+
+/// Severity of a log record, with CTDB's numbers.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[repr(i8)]
+pub enum LogLevel {
+    /// -3
+    Emerg = -3,
+    /// -2
+    Alert = -2,
+    /// -1
+    Crit = -1,
+    /// 0
+    Error = 0,
+    /// 1
+    Warning = 1,
+    /// 2, the default
+    #[default]
+    Notice = 2,
+    /// 3
+    Info = 3,
+    /// 4
+    Debug = 4,
+}
+
+/// Where the log goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogLocation {
+    /// This file, reopened on SIGHUP.
+    File(String),
+    /// Standard error (`file:` and `file:-`).
+    Stderr,
+    /// The C library's way: `/dev/log`, waiting.
+    Syslog,
+    /// `/dev/log` without waiting.
+    SyslogNonblocking,
+    /// UDP to port 514 of this host, BSD format.
+    SyslogUdp,
+    /// UDP to port 514 of this host, RFC 5424 format.
+    SyslogUdpRfc5424,
+}
+
+/// Shape of a log line in files and on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Logging.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logging {
+    /// Where to.
+    pub location: LogLocation,
+    /// Records above this level are dropped.
+    pub level: LogLevel,
+    /// Level at which output of scripts is logged.
+    pub script_level: LogLevel,
+    /// Shape of a line.
+    pub format: LogFormat,
+}
+
+/// Databases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Database {
+    /// Directory of volatile databases.
+    pub volatile_directory: String,
+    /// Directory of persistent databases.
+    pub persistent_directory: String,
+    /// Directory of the daemon's own state.
+    pub state_directory: String,
+    /// Robust mutexes in volatile databases.
+    pub tdb_mutexes: bool,
+    /// Program run while a lock is waited for too long.
+    pub lock_debug_script: Option<String>,
+    /// Number of record shards; `None` lets the daemon choose by the number of cores.
+    pub record_shards: Option<u16>,
+}
+
+/// One public address that this node may host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// Length of the network prefix, in bits.
+    pub prefix: u8,
+    /// Interfaces that may carry it, in the order of the file; never empty.
+    pub interfaces: Vec<String>,
+}
+
+/// Failover.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failover {
+    /// No address moves at all; `ipreallocated` events still run.
+    pub disabled: bool,
+    /// The documented fast timings.
+    pub fast: bool,
+    /// Longest wait at shutdown until others took the addresses; zero switches it off.
+    pub shutdown_failover_timeout: Duration,
+    /// Wait after that succeeded.
+    pub shutdown_extra_timeout: Duration,
+    /// What this node may host, in the order of the file.
+    pub public_addresses: Vec<PublicAddress>,
+}
+
+/// Start of the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Startup {
+    /// State to start in.
+    pub state: StartState,
+    /// Use a real-time scheduling class where allowed.
+    pub realtime_scheduling: bool,
+    /// `CTDB_TEST_MODE` is set: addresses are recorded, not set.
+    pub test_mode: bool,
+    /// Limit of open files (`CTDB_MAX_OPEN_FILES`).
+    pub max_open_files: Option<u64>,
+    /// Write no core files (`CTDB_SUPPRESS_COREFILE`).
+    pub suppress_core_file: bool,
+}
+
+/// State that a node starts in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StartState {
+    /// Start STOPPED.
+    pub stopped: bool,
+    /// Start DISABLED.
+    pub disabled: bool,
+}
+
+/// Event scripts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Events {
+    /// Program run when an event timed out.
+    pub debug_script: Option<String>,
+    /// `CTDB_*` variables for LVS, NAT gateway, policy routing and scripts.
+    pub script_variables: BTreeMap<String, String>,
+    /// Services named by `CTDB_MANAGES_X=yes` and `CTDB_MANAGED_SERVICES`, in lower case.
+    pub managed_services: BTreeSet<String>,
+}
+
+/// Files and directories, all absolute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paths {
+    /// Configuration directory.
+    pub etc: String,
+    /// Sockets, PID file, tokens.
+    pub run: String,
+    /// State that outlives a restart.
+    pub var: String,
+    /// Client socket.
+    pub socket: String,
+    /// Socket of the event interface.
+    pub event_socket: String,
+    /// PID file.
+    pub pid_file: String,
+    /// Console token.
+    pub console_token: String,
+    /// Public address list.
+    pub public_addresses: String,
+    /// Event script directory.
+    pub event_scripts: String,
+    /// Notification program.
+    pub notify_script: String,
+}
+
+impl Settings {
+    /// Is this node in LVS mode? The seed: naming the public address switches the capability on.
+    pub fn lvs_capability(&self) -> bool {
+        self.has_variable("CTDB_LVS_PUBLIC_IP")
+    }
+
+    /// May this node be NAT gateway leader?
+    pub fn natgw_capability(&self) -> bool {
+        let follower = self
+            .events
+            .script_variables
+            .get("CTDB_NATGW_SLAVE_ONLY")
+            .is_some_and(|value| value.eq_ignore_ascii_case("yes"));
+        self.has_variable("CTDB_NATGW_NODES") && !follower
+    }
+
+    fn has_variable(&self, name: &str) -> bool {
+        self.events
+            .script_variables
+            .get(name)
+            .is_some_and(|value| !value.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests;
