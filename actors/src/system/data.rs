@@ -14,7 +14,9 @@ pub(super) struct DataPlane {
 
 /// Starts the arbiter and the shards.
 pub(super) fn start(_context: &NodeContext, _timing: Timing) -> Result<DataPlane, BootError> {
-    Ok(DataPlane { arbiter: Arbiter::new() })
+    Ok(DataPlane {
+        arbiter: Arbiter::new(),
+    })
 }
 
 impl DataPlane {
