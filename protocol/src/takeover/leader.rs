@@ -186,6 +186,10 @@ impl Leader {
         addresses: Vec<KnownAddress>,
         out: &mut Effects<Effect>,
     ) {
+        if number <= self.heard_of(peer) {
+            // Overtaken on the way; a lost node counts as never heard.
+            return;
+        }
         let first = !self.reports.contains_key(&peer) || self.cleared.remove(&peer);
         let old = self.reports.remove(&peer).unwrap_or_default();
         let new: BTreeMap<IpAddr, KnownAddress> = addresses
