@@ -10,14 +10,31 @@ use super::io::Input;
 use crate::flags::NodeFlags;
 use crate::notice::Notice;
 use alloc::vec::Vec;
+use core::time::Duration;
 use world::{World, ms};
+
+/// Clusters with random faults that the main test goes through.
+const SEEDS: u64 = 400;
 
 fn fault(world: &mut World) {
     let count = world.nodes.len() as u64;
     let pnn = world.rng.below(count) as usize;
     let up = (0..world.nodes.len()).filter(|n| world.is_up(*n)).count();
     match world.rng.below(12) {
-        0 | 1 if up > 1 && world.is_up(pnn) => world.cut(pnn),
+        0 | 1 if up > 1 && world.is_up(pnn) => {
+            if world.rng.chance(1, 2) {
+                // While plans are on their way.
+                let other = (pnn + 1) % world.nodes.len();
+                let ok = world.nodes[other].flags.is_empty();
+                world.set_flags(
+                    other,
+                    [NodeFlags::empty(), NodeFlags::DISABLED][usize::from(ok)],
+                );
+                let micros = world.rng.below(25_000);
+                world.run_for(Duration::from_micros(micros));
+            }
+            world.cut(pnn);
+        }
         2 if up > 1 && world.is_up(pnn) => world.kill(pnn),
         3..=5 => world.mend(pnn),
         6 => {
@@ -71,7 +88,7 @@ fn assert_each_has_one_home(world: &World, seed: u64) {
 
 #[test]
 fn no_two_nodes_answer_for_an_address() {
-    for seed in 0..400 {
+    for seed in 0..SEEDS {
         let nodes = 3 + (seed % 3) as usize;
         let mut world = World::new(seed, nodes, 8);
         world.failures = seed % 20;

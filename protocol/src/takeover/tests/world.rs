@@ -504,6 +504,10 @@ impl World {
     }
 
     fn notice_silence(&mut self, lost: usize) {
+        // A short cut, or one in one direction, may be noticed by the leader's side alone.
+        let noticed = self.leader.is_none_or(|leader| leader == lost)
+            || !self.nodes[lost].alive
+            || self.rng.chance(1, 2);
         let clear_at = self.nodes[lost].contact + self.timing.clear_after();
         for pnn in 0..self.nodes.len() {
             if pnn == lost {
@@ -513,13 +517,15 @@ impl World {
                 let peer = Pnn(lost as u32);
                 self.feed(pnn, Input::Unreachable { peer, clear_at });
             }
-            if self.nodes[lost].lost.insert(pnn) {
+            if noticed && self.nodes[lost].lost.insert(pnn) {
                 let peer = Pnn(pnn as u32);
                 let clear_at = self.now + self.timing.clear_after();
                 self.feed(lost, Input::Unreachable { peer, clear_at });
             }
         }
-        self.nodes[lost].standing = Standing::Searching;
+        if noticed {
+            self.nodes[lost].standing = Standing::Searching;
+        }
         if self.leader == Some(lost) {
             self.leader = None;
             let after = self.micros(0, 200_000);
