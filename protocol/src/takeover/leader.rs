@@ -328,7 +328,8 @@ impl Leader {
         self.sequence
     }
 
-    fn assignments(&self) -> Vec<Assignment> {
+    /// The plan as messages carry it.
+    pub(super) fn assignments(&self) -> Vec<Assignment> {
         self.slots
             .iter()
             .map(|(address, slot)| Assignment {

@@ -197,11 +197,13 @@ impl Takeover {
         let Some(leader) = &mut self.leader else {
             return false;
         };
-        let plan = leader.advance(now, &self.cluster, self.settings, out);
+        let news = leader.advance(now, &self.cluster, self.settings, out);
         let done: Vec<u64> = leader.take_done();
+        let (sequence, heard) = (leader.sequence(), leader.heard_of(self.own));
+        let lacks_plan = sequence > 0 && self.holder.lacks_plan(heard);
+        let plan = news.or_else(|| lacks_plan.then(|| leader.assignments()));
         let planned = plan.is_some();
         if let Some(plan) = plan {
-            let (sequence, heard) = (leader.sequence(), leader.heard_of(self.own));
             self.holder.obey(now, sequence, heard, &plan, out);
         }
         for request in done {
