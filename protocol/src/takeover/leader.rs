@@ -131,6 +131,11 @@ impl Leader {
         self.term
     }
 
+    /// When this leadership became known here.
+    pub(super) const fn began(&self) -> Instant {
+        self.began
+    }
+
     /// The view or the reachability of nodes changed.
     pub(super) fn cluster_changed(
         &mut self,
