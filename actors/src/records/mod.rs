@@ -48,6 +48,11 @@ use ctdb_protocol::record::io::CallId;
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::message::DataMessage;
 
+/// What must happen before the first thread starts: libtdb finds out by a fork whether mutexes work.
+pub fn prepare() {
+    ctdb_tdb::probe_mutexes();
+}
+
 /// The data lanes to the peers.
 pub trait DataOut: Send + 'static {
     /// Sends to a peer, or drops the message if the peer is not connected: membership will say so.

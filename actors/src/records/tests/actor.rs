@@ -216,7 +216,7 @@ async fn machine_gets_the_databases_that_it_wants() {
         kind: DbKind::Volatile,
     };
     shard
-        .hear(2, |input| (*input == opened).then_some(()))
+        .hear(1, |input| (*input == opened).then_some(()))
         .await;
     assert_eq!(shard.world.done.lock().unwrap()[0].call, CallId(4));
 }
