@@ -137,7 +137,7 @@ where
             let pause = this.with_shell(ctx, Shell::slice);
             match pause {
                 Some(pause) if pause.is_zero() => this.slice_later(ctx),
-                Some(pause) => drop(ctx.run_later(pause, |this, ctx| this.slice_later(ctx))),
+                Some(pause) => drop(ctx.run_later(pause, Self::slice_later)),
                 None => this.slicing = false,
             }
             // What the machine asked for in the last slice.

@@ -4,7 +4,8 @@ use super::actor::Records;
 use super::chains::ChainOp;
 use super::error::{OpenError, RecordError};
 use super::message::{
-    Attach, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord, Traverse, WriteRecord,
+    Attach, BumpSeqnum, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord, Traverse,
+    WriteRecord,
 };
 use super::table::DbEntry;
 use actix::{Context, Handler, ResponseFuture};
@@ -51,6 +52,10 @@ handles!(Detach => Result<(), RecordError>, |this, Detach(db), ctx| {
 
 handles!(EnableSeqnum => Result<(), RecordError>, |this, EnableSeqnum(db), _ctx| {
     this.shell.store.enable_seqnum(db)
+});
+
+handles!(BumpSeqnum => Result<(), RecordError>, |this, BumpSeqnum(db), _ctx| {
+    Ok(this.shell.store.expect(db)?.tdb().increment_seqnum()?)
 });
 
 handles!(GetSeqnum => ResponseFuture<Result<u64, RecordError>>, |this, GetSeqnum(db), ctx| {

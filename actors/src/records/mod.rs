@@ -37,7 +37,8 @@ mod walk;
 pub use actor::{Records, Wiring};
 pub use error::{OpenError, RecordError};
 pub use message::{
-    Attach, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord, Traverse, WriteRecord,
+    Attach, BumpSeqnum, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord, Traverse,
+    WriteRecord,
 };
 pub use store::{Database, Store, StoreConfig, db_id};
 pub use table::{DbEntry, DbTable};

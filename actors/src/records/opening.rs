@@ -65,7 +65,7 @@ where
             Ok(None) => self.open(Waiter::Machine(name, kind), ctx),
             Ok(Some(DbEntry { id, kind, .. })) => {
                 self.with_shell(ctx, |_, inputs| {
-                    inputs.push_back(Input::Opened { db: id, kind })
+                    inputs.push_back(Input::Opened { db: id, kind });
                 });
             }
             Err(error) => {
@@ -129,7 +129,7 @@ where
 
     fn try_again(name: String, kind: DbKind, ctx: &mut Context<Self>) {
         ctx.run_later(TRY_AGAIN, move |this, ctx| {
-            this.open_wanted(name, kind, ctx)
+            this.open_wanted(name, kind, ctx);
         });
     }
 }

@@ -173,7 +173,7 @@ impl Shell {
         let name = database.entry().name.clone();
         let membership = &self.wiring.membership;
         self.store.insert(database, |list| {
-            membership.send(membership::io::Input::Databases(list))
+            membership.send(membership::io::Input::Databases(list));
         });
         notice(
             &self.wiring.log,

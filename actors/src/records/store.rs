@@ -224,11 +224,15 @@ impl Store {
         let mut names = Vec::new();
         for file in fs::read_dir(dir).map_err(failed)? {
             let file = file.map_err(failed)?.file_name();
-            let name = file.to_str().and_then(|file| file.strip_suffix(&ending));
-            names.extend(
-                name.filter(|name| name.ends_with(".tdb"))
-                    .map(str::to_owned),
-            );
+            let Some(name) = file.to_str().and_then(|file| file.strip_suffix(&ending)) else {
+                continue;
+            };
+            if Path::new(name)
+                .extension()
+                .is_some_and(|kind| kind == "tdb")
+            {
+                names.push(name.to_owned());
+            }
         }
         names.sort();
         Ok(names)

@@ -4,6 +4,8 @@ mod actor;
 mod death;
 mod files;
 mod helper;
+mod passing;
+mod waiting;
 mod walks;
 
 use super::{CallDone, DataOut, Database, DbTable, Records, Store, StoreConfig, Wiring};
