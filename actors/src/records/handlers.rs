@@ -42,12 +42,14 @@ handles!(Attach => ResponseFuture<Result<DbEntry, OpenError>>, |this, Attach { n
     Box::pin(async { wait.await.unwrap_or(Err(OpenError::Ending)) })
 });
 
-handles!(Detach => Result<(), RecordError>, |this, Detach(db), ctx| {
+handles!(Detach => ResponseFuture<Result<(), RecordError>>, |this, Detach(db), ctx| {
     let database = this.with_shell(ctx, |shell, inputs| shell.close(db, inputs));
-    let database = database.ok_or(RecordError::NoDatabase(db))?;
-    // Closing waits for other openers of the process.
-    spawn_blocking(move || drop(database));
-    Ok(())
+    Box::pin(async move {
+        let database = database.ok_or(RecordError::NoDatabase(db))?;
+        // Closing waits while another file of the process is opened. Only when the file is closed it
+        // can be opened again.
+        spawn_blocking(move || drop(database)).await.map_err(|_| RecordError::Ending)
+    })
 });
 
 handles!(EnableSeqnum => Result<(), RecordError>, |this, EnableSeqnum(db), _ctx| {

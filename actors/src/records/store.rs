@@ -42,7 +42,7 @@ pub struct StoreConfig {
 }
 
 impl StoreConfig {
-    /// Whether this shard keeps `db`.
+    /// Whether this shard keeps `db`, by the rule of [`crate::post::Post::records_of`].
     pub fn is_ours(&self, db: DbId) -> bool {
         db.0 as usize % self.shards.max(1) == self.shard
     }
