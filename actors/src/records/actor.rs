@@ -179,6 +179,6 @@ where
     type Result = ();
 
     fn handle(&mut self, Feed(input): Feed<Input>, ctx: &mut Self::Context) {
-        self.with_shell(ctx, |_, inputs| inputs.push_back(input));
+        self.with_shell(ctx, |shell, inputs| inputs.extend(shell.concern(input)));
     }
 }

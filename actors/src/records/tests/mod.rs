@@ -1,6 +1,7 @@
 //! Tests with real TDB files and a real second process, and a machine that does as the test says.
 
 mod actor;
+mod cluster;
 mod death;
 mod files;
 mod helper;
