@@ -164,7 +164,8 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         fatal,
     };
     let supervisor = Supervisor::new(&context.log, &context.fatal);
-    let data = data::start(&context, timing)?;
+    let databases = crate::records::DbTable::new();
+    let data = data::start(&context, timing, &databases, &|_| {});
     guarded(candidates(&context.settings));
     let control = control::start(&context, &supervisor, timing, &data, &helper).await?;
     data.listen(&context)?;
