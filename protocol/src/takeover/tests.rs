@@ -1,7 +1,7 @@
 //! Takeover machines against a small world with faults. The checker counts every moment at which two nodes
 //! answer for one address.
 //!
-//! It bites (tried by hand): `no_two_nodes_answer_for_an_address` fails within 60 seeds when `is_free`
+//! It bites (tried by hand): `no_two_nodes_answer_for_an_address` fails within 100 seeds when `is_free`
 //! (leader/grants.rs) ignores what others hold, or former owners, or nodes that have not reported; when
 //! `distrust_lost` (cluster.rs) does nothing; when an end of the lease does not void the plan (holder.rs).
 //! It fails at seed 2495 when `obey` (holder.rs) does not look at `heard`.
