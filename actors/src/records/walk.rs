@@ -168,29 +168,43 @@ impl Walk {
             }
             Goal::Wipe(generation, keys) => {
                 let (generation, db) = (*generation, self.db);
-                let (mut scanned, mut error) = (Slice::Pause, None);
-                // While many keys wait for their chains no more are looked for.
-                if !self.seen_all && keys.len() < DIRECTORY_BATCH {
-                    (scanned, error) = show(&mut self.scan, database, until, &mut |key, _| {
-                        keys.push_back(key.to_vec());
-                        0
-                    });
-                    self.seen_all = scanned == Slice::Done;
-                }
-                let before = keys.len();
-                let (deleted, failed) = delete(keys, database, Instant::now() + SLICE);
-                let state = if self.seen_all && keys.is_empty() {
+                let (state, error) = wipe(&mut self.scan, keys, &mut self.seen_all, database);
+                if state == Slice::Done {
                     answers.push_back(Input::Wiped { generation, db });
-                    Slice::Done
-                } else if [scanned, deleted].contains(&Slice::More) || keys.len() < before {
-                    Slice::More
-                } else {
-                    Slice::Pause
-                };
-                (state, error.or(failed))
+                }
+                (state, error)
             }
         }
     }
+}
+
+/// Finds keys and deletes what was found.
+fn wipe(
+    scan: &mut Scan,
+    keys: &mut VecDeque<Vec<u8>>,
+    seen_all: &mut bool,
+    database: &Database,
+) -> (Slice, Option<ctdb_tdb::Error>) {
+    let (mut scanned, mut error) = (Slice::Pause, None);
+    // While many keys wait for their chains no more are looked for.
+    if !*seen_all && keys.len() < DIRECTORY_BATCH {
+        let until = Instant::now() + SLICE / 2;
+        (scanned, error) = show(scan, database, until, &mut |key, _| {
+            keys.push_back(key.to_vec());
+            0
+        });
+        *seen_all = scanned == Slice::Done;
+    }
+    let before = keys.len();
+    let (deleted, failed) = delete(keys, database, Instant::now() + SLICE / 2);
+    let state = if *seen_all && keys.is_empty() {
+        Slice::Done
+    } else if [scanned, deleted].contains(&Slice::More) || keys.len() < before {
+        Slice::More
+    } else {
+        Slice::Pause
+    };
+    (state, error.or(failed))
 }
 
 /// Shows records to `visit`, which answers their weight in bytes, until the slice is full.
