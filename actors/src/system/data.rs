@@ -5,7 +5,7 @@ use crate::context::NodeContext;
 use crate::link::inbound::ClientInbox;
 use crate::link::table::Links;
 use crate::log::notice;
-use crate::records::{CallDone, DataOut, DbTable, Records, Store, StoreConfig, Wiring};
+use crate::records::{CallDone, DataOut, Records, Store, StoreConfig, Wiring};
 use actix::{Actor, Addr, Arbiter, ArbiterHandle};
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::notice::Notice;
@@ -16,7 +16,7 @@ use ctdb_protocol::wire::message::DataMessage;
 use std::sync::{Arc, mpsc};
 
 /// Actor of one shard.
-pub type Shard = Addr<Records<RecordMachine>>;
+pub(super) type Shard = Addr<Records<RecordMachine>>;
 
 /// What the rest of the node needs of the data plane.
 pub(super) struct DataPlane {
@@ -36,7 +36,6 @@ impl DataOut for Links {
 pub(super) fn start(
     context: &NodeContext,
     timing: Timing,
-    databases: &DbTable,
     call_done: &(impl Fn(CallDone) + Clone + Send + 'static),
 ) -> DataPlane {
     let count = context.post.records.len();
@@ -46,7 +45,10 @@ pub(super) fn start(
     };
     for shard in 0..count {
         let arbiter = Arbiter::new();
-        let mut store = Store::new(store_config(context, shard, count), databases.clone());
+        let mut store = Store::new(
+            store_config(context, shard, count),
+            context.databases.clone(),
+        );
         for (name, error) in store.attach_persistent() {
             let reason = error.to_string();
             notice(&context.log, &Notice::DatabaseFailed { name, reason });
