@@ -96,7 +96,7 @@ pub fn run(boot: Boot) -> Result<(), BootError> {
     // Forks once, so before there are threads.
     ctdb_tdb::probe_mutexes();
     make_directories(&boot.settings)?;
-    actix::System::new().block_on(live(boot))
+    actix_rt::System::new().block_on(live(boot))
 }
 
 fn make_directories(settings: &Settings) -> Result<(), BootError> {
