@@ -78,6 +78,8 @@ pub(super) struct Leader {
     unhosted: BTreeSet<IpAddr>,
     /// Fit nodes at the last look.
     fit: BTreeSet<Pnn>,
+    /// Connected nodes were asked for their reports.
+    prompted: bool,
     /// The first plan was made.
     planned: bool,
     /// The plan differs from what was sent.
@@ -111,6 +113,7 @@ impl Leader {
             waiting: BTreeSet::new(),
             unhosted: BTreeSet::new(),
             fit: BTreeSet::new(),
+            prompted: false,
             planned: false,
             unsent: false,
             plan_pace,
@@ -154,10 +157,14 @@ impl Leader {
         self.prompt_unknown(cluster, out);
     }
 
-    /// A node that came back within the term tells its state anew when it sees that the leader lacks it.
-    fn prompt_unknown(&self, cluster: &Cluster, out: &mut Effects<Effect>) {
-        if self.sequence == 0 {
-            return;
+    /// A node that came back within the term tells its state anew when it sees that the leader lacks it;
+    /// and one that followed this leader before it knew of its leadership itself.
+    fn prompt_unknown(&mut self, cluster: &Cluster, out: &mut Effects<Effect>) {
+        if !self.prompted {
+            self.prompted = true;
+            for pnn in cluster.others().filter(|pnn| cluster.is_connected(*pnn)) {
+                out.push(self.send_to(pnn, 0, Vec::new()));
+            }
         }
         for (pnn, reported) in &self.reports {
             if *pnn != self.own && reported.number == 0 && cluster.follows(*pnn) {
@@ -186,6 +193,10 @@ impl Leader {
         addresses: Vec<KnownAddress>,
         out: &mut Effects<Effect>,
     ) {
+        if number <= self.heard_of(peer) {
+            // Overtaken on the way; a lost node counts as never heard.
+            return;
+        }
         let first = !self.reports.contains_key(&peer) || self.cleared.remove(&peer);
         let old = self.reports.remove(&peer).unwrap_or_default();
         let new: BTreeMap<IpAddr, KnownAddress> = addresses
@@ -354,9 +365,6 @@ impl Leader {
 
     fn nudge(&mut self, now: Instant, cluster: &Cluster, out: &mut Effects<Effect>) {
         self.nudge_at = now + NUDGE_INTERVAL;
-        if self.sequence == 0 {
-            return;
-        }
         let plan = self.assignments();
         for pnn in cluster.others().filter(|pnn| cluster.follows(*pnn)) {
             let (sequence, number) = self
