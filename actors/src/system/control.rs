@@ -2,7 +2,6 @@
 
 use super::data::DataPlane;
 use super::{BootError, address_kernel, configured};
-use crate::addresses::AddressKernel;
 use crate::context::NodeContext;
 use crate::duty::actor::Duty;
 use crate::duty::election::{ElectionCarry, SharedLock};
@@ -14,7 +13,7 @@ use crate::link::inbound::Inbound;
 use crate::link::peer::{Accepted, CloseLink, LinkContext, PeerLink};
 use crate::link::{listen, socket};
 use crate::lock::{ClusterLock, LockCommand};
-use crate::supervise::{LifeGuard, Supervisor, last_panic};
+use crate::supervise::{Supervisor, last_panic};
 use actix::{Actor, Addr};
 use ctdb_protocol::election::electorate::Electorate;
 use ctdb_protocol::election::machine::Election;
@@ -22,7 +21,6 @@ use ctdb_protocol::election::standing::Standing;
 use ctdb_protocol::flags::Capabilities;
 use ctdb_protocol::heartbeat::machine::Heartbeat;
 use ctdb_protocol::id::Pnn;
-use ctdb_protocol::machine::Machine;
 use ctdb_protocol::membership::config::Config as MembershipConfig;
 use ctdb_protocol::membership::machine::Membership;
 use ctdb_protocol::monitor::io::Config as MonitorConfig;

@@ -92,7 +92,8 @@ pub enum BootError {
 /// Runs a node until it is asked to end.
 pub fn run(boot: Boot) -> Result<(), BootError> {
     install_panic_hook();
-    crate::records::prepare();
+    // Forks once, so before there are threads.
+    ctdb_tdb::probe_mutexes();
     make_directories(&boot.settings)?;
     actix::System::new().block_on(live(boot))
 }
