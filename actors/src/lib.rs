@@ -18,6 +18,7 @@ pub mod context;
 pub mod duty;
 pub mod fatal;
 pub mod link;
+pub mod local;
 pub mod lock;
 pub mod log;
 pub mod net;
