@@ -130,7 +130,8 @@ impl Work {
             return Next::Run(Why::Look, LocalOp::Read);
         }
         if self.gives.is_empty() {
-            return if self.waiters.is_empty() {
+            // What the chain will bring must be remembered, or it would be asked for twice.
+            return if self.waiters.is_empty() && self.coming != Coming::Adopted {
                 Next::Done
             } else {
                 Next::Rest
