@@ -22,4 +22,6 @@ pub mod lock;
 pub mod log;
 pub mod net;
 pub mod post;
+pub mod records;
 pub mod supervise;
+pub mod system;

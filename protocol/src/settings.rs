@@ -14,6 +14,8 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::notice::Level;
+
 /// TCP port of the node links (registered as `ctdb`).
 pub const NODE_PORT: u16 = 4379;
 
@@ -86,31 +88,6 @@ pub enum ClusterLock {
     Command(Vec<String>),
 }
 
-/// Severity of a log record, with CTDB's numbers.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
-#[repr(i8)]
-pub enum LogLevel {
-    /// -3
-    Emerg = -3,
-    /// -2
-    Alert = -2,
-    /// -1
-    Crit = -1,
-    /// 0
-    Error = 0,
-    /// 1
-    Warning = 1,
-    /// 2, the default
-    #[default]
-    Notice = 2,
-    /// 3
-    Info = 3,
-    /// 4
-    Debug = 4,
-}
-
 /// Where the log goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LogLocation {
@@ -144,9 +121,9 @@ pub struct Logging {
     /// Where to.
     pub location: LogLocation,
     /// Records above this level are dropped.
-    pub level: LogLevel,
+    pub level: Level,
     /// Level at which output of scripts is logged.
-    pub script_level: LogLevel,
+    pub script_level: Level,
     /// Shape of a line.
     pub format: LogFormat,
 }

@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ctdb_protocol::notice::Level as LogLevel;
 use ctdb_protocol::settings::{
-    CONSOLE_PORT, Cluster, ClusterLock, Database, Events, Failover, LogFormat, LogLevel,
-    LogLocation, Logging, NODE_PORT, Paths, Settings, StartState, Startup,
+    CONSOLE_PORT, Cluster, ClusterLock, Database, Events, Failover, LogFormat, LogLocation,
+    Logging, NODE_PORT, Paths, Settings, StartState, Startup,
 };
 
 use super::error::Place;
@@ -30,7 +31,7 @@ pub(super) fn settings(loader: &mut Loader, schema: Schema, legacy: &Legacy) -> 
     let lmaster = flag(loader, "legacy", "lmaster capability", lmaster, true);
     let script_level = std::mem::take(&mut duties.script_log_level);
     let script_level = loader.take("legacy", "script log level", script_level);
-    let script_level = script_level.map_or(LogLevel::Error, |level| level.0);
+    let script_level = script_level.map_or(LogLevel::Err, |level| level.0);
     let logging = logging(loader, schema.logging, script_level);
     let database = database(loader, schema.database);
     let failover = failover(loader, schema.failover, &paths, named);

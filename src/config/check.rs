@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use ctdb_protocol::settings::{ClusterLock, LogLevel, LogLocation, Settings};
+use ctdb_protocol::notice::Level as LogLevel;
+use ctdb_protocol::settings::{ClusterLock, LogLocation, Settings};
 use ctdb_protocol::timing::Timing;
 use ctdb_protocol::tunable::{Tunables, listed};
 
@@ -192,7 +193,7 @@ fn level(level: LogLevel) -> &'static str {
         LogLevel::Emerg => "EMERG",
         LogLevel::Alert => "ALERT",
         LogLevel::Crit => "CRIT",
-        LogLevel::Error => "ERROR",
+        LogLevel::Err => "ERROR",
         LogLevel::Warning => "WARNING",
         LogLevel::Notice => "NOTICE",
         LogLevel::Info => "INFO",

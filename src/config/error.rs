@@ -74,6 +74,23 @@ pub struct Refused {
     pub warnings: Vec<super::warning::Warning>,
 }
 
+impl Refused {
+    /// The environment of the process itself is wrong.
+    pub fn of_environment(message: &str) -> Self {
+        let place = Place::whole("environment");
+        let error = ConfigError {
+            place,
+            key: None,
+            message: message.to_owned(),
+            nearest: None,
+        };
+        Self {
+            errors: vec![error],
+            warnings: Vec::new(),
+        }
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, error) in self.errors.iter().enumerate() {

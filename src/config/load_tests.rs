@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use ctdb_protocol::settings::{ClusterLock, LogLevel, LogLocation};
+use ctdb_protocol::notice::Level as LogLevel;
+use ctdb_protocol::settings::{ClusterLock, LogLocation};
 
 use super::super::testing::{Directory, TestHost};
 use super::*;
@@ -37,7 +38,7 @@ fn defaults_are_those_of_4_17() {
         .to_string();
     assert_eq!(settings.logging.location, LogLocation::File(log));
     assert_eq!(settings.logging.level, LogLevel::Notice);
-    assert_eq!(settings.logging.script_level, LogLevel::Error);
+    assert_eq!(settings.logging.script_level, LogLevel::Err);
     assert_eq!(settings.cluster.lock, ClusterLock::None);
     assert!(settings.cluster.leader_capability && settings.cluster.lmaster_capability);
     assert_eq!((settings.cluster.pnn, settings.cluster.nodes.len()), (1, 3));

@@ -6,7 +6,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use ctdb_protocol::settings::{ClusterLock, LogFormat, LogLevel, LogLocation};
+use ctdb_protocol::notice::Level as LogLevel;
+use ctdb_protocol::settings::{ClusterLock, LogFormat, LogLocation};
 
 use super::nearest::nearest;
 
@@ -227,7 +228,7 @@ const LEVELS: [(&str, LogLevel); 8] = [
     ("EMERG", LogLevel::Emerg),
     ("ALERT", LogLevel::Alert),
     ("CRIT", LogLevel::Crit),
-    ("ERROR", LogLevel::Error),
+    ("ERROR", LogLevel::Err),
     ("WARNING", LogLevel::Warning),
     ("NOTICE", LogLevel::Notice),
     ("INFO", LogLevel::Info),

@@ -32,12 +32,12 @@ fn levels_are_words_beginnings_of_words_and_numbers() {
     let cases = [
         ("NOTICE", LogLevel::Notice),
         ("debug", LogLevel::Debug),
-        ("ERR", LogLevel::Error),
-        ("E", LogLevel::Error),
+        ("ERR", LogLevel::Err),
+        ("E", LogLevel::Err),
         ("EMERG", LogLevel::Emerg),
         ("warn", LogLevel::Warning),
         ("-3", LogLevel::Emerg),
-        ("0", LogLevel::Error),
+        ("0", LogLevel::Err),
         ("4", LogLevel::Debug),
         ("10", LogLevel::Debug),
     ];

@@ -38,7 +38,7 @@ pub use exit::Exit;
 pub use pidfile::{PidFile, PidFileError};
 pub use signal::{Caught, watch as watch_signals};
 pub use start::main;
-pub use worker::{GuardHandle, LifeEvent, Restart, WorkerContext};
+pub use worker::{GuardHandle, LifeEvent, Readiness, Restart, WorkerContext};
 
 /// The outcome of a configuration check: `--check` prints it, a start prints it only when it says no.
 #[derive(Debug, Clone, Default)]

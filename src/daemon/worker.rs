@@ -62,16 +62,45 @@ pub struct WorkerContext {
     pub interactive: bool,
 }
 
-impl WorkerContext {
-    /// Start-up has succeeded: the starter returns to its caller.
-    ///
-    /// In the background this lets go of the caller's stderr, so nothing may be written there later.
-    pub fn ready(&self) -> io::Result<()> {
+/// The way to say that start-up has succeeded, where it is said apart from the events.
+#[derive(Debug)]
+pub struct Readiness {
+    guard: GuardHandle,
+    interactive: bool,
+}
+
+impl Readiness {
+    /// See [`WorkerContext::ready`].
+    pub fn tell(&self) -> io::Result<()> {
         if !self.interactive {
             channel::release_stderr()?;
         }
         self.guard.post(|pending| pending.ready = true);
         Ok(())
+    }
+}
+
+impl WorkerContext {
+    /// Parts readiness, which is told once, from the events, which somebody else listens to.
+    pub fn split(self) -> (Readiness, mpsc::Receiver<LifeEvent>) {
+        (
+            Readiness {
+                guard: self.guard,
+                interactive: self.interactive,
+            },
+            self.events,
+        )
+    }
+
+    /// Start-up has succeeded: the starter returns to its caller.
+    ///
+    /// In the background this lets go of the caller's stderr, so nothing may be written there later.
+    pub fn ready(&self) -> io::Result<()> {
+        Readiness {
+            guard: self.guard.clone(),
+            interactive: self.interactive,
+        }
+        .tell()
     }
 }
 

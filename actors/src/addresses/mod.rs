@@ -13,6 +13,8 @@ pub trait AddressKernel: Send {
     fn add(&self, address: HeldAddress);
     /// Takes an address off its interface.
     fn remove(&self, address: HeldAddress);
+    /// Tells takeover the state of interfaces and lease once more.
+    fn retell(&self);
     /// This node may answer for its addresses until then.
     fn lease_until(&self, until: Instant);
     /// Ends the lease and removes what was built, at the end of the daemon.

@@ -19,6 +19,7 @@ use slog::Logger;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -41,6 +42,10 @@ pub struct Real {
     keeper: Option<Arc<LeaseKeeper>>,
     worker: Option<std::thread::JoinHandle<()>>,
     promote: PromoteSecondaries,
+    interfaces: BTreeSet<String>,
+    post: Post,
+    /// As the keeper last reported it.
+    lease_alive: Arc<AtomicBool>,
     clock: Clock,
     log: Logger,
     _watch: NetWatch,
@@ -64,16 +69,20 @@ impl Real {
         for result in kernel.remove(configured) {
             result?;
         }
-        let (events_post, events_log) = (post.clone(), log.clone());
+        let lease_alive = Arc::new(AtomicBool::new(false));
+        let (alive, events_post, events_log) = (lease_alive.clone(), post.clone(), log.clone());
         let keeper = LeaseKeeper::start(lease, move |event| {
-            report(&event, &events_post, &events_log)
+            match event {
+                LeaseEvent::Regained => alive.store(true, Ordering::Relaxed),
+                LeaseEvent::Expired { .. } => alive.store(false, Ordering::Relaxed),
+                LeaseEvent::GateRebuilt
+                | LeaseEvent::GateUnusable { .. }
+                | LeaseEvent::Failed { .. } => {}
+            }
+            report(&event, &events_post, &events_log);
         })?;
         let keeper = Arc::new(keeper);
-        if !keeper.has_gate() {
-            // Without a gate the kernel's life times are the lease.
-            post.takeover.send(Input::Lease { alive: true });
-        }
-        let watch = watch(interfaces, post)?;
+        let watch = watch(interfaces.clone(), post)?;
         let (jobs, todo) = channel();
         let worker = Worker {
             keeper: keeper.clone(),
@@ -92,6 +101,9 @@ impl Real {
             keeper: Some(keeper),
             worker: Some(worker),
             promote,
+            interfaces,
+            post: post.clone(),
+            lease_alive,
             clock,
             log: log.clone(),
             _watch: watch,
@@ -99,20 +111,9 @@ impl Real {
     }
 }
 
-/// Tells takeover of the interfaces, now and at every change.
+/// Tells takeover of the interfaces at every change.
 fn watch(interfaces: BTreeSet<String>, post: &Post) -> Result<NetWatch, NetError> {
     let post = post.clone();
-    let list = move |post: &Post, interfaces: &BTreeSet<String>| {
-        let links = link::links().unwrap_or_default();
-        for name in interfaces {
-            let up = links.iter().any(|link| link.name == *name && link.up());
-            post.takeover.send(Input::Interface {
-                name: name.clone(),
-                up,
-            });
-        }
-    };
-    list(&post, &interfaces);
     NetWatch::start(move |event| match event {
         NetEvent::LinkChanged { name, up } if interfaces.contains(&name) => {
             post.takeover.send(Input::Interface { name, up });
@@ -120,13 +121,24 @@ fn watch(interfaces: BTreeSet<String>, post: &Post) -> Result<NetWatch, NetError
         NetEvent::LinkGone { name } if interfaces.contains(&name) => {
             post.takeover.send(Input::Interface { name, up: false });
         }
-        NetEvent::Resync => list(&post, &interfaces),
+        NetEvent::Resync => tell_interfaces(&interfaces, &post),
         NetEvent::LinkChanged { .. }
         | NetEvent::LinkGone { .. }
         | NetEvent::AddressAdded { .. }
         | NetEvent::AddressRemoved { .. }
         | NetEvent::Failed(_) => {}
     })
+}
+
+fn tell_interfaces(interfaces: &BTreeSet<String>, post: &Post) {
+    let links = link::links().unwrap_or_default();
+    for name in interfaces {
+        let up = links.iter().any(|link| link.name == *name && link.up());
+        post.takeover.send(Input::Interface {
+            name: name.clone(),
+            up,
+        });
+    }
 }
 
 fn report(event: &LeaseEvent, post: &Post, log: &Logger) {
@@ -172,6 +184,12 @@ impl AddressKernel for Real {
 
     fn remove(&self, address: HeldAddress) {
         let _ = self.jobs.send(Job::Remove(address));
+    }
+
+    fn retell(&self) {
+        tell_interfaces(&self.interfaces, &self.post);
+        let alive = self.lease_alive.load(Ordering::Relaxed);
+        self.post.takeover.send(Input::Lease { alive });
     }
 
     fn lease_until(&self, until: Instant) {

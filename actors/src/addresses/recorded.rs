@@ -6,19 +6,19 @@ use crate::post::Post;
 use ctdb_protocol::takeover::io::Input;
 use ctdb_protocol::time::Instant;
 
-/// Answers every request with success.
+/// Answers every request with success. All interfaces count as up, and the lease never ends.
 pub struct Recorded {
     post: Post,
+    interfaces: Vec<String>,
 }
 
 impl Recorded {
-    /// Interfaces named in the configuration count as up.
+    /// `interfaces` are those that the configuration names.
     pub fn new(post: Post, interfaces: impl IntoIterator<Item = String>) -> Self {
-        for name in interfaces {
-            post.takeover.send(Input::Interface { name, up: true });
+        Self {
+            post,
+            interfaces: interfaces.into_iter().collect(),
         }
-        post.takeover.send(Input::Lease { alive: true });
-        Self { post }
     }
 
     fn answer(&self, address: &HeldAddress, present: bool) {
@@ -37,6 +37,16 @@ impl AddressKernel for Recorded {
 
     fn remove(&self, address: HeldAddress) {
         self.answer(&address, false);
+    }
+
+    fn retell(&self) {
+        for name in &self.interfaces {
+            self.post.takeover.send(Input::Interface {
+                name: name.clone(),
+                up: true,
+            });
+        }
+        self.post.takeover.send(Input::Lease { alive: true });
     }
 
     fn lease_until(&self, _: Instant) {}

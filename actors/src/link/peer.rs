@@ -15,7 +15,6 @@ use actix::{
 use ctdb_protocol::heartbeat;
 use ctdb_protocol::id::{Instance, Pnn};
 use ctdb_protocol::notice::Notice;
-use ctdb_protocol::record;
 use ctdb_protocol::wire::frame::FrameSplitter;
 use ctdb_protocol::wire::hello::Lane;
 use slog::Logger;
@@ -217,9 +216,6 @@ impl PeerLink {
             let post = &self.context.inbound.post;
             post.heartbeat
                 .send(heartbeat::io::Input::LinkDown { peer, reason });
-            for records in &post.records {
-                records.send(record::io::Input::PeerDown { peer });
-            }
         }
     }
 }

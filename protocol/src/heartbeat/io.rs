@@ -46,6 +46,8 @@ pub enum Input {
     Standing(Standing),
     /// From the cluster lock: its keeper answered what was sent at this point.
     LockProven(Instant),
+    /// Another duty was started again: tell it the peers once more.
+    Retell,
     /// The deadline has come.
     Timeout,
 }

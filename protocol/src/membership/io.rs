@@ -82,6 +82,8 @@ pub enum Input {
         /// What it says.
         message: MembershipMessage,
     },
+    /// Another duty was started again: publish the own state and the view once more.
+    Retell,
     /// The deadline has come.
     Timeout,
 }

@@ -10,7 +10,9 @@
 //! leader alone is none of these, so the new leader adopts the composition silently.
 //!
 //! Generations: a leader takes the next number above all that it has heard of whose remainder by the
-//! number of nodes is its own node number, so two sides of a split cluster never use the same one.
+//! number of nodes is its own node number, so two sides of a split cluster never use the same one. (A
+//! leader that restarts may use a number again that only nodes now out of its reach remember; whose records
+//! count does not depend on it, since stamps hold the term too.)
 
 mod lead;
 
@@ -18,7 +20,7 @@ use super::config::Config;
 use super::flags::OwnFlags;
 use super::io::{Effect, Input, Request};
 use super::leader::{Answer, Recovery};
-use super::member::Member;
+use super::member::{GENERATION_MAX, Member};
 use super::message::{Composition, MembershipMessage};
 use super::nodes::{NO_CLAIM, NodeTable};
 use super::view::MembershipView;
@@ -69,6 +71,8 @@ pub struct Membership {
     loopback: VecDeque<MembershipMessage>,
     timers: TimerTable<Timer>,
     published_own: Option<NodeState>,
+    /// A link between two members changed: the leader shall recover.
+    owed_recovery: bool,
     published: Option<MembershipView>,
 }
 
@@ -123,6 +127,7 @@ impl Membership {
             timers: TimerTable::new(),
             published_own: None,
             published: None,
+            owed_recovery: false,
             config,
         }
     }
@@ -144,7 +149,35 @@ impl Membership {
                     refuse(peer, "a membership message of no peer", fx);
                 }
             }
+            Input::Retell => {
+                self.published_own = None;
+                self.published = None;
+            }
             Input::Timeout => self.timeout(now, fx),
+        }
+        self.ask_for_owed_recovery(fx);
+    }
+
+    /// A record that was on its way between two members is lost with their link though both live; only a
+    /// recovery finds it. The leader sees no more than its own links, so the two ends ask for it, when the
+    /// link is lost and when it is back (calls that could not be sent are sent again then).
+    fn link_changed(&mut self, peer: Pnn) {
+        let members = &self.member.composition().members;
+        if members.contains(&peer) && members.contains(&self.config.own) {
+            self.owed_recovery = true;
+        }
+    }
+
+    fn ask_for_owed_recovery(&mut self, fx: &mut Effects<Effect>) {
+        if !self.owed_recovery {
+            return;
+        }
+        if let Some(leader) = self.standing.leader(self.config.own)
+            && (leader == self.config.own || self.nodes.is_connected(leader))
+        {
+            self.owed_recovery = false;
+            let reason = String::from("a link between two members was lost or came back");
+            self.send(leader, MembershipMessage::WantRecovery { reason }, fx);
         }
     }
 
@@ -178,6 +211,9 @@ impl Membership {
         if peer == self.config.own || !self.nodes.is_known(peer) {
             return refuse(peer, "a keepalive of no peer", fx);
         }
+        if !self.nodes.is_connected(peer) {
+            self.link_changed(peer);
+        }
         let old = self.nodes.heard(peer, node, claim);
         log_flags(peer, old, self.nodes.flags(peer), fx);
         self.member.saw(node.committed);
@@ -190,6 +226,7 @@ impl Membership {
         if peer == self.config.own || !self.nodes.is_known(peer) {
             return;
         }
+        self.link_changed(peer);
         let old = self.nodes.lost(peer);
         log_flags(peer, old, self.nodes.flags(peer), fx);
         self.strikes.remove(&peer);
@@ -373,7 +410,10 @@ impl Membership {
     /// What is wrong with a composition that a peer sent.
     fn fault(&self, composition: &Composition) -> Option<&'static str> {
         let known = |pnn: &Pnn| self.nodes.is_known(*pnn);
-        if !composition.members.contains(&self.config.own) {
+        if composition.generation <= Generation::INVALID || composition.generation > GENERATION_MAX
+        {
+            Some("an impossible generation")
+        } else if !composition.members.contains(&self.config.own) {
             Some("a composition without this node")
         } else if !composition.members.iter().all(known) {
             Some("a composition with unknown members")

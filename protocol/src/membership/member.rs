@@ -20,6 +20,10 @@ use crate::record;
 use crate::time::Instant;
 use alloc::vec::Vec;
 
+/// Highest generation that is accepted. Even with the widest steps, those of the largest cluster, millions
+/// of recoveries lie between the first generation and this one.
+pub(super) const GENERATION_MAX: Generation = Generation(0xffff_0000);
+
 /// This node's part in the composition.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
@@ -92,9 +96,11 @@ impl Member {
         self.databases = databases;
     }
 
-    /// A generation was heard of.
+    /// A generation was heard of; an impossible one counts for nothing.
     pub(super) fn saw(&mut self, generation: Generation) {
-        self.highest = self.highest.max(generation);
+        if generation <= GENERATION_MAX {
+            self.highest = self.highest.max(generation);
+        }
     }
 
     /// Highest generation heard of.

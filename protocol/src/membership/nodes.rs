@@ -77,6 +77,11 @@ impl NodeTable {
     }
 
     /// The composition that `pnn` says it serves.
+    pub(super) fn is_connected(&self, pnn: Pnn) -> bool {
+        !self.flags(pnn).contains(NodeFlags::DISCONNECTED)
+    }
+
+    /// The composition that a node last committed.
     pub(super) fn committed(&self, pnn: Pnn) -> Generation {
         self.entries
             .get(pnn.0 as usize)

@@ -26,8 +26,8 @@ fn settings() -> Settings {
         },
         logging: Logging {
             location: LogLocation::Stderr,
-            level: LogLevel::Notice,
-            script_level: LogLevel::Error,
+            level: Level::Notice,
+            script_level: Level::Err,
             format: LogFormat::Text,
         },
         database: Database {

@@ -1,10 +1,11 @@
 //! The leader's part of the machine: when to recover, and the orders of a recovery.
 
-use super::{Membership, Timer};
+use super::{Membership, Timer, refuse};
 use crate::id::{DbId, Generation, Pnn};
 use crate::machine::Effects;
 use crate::membership::io::Effect;
 use crate::membership::leader::{Answer, Recovery};
+use crate::membership::member::GENERATION_MAX;
 use crate::membership::message::{Composition, MembershipMessage};
 use crate::membership::nodes::Arriving;
 use crate::membership::vnnmap;
@@ -187,6 +188,9 @@ impl Membership {
             return;
         };
         let seen = answer.prepared.generation;
+        if seen > GENERATION_MAX {
+            return refuse(peer, "an impossible generation", fx);
+        }
         if seen >= generation {
             self.member.saw(seen);
             self.wanted = Some(format!("node {peer} has seen generation {seen}"));

@@ -1,5 +1,6 @@
 //! Several membership machines in a small world, many seeds each.
 
+mod marks;
 mod world;
 
 use super::io::Request;

@@ -1,0 +1,184 @@
+//! The actor of one shard: feeds the record machine, carries out its effects in order, wakes it at its
+//! deadline, and serves walks and waiting operations in between.
+
+use super::alarm;
+use super::opening::Opening;
+use super::shell::Shell;
+pub use super::shell::Wiring;
+use super::store::Store;
+use crate::clock::Clock;
+use crate::fatal::Fatal;
+use crate::post::{Feed, MAILBOX_INPUTS_MAX};
+use crate::supervise::last_panic;
+use actix::fut::ActorFutureExt;
+use actix::prelude::WrapFuture;
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
+use ctdb_protocol::machine::{Effects, Machine};
+use ctdb_protocol::record::io::{Effect, Input};
+use ctdb_protocol::time::Instant;
+use std::collections::VecDeque;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The actor of one shard. Its death ends the worker: the directory would be lost.
+pub struct Records<M> {
+    machine: M,
+    pub(super) shell: Shell,
+    pub(super) opening: Opening,
+    clock: Clock,
+    fatal: Fatal,
+    effects: Effects<Effect>,
+    inputs: VecDeque<Input>,
+    deadline: Option<(Instant, SpawnHandle)>,
+    retry: Option<(Instant, SpawnHandle)>,
+    slicing: bool,
+}
+
+impl<M> Records<M>
+where
+    M: Machine<Input = Input, Effect = Effect> + Unpin + 'static,
+{
+    /// The actor that keeps `store` by the rules of `machine`. To be started on the thread that is to
+    /// do the work, in whose post slot its address then belongs.
+    pub fn new(machine: M, store: Store, wiring: Wiring, clock: Clock, fatal: &Fatal) -> Self {
+        Self {
+            machine,
+            shell: Shell::new(store, wiring, clock),
+            opening: Opening::default(),
+            clock,
+            fatal: fatal.clone(),
+            effects: Effects::new(),
+            inputs: VecDeque::new(),
+            deadline: None,
+            retry: None,
+            slicing: false,
+        }
+    }
+
+    /// Lets `work` use the shell; then feeds the machine what came of it.
+    pub(super) fn with_shell<R>(
+        &mut self,
+        ctx: &mut Context<Self>,
+        work: impl FnOnce(&mut Shell, &mut VecDeque<Input>) -> R,
+    ) -> R {
+        let answer = work(&mut self.shell, &mut self.inputs);
+        self.run(ctx);
+        answer
+    }
+
+    fn run(&mut self, ctx: &mut Context<Self>) {
+        let mut effects = mem::take(&mut self.effects);
+        while let Some(input) = self.inputs.pop_front() {
+            self.step(input, &mut effects);
+            for effect in effects.drain() {
+                self.shell.carry(effect, &mut self.inputs);
+            }
+        }
+        self.effects = effects;
+        for (name, kind) in mem::take(&mut self.shell.wanted) {
+            self.open_wanted(name, kind, 0, ctx);
+        }
+        self.set_deadline(ctx);
+        self.set_retry(ctx);
+        self.set_slice(ctx);
+    }
+
+    fn step(&mut self, input: Input, effects: &mut Effects<Effect>) {
+        let (machine, now) = (&mut self.machine, self.clock.now());
+        let stepped = catch_unwind(AssertUnwindSafe(|| machine.step(now, input, effects)));
+        if stepped.is_err() {
+            // The machine may be between two states: nothing it says can be believed any more.
+            self.fatal.end(&format!("record machine: {}", last_panic()));
+        }
+    }
+
+    /// A timeout that comes early does nothing, so only an earlier deadline needs a new timer.
+    fn set_deadline(&mut self, ctx: &mut Context<Self>) {
+        let Some(deadline) = self.machine.deadline() else {
+            return;
+        };
+        if let Some((at, handle)) = self.deadline {
+            if at <= deadline {
+                return;
+            }
+            ctx.cancel_future(handle);
+        }
+        let handle = ctx.run_later(deadline.since(self.clock.now()), |this, ctx| {
+            this.deadline = None;
+            this.with_shell(ctx, |_, inputs| inputs.push_back(Input::Timeout));
+        });
+        self.deadline = Some((deadline, handle));
+    }
+
+    /// As [`Self::set_deadline`], with a finer timer. The older one must go, or their number would grow.
+    fn set_retry(&mut self, ctx: &mut Context<Self>) {
+        let Some(next) = self.shell.chains.next_try() else {
+            return;
+        };
+        if let Some((at, handle)) = self.retry {
+            if at <= next {
+                return;
+            }
+            ctx.cancel_future(handle);
+        }
+        let wait = alarm::wait(next.since(self.clock.now())).into_actor(self);
+        let handle = ctx.spawn(wait.map(|(), this, ctx| {
+            this.retry = None;
+            this.with_shell(ctx, Shell::retry);
+        }));
+        self.retry = Some((next, handle));
+    }
+
+    /// Plans the next slice of the walks. It runs when all that is ready by then had its turn.
+    fn set_slice(&mut self, ctx: &mut Context<Self>) {
+        if !self.slicing && !self.shell.walks.is_empty() {
+            self.slicing = true;
+            self.slice_later(ctx);
+        }
+    }
+
+    fn slice_later(&mut self, ctx: &mut Context<Self>) {
+        let turn = tokio::task::yield_now().into_actor(self);
+        ctx.spawn(turn.map(|(), this, ctx| {
+            let pause = this.with_shell(ctx, Shell::slice);
+            match pause {
+                Some(pause) if pause.is_zero() => this.slice_later(ctx),
+                Some(pause) => drop(ctx.run_later(pause, Self::slice_later)),
+                None => this.slicing = false,
+            }
+            // What the machine asked for in the last slice.
+            this.set_slice(ctx);
+        }));
+    }
+}
+
+impl<M> Actor for Records<M>
+where
+    M: Machine<Input = Input, Effect = Effect> + Unpin + 'static,
+{
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_INPUTS_MAX);
+        self.with_shell(ctx, |shell, inputs| shell.announce(inputs));
+    }
+}
+
+impl<M> Drop for Records<M> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.fatal.end(&format!("records: {}", last_panic()));
+        }
+    }
+}
+
+impl<M> Handler<Feed<Input>> for Records<M>
+where
+    M: Machine<Input = Input, Effect = Effect> + Unpin + 'static,
+{
+    type Result = ();
+
+    fn handle(&mut self, Feed(input): Feed<Input>, ctx: &mut Self::Context) {
+        self.with_shell(ctx, |shell, inputs| inputs.extend(shell.concern(input)));
+    }
+}

@@ -1,0 +1,117 @@
+//! Answers to the messages of sessions and console.
+
+use super::actor::Records;
+use super::chains::ChainOp;
+use super::error::{OpenError, RecordError};
+use super::message::{
+    Attach, BumpSeqnum, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord, Traverse,
+    WriteRecord,
+};
+use super::table::DbEntry;
+use actix::{Context, Handler, ResponseFuture};
+use ctdb_protocol::id::DbId;
+use ctdb_protocol::machine::Machine;
+use ctdb_protocol::record::io::{Effect, Input};
+use ctdb_protocol::wire::bytes::Bytes;
+use ctdb_protocol::wire::message::DbKind;
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+
+/// Key of the sequence number of transactions (client-protocol.md section 5.8).
+const SEQNUM_KEY: &[u8] = b"__db_sequence_number__\0";
+
+macro_rules! handles {
+    ($message:ty => $result:ty, |$this:ident, $request:pat_param, $ctx:ident| $body:block) => {
+        impl<M> Handler<$message> for Records<M>
+        where
+            M: Machine<Input = Input, Effect = Effect> + Unpin + 'static,
+        {
+            type Result = $result;
+
+            fn handle(&mut self, $request: $message, $ctx: &mut Context<Self>) -> Self::Result {
+                let $this = self;
+                $body
+            }
+        }
+    };
+}
+
+handles!(Attach => ResponseFuture<Result<DbEntry, OpenError>>, |this, Attach { name, kind }, ctx| {
+    let (answer, wait) = oneshot::channel();
+    this.attach(name, kind, answer, ctx);
+    Box::pin(async { wait.await.unwrap_or(Err(OpenError::Ending)) })
+});
+
+handles!(Detach => ResponseFuture<Result<(), RecordError>>, |this, Detach(db), ctx| {
+    let database = this.with_shell(ctx, |shell, inputs| shell.close(db, inputs));
+    Box::pin(async move {
+        let database = database.ok_or(RecordError::NoDatabase(db))?;
+        // Closing waits while another file of the process is opened. Only when the file is closed it
+        // can be opened again.
+        spawn_blocking(move || drop(database)).await.map_err(|_| RecordError::Ending)
+    })
+});
+
+handles!(EnableSeqnum => Result<(), RecordError>, |this, EnableSeqnum(db), _ctx| {
+    this.shell.store.enable_seqnum(db)
+});
+
+handles!(BumpSeqnum => Result<(), RecordError>, |this, BumpSeqnum(db), _ctx| {
+    Ok(this.shell.store.expect(db)?.tdb().increment_seqnum()?)
+});
+
+handles!(GetSeqnum => ResponseFuture<Result<u64, RecordError>>, |this, GetSeqnum(db), ctx| {
+    let volatile = this.shell.store.expect(db).and_then(|database| {
+        let seqnum = u64::from(database.tdb().seqnum()?.cast_unsigned());
+        Ok((database.entry().kind == DbKind::Volatile).then_some(seqnum))
+    });
+    match volatile {
+        Ok(Some(seqnum)) => Box::pin(async move { Ok(seqnum) }),
+        Ok(None) => {
+            let record = this.read_record(db, SEQNUM_KEY.into(), ctx);
+            Box::pin(async { Ok(record.await?.map_or(0, |record| number(&record))) })
+        }
+        Err(error) => Box::pin(async { Err(error) }),
+    }
+});
+
+handles!(ReadRecord => ResponseFuture<Result<Option<StoredRecord>, RecordError>>,
+    |this, ReadRecord { db, key }, ctx| { this.read_record(db, key, ctx) });
+
+handles!(WriteRecord => ResponseFuture<Result<(), RecordError>>, |this, request, ctx| {
+    let WriteRecord { db, key, data } = request;
+    let (answer, wait) = oneshot::channel();
+    let op = ChainOp::Write(data, answer);
+    this.with_shell(ctx, |shell, inputs| shell.submit(db, key, op, inputs));
+    Box::pin(async { wait.await.unwrap_or(Err(RecordError::Ending)) })
+});
+
+handles!(Traverse => Result<(), RecordError>, |this, request, ctx| {
+    let Traverse { db, with_empty, sink } = request;
+    this.with_shell(ctx, |shell, _| shell.traverse(db, with_empty, sink))
+});
+
+impl<M> Records<M>
+where
+    M: Machine<Input = Input, Effect = Effect> + Unpin + 'static,
+{
+    fn read_record(
+        &mut self,
+        db: DbId,
+        key: Bytes,
+        ctx: &mut Context<Self>,
+    ) -> ResponseFuture<Result<Option<StoredRecord>, RecordError>> {
+        let (answer, wait) = oneshot::channel();
+        let op = ChainOp::Read(answer);
+        self.with_shell(ctx, |shell, inputs| shell.submit(db, key, op, inputs));
+        Box::pin(async { wait.await.unwrap_or(Err(RecordError::Ending)) })
+    }
+}
+
+/// The number in a sequence record; 0 if there is none.
+fn number(record: &StoredRecord) -> u64 {
+    record
+        .data
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}

@@ -1,0 +1,243 @@
+//! Carries out the effects of a record machine: everything but the machine itself and its timers.
+
+use super::chains::{ChainOp, Chains};
+use super::error::{OpenError, RecordError};
+use super::store::{Database, Store};
+use super::walk::{Goal, Slice, Walk};
+use super::{CallDone, DataOut};
+use crate::clock::Clock;
+use crate::log::notice;
+use crate::post::Slot;
+use ctdb_protocol::id::{DbId, Generation, Pnn};
+use ctdb_protocol::membership;
+use ctdb_protocol::membership::io::Recover;
+use ctdb_protocol::notice::{Notice, ShownDb};
+use ctdb_protocol::record::io::{Effect, Input};
+use ctdb_protocol::wire::bytes::Bytes;
+use ctdb_protocol::wire::message::{DataMessage, DbKind};
+use slog::Logger;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Where a shard sends what is not for itself.
+pub struct Wiring {
+    /// The peers.
+    pub links: Box<dyn DataOut>,
+    /// The sessions of local clients. Called on the shard's thread: it must not wait.
+    pub call_done: Box<dyn FnMut(CallDone) + Send>,
+    /// Membership.
+    pub membership: Slot<membership::io::Input>,
+    /// The log.
+    pub log: Logger,
+}
+
+/// Pause of a walk when all that is left waits for somebody; as long as that of an operation.
+const WALK_PAUSE: Duration = super::chains::PAUSE_MAX;
+
+/// The shell of one shard.
+pub(super) struct Shell {
+    pub(super) store: Store,
+    pub(super) chains: Chains,
+    pub(super) walks: VecDeque<Walk>,
+    /// Databases that the machine wants open; taken by the actor, which can wait for the files.
+    pub(super) wanted: Vec<(String, DbKind)>,
+    wiring: Wiring,
+    clock: Clock,
+    own: Pnn,
+}
+
+impl Shell {
+    pub(super) fn new(store: Store, wiring: Wiring, clock: Clock) -> Self {
+        let own = store.config().own;
+        let chains = Chains::new(own, &wiring.log);
+        let (walks, wanted) = (VecDeque::new(), Vec::new());
+        Self {
+            store,
+            chains,
+            walks,
+            wanted,
+            wiring,
+            clock,
+            own,
+        }
+    }
+
+    /// The part of an input that concerns this shard: membership tells all shards of all databases.
+    pub(super) fn concern(&self, input: Input) -> Option<Input> {
+        let config = self.store.config();
+        match input {
+            Input::Recover(Recover::Rebuild {
+                generation,
+                contributors,
+                mut databases,
+            }) => {
+                databases.retain(|info| config.is_ours(info.id));
+                Some(Input::Recover(Recover::Rebuild {
+                    generation,
+                    contributors,
+                    databases,
+                }))
+            }
+            Input::Recover(Recover::Serve { db, .. }) if !config.is_ours(db) => None,
+            other => Some(other),
+        }
+    }
+
+    /// Carries out one effect; what is known at once is appended to `answers`.
+    pub(super) fn carry(&mut self, effect: Effect, answers: &mut VecDeque<Input>) {
+        match effect {
+            Effect::Local { db, key, op } => {
+                self.submit(db, key, ChainOp::Machine(op), answers);
+            }
+            Effect::Send { peer, message } => {
+                self.wiring
+                    .links
+                    .send_data(peer, DataMessage::Record(message));
+            }
+            Effect::Reply { call, data } => (self.wiring.call_done)(CallDone { call, data }),
+            Effect::Scan { generation, db } => self.walk(db, generation, Goal::Scan, answers),
+            Effect::Wipe { generation, db } => {
+                let goal = |generation| Goal::Wipe(generation, VecDeque::new());
+                self.walk(db, generation, goal, answers);
+            }
+            Effect::Open { name, kind } => self.wanted.push((name, kind)),
+            Effect::Ready { generation, db } => {
+                self.wiring
+                    .membership
+                    .send(membership::io::Input::Ready { generation, db });
+            }
+            Effect::Log(text) => notice(&self.wiring.log, &text),
+        }
+    }
+
+    /// Does an operation on a record now, or when its chain is free.
+    pub(super) fn submit(
+        &mut self,
+        db: DbId,
+        key: Bytes,
+        op: ChainOp,
+        answers: &mut VecDeque<Input>,
+    ) {
+        // An operation that runs at once needs no clock, so it is read only when something waits.
+        let now = self.clock.now();
+        self.chains.submit(&self.store, (db, key), op, now, answers);
+    }
+
+    /// Tries again what waits for clients.
+    pub(super) fn retry(&mut self, answers: &mut VecDeque<Input>) {
+        self.chains.retry(&self.store, self.clock.now(), answers);
+    }
+
+    /// Starts a walk for the machine; those of older compositions end.
+    fn walk(
+        &mut self,
+        db: DbId,
+        generation: Generation,
+        goal: impl FnOnce(Generation) -> Goal,
+        answers: &mut VecDeque<Input>,
+    ) {
+        self.walks
+            .retain(|walk| walk.db() != db || !walk.is_older_than(generation));
+        let goal = goal(generation);
+        match (self.store.get(db), goal) {
+            (Some(database), goal) => self.walks.push_back(Walk::new(database, goal)),
+            // A database that is not here holds nothing.
+            (None, Goal::Scan(_)) => {
+                let (holdings, done) = (Vec::new(), true);
+                answers.push_back(Input::Scanned {
+                    generation,
+                    db,
+                    holdings,
+                    done,
+                });
+            }
+            (None, _) => answers.push_back(Input::Wiped { generation, db }),
+        }
+    }
+
+    /// Shows a database to somebody.
+    pub(super) fn traverse(
+        &mut self,
+        db: DbId,
+        with_empty: bool,
+        sink: Box<dyn super::TraverseSink>,
+    ) -> Result<(), RecordError> {
+        let walk = Walk::new(self.store.expect(db)?, Goal::Traverse(with_empty, sink));
+        self.walks.push_back(walk);
+        Ok(())
+    }
+
+    /// Does one slice of the walk whose turn it is. Answers how long to wait before the next slice;
+    /// `None` if no walk is left.
+    pub(super) fn slice(&mut self, answers: &mut VecDeque<Input>) -> Option<Duration> {
+        for _ in 0..self.walks.len() {
+            let mut walk = self.walks.pop_front()?;
+            let Some(database) = self.store.get(walk.db()) else {
+                continue;
+            };
+            let (slice, error) = walk.slice(database, self.own, answers);
+            if let Some(error) = error {
+                self.chains.log_fault(database, &error, self.clock.now());
+            }
+            if slice != Slice::Done {
+                self.walks.push_back(walk);
+            }
+            if slice != Slice::Pause {
+                return (!self.walks.is_empty()).then_some(Duration::ZERO);
+            }
+        }
+        (!self.walks.is_empty()).then_some(WALK_PAUSE)
+    }
+
+    /// Takes an open database in and tells the machine and membership.
+    pub(super) fn opened(&mut self, database: Database, answers: &mut VecDeque<Input>) {
+        let (db, kind) = (database.entry().id, database.entry().kind);
+        let name = database.entry().name.clone();
+        let membership = &self.wiring.membership;
+        self.store.insert(database, |list| {
+            membership.send(membership::io::Input::Databases(list));
+        });
+        notice(
+            &self.wiring.log,
+            &Notice::DatabaseAttached {
+                name,
+                db: ShownDb(db),
+            },
+        );
+        answers.push_back(Input::Opened { db, kind });
+    }
+
+    /// Logs that a database could not be opened.
+    pub(super) fn not_opened(&self, name: &str, error: &OpenError) {
+        let (name, reason) = (name.to_owned(), error.to_string());
+        notice(&self.wiring.log, &Notice::DatabaseFailed { name, reason });
+    }
+
+    /// Lets a database go and ends all that was under way in it.
+    pub(super) fn close(&mut self, db: DbId, answers: &mut VecDeque<Input>) -> Option<Database> {
+        let membership = &self.wiring.membership;
+        let publish = |list| membership.send(membership::io::Input::Databases(list));
+        let database = self.store.remove(db, publish)?;
+        self.chains.forget(db, answers);
+        for walk in std::mem::take(&mut self.walks) {
+            if walk.db() == db {
+                walk.abandon();
+            } else {
+                self.walks.push_back(walk);
+            }
+        }
+        answers.push_back(Input::Closed { db });
+        Some(database)
+    }
+
+    /// Tells the machine and membership what is open from the start.
+    pub(super) fn announce(&self, answers: &mut VecDeque<Input>) {
+        for database in self.store.iter() {
+            let (db, kind) = (database.entry().id, database.entry().kind);
+            answers.push_back(Input::Opened { db, kind });
+        }
+        let membership = &self.wiring.membership;
+        let publish = |list| membership.send(membership::io::Input::Databases(list));
+        self.store.table().publish(publish);
+    }
+}

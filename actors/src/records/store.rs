@@ -1,0 +1,342 @@
+//! The open databases of one shard.
+//!
+//! Invariants: a file is open here at most once and under its database's id; a database is in the map
+//! exactly while it is in the shared [`DbTable`].
+
+use super::error::{OpenError, RecordError};
+use super::table::{DbEntry, DbTable};
+use ctdb_protocol::id::{DbId, Pnn};
+use ctdb_protocol::limits::DATABASES_MAX;
+use ctdb_protocol::membership::message::DbInfo;
+use ctdb_protocol::wire::message::DbKind;
+use ctdb_tdb::{Access, OpenOptions, Tdb, TdbFlags, jenkins_chain, jenkins_hash, probe_mutexes};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Longest database name in bytes: with the node number it must be a file name.
+const NAME_BYTES_MAX: usize = 240;
+/// Permission bits of new files.
+const FILE_MODE: u32 = 0o600;
+
+/// Where and how the files of one shard are kept.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// This node: the end of all file names.
+    pub own: Pnn,
+    /// Directory of volatile and replicated databases.
+    pub volatile_dir: PathBuf,
+    /// Directory of persistent databases.
+    pub persistent_dir: PathBuf,
+    /// Hash chains of a new file (tunable `DatabaseHashSize`).
+    pub hash_size: u32,
+    /// Dead records kept per chain (tunable `DatabaseMaxDead`).
+    pub max_dead: u32,
+    /// Mutexes in volatile files, if the machine can (`tdb mutexes`). All processes that open a file
+    /// must agree, so they follow `DB_OPEN_FLAGS`. See [`super::prepare`].
+    pub mutexes: bool,
+    /// This shard.
+    pub shard: usize,
+    /// Number of shards, at least 1.
+    pub shards: usize,
+}
+
+impl StoreConfig {
+    /// Whether this shard keeps `db`, by the rule of [`crate::post::Post::records_of`].
+    pub fn is_ours(&self, db: DbId) -> bool {
+        db.0 as usize % self.shards.max(1) == self.shard
+    }
+
+    /// The file of a database.
+    pub fn path(&self, name: &str, kind: DbKind) -> PathBuf {
+        self.dir(kind).join(format!("{name}.{}", self.own))
+    }
+
+    /// The flags by which a database of this kind is opened, by clients too.
+    pub fn flags(&self, kind: DbKind) -> TdbFlags {
+        match kind {
+            DbKind::Volatile if self.mutexes && probe_mutexes() => TdbFlags::CTDB_VOLATILE,
+            DbKind::Volatile | DbKind::Replicated => TdbFlags::CTDB_REPLICATED,
+            DbKind::Persistent => TdbFlags::CTDB_PERSISTENT,
+        }
+    }
+
+    fn dir(&self, kind: DbKind) -> &Path {
+        match kind {
+            DbKind::Volatile | DbKind::Replicated => &self.volatile_dir,
+            DbKind::Persistent => &self.persistent_dir,
+        }
+    }
+}
+
+/// The id of a database: the hash of its name with the final NUL (client-protocol.md section 5.1).
+pub fn db_id(name: &str) -> DbId {
+    let mut bytes = Vec::with_capacity(name.len() + 1);
+    bytes.extend_from_slice(name.as_bytes());
+    bytes.push(0);
+    DbId(jenkins_hash(&bytes))
+}
+
+/// An open database.
+#[derive(Debug)]
+pub struct Database {
+    entry: DbEntry,
+    tdb: Tdb,
+}
+
+impl Database {
+    /// Opens the file, and checks that it is what it should be: nothing in a cleared file, a sound
+    /// structure in a persistent one.
+    ///
+    /// Blocks: libtdb lays out 100,001 mutexes, waits for other openers and, for the check of a
+    /// persistent file, for clients. So it runs where waiting is allowed; the result may then move.
+    pub fn open(config: &StoreConfig, name: &str, kind: DbKind) -> Result<Self, OpenError> {
+        check_name(name)?;
+        let dir = config.dir(kind);
+        fs::create_dir_all(dir).map_err(|source| OpenError::Directory {
+            path: dir.to_owned(),
+            source,
+        })?;
+        let path = config.path(name, kind);
+        let keeps = kind == DbKind::Persistent;
+        let exists = fs::metadata(&path).is_ok_and(|metadata| metadata.len() > 0);
+        // With leave to create, libtdb starts anew over a file that it does not recognise.
+        let access = if keeps && exists {
+            Access::ReadWrite
+        } else {
+            Access::Create
+        };
+        let options = OpenOptions {
+            hash_size: config.hash_size,
+            flags: config.flags(kind),
+            access,
+            mode: FILE_MODE,
+            max_dead: config.max_dead,
+        };
+        let damaged = |source| OpenError::Damaged {
+            path: path.clone(),
+            source,
+        };
+        let tdb = match Tdb::open(&path, &options) {
+            Err(error) if access == Access::ReadWrite && is_unrecognised(&error) => {
+                return Err(damaged(error));
+            }
+            opened => opened?,
+        };
+        if keeps {
+            tdb.check().map_err(damaged)?;
+        } else if !tdb.is_empty()? {
+            return Err(OpenError::LeftOver { path });
+        }
+        let entry = DbEntry {
+            id: db_id(name),
+            name: name.to_owned(),
+            path,
+            kind,
+            open_flags: options.flags.bits(),
+        };
+        Ok(Self { entry, tdb })
+    }
+
+    /// What everybody may know of it.
+    pub const fn entry(&self) -> &DbEntry {
+        &self.entry
+    }
+
+    /// The file.
+    pub const fn tdb(&self) -> &Tdb {
+        &self.tdb
+    }
+
+    /// Number of the chain of `key`, by which operations queue. In a persistent file, which hashes in
+    /// the old way, it is a number all the same: equal keys have equal ones, and that is all it is for.
+    pub fn chain(&self, key: &[u8]) -> u32 {
+        jenkins_chain(key, self.tdb.hash_size().max(1))
+    }
+
+    /// Starts to count changes in the file's header.
+    fn enable_seqnum(&mut self) -> Result<(), ctdb_tdb::Error> {
+        self.tdb.add_flags(TdbFlags::SEQNUM)?;
+        self.entry.open_flags |= TdbFlags::SEQNUM.bits();
+        Ok(())
+    }
+}
+
+/// All open databases of one shard.
+#[derive(Debug)]
+pub struct Store {
+    config: StoreConfig,
+    databases: BTreeMap<DbId, Database>,
+    table: DbTable,
+}
+
+impl Store {
+    /// A store without databases.
+    pub fn new(config: StoreConfig, table: DbTable) -> Self {
+        let databases = BTreeMap::new();
+        Self {
+            config,
+            databases,
+            table,
+        }
+    }
+
+    /// Opens every `*.tdb.<pnn>` of the persistent directory that belongs to this shard. A file that
+    /// can't be opened is left out and answered with its reason. For the start of the daemon: blocks.
+    pub fn attach_persistent(&mut self) -> Vec<(String, OpenError)> {
+        let mut failures = Vec::new();
+        let names = match self.persistent_names() {
+            Ok(names) => names,
+            Err(error) => {
+                let dir = self.config.persistent_dir.display().to_string();
+                return vec![(dir, error)];
+            }
+        };
+        for name in names {
+            if !self.config.is_ours(db_id(&name)) {
+                continue;
+            }
+            let opened = self
+                .admit(&name, DbKind::Persistent)
+                .and_then(|present| match present {
+                    Some(_) => Ok(()),
+                    None => Database::open(&self.config, &name, DbKind::Persistent)
+                        .map(|database| self.insert(database, |_| ())),
+                });
+            if let Err(error) = opened {
+                failures.push((name, error));
+            }
+        }
+        failures
+    }
+
+    /// Names of the persistent files of this node, sorted. A missing directory has none.
+    fn persistent_names(&self) -> Result<Vec<String>, OpenError> {
+        let dir = &self.config.persistent_dir;
+        let failed = |source| OpenError::Directory {
+            path: dir.clone(),
+            source,
+        };
+        if !dir.exists() {
+            return Ok(Vec::new());
+        }
+        let ending = format!(".{}", self.config.own);
+        let mut names = Vec::new();
+        for file in fs::read_dir(dir).map_err(failed)? {
+            let file = file.map_err(failed)?.file_name();
+            let Some(name) = file.to_str().and_then(|file| file.strip_suffix(&ending)) else {
+                continue;
+            };
+            if Path::new(name)
+                .extension()
+                .is_some_and(|kind| kind == "tdb")
+            {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Whether `name` may be attached as `kind`: the entry if it is open already. Asking for a
+    /// volatile database finds one of any kind, as in the seed daemon.
+    pub fn admit(&self, name: &str, kind: DbKind) -> Result<Option<DbEntry>, OpenError> {
+        check_name(name)?;
+        let id = db_id(name);
+        let name = name.to_owned();
+        let Some(database) = self.databases.get(&id) else {
+            if self.table.len() >= DATABASES_MAX {
+                return Err(OpenError::TooMany { name });
+            }
+            return Ok(None);
+        };
+        let entry = &database.entry;
+        if entry.name != name {
+            let other = entry.name.clone();
+            return Err(OpenError::IdTaken { name, other, id });
+        }
+        if kind != DbKind::Volatile && kind != entry.kind {
+            let present = entry.kind;
+            return Err(OpenError::KindDiffers {
+                name,
+                present,
+                asked: kind,
+            });
+        }
+        Ok(Some(entry.clone()))
+    }
+
+    /// Takes an open database in.
+    pub fn insert(&mut self, database: Database, publish: impl FnOnce(Vec<DbInfo>)) {
+        let entry = database.entry.clone();
+        self.databases.insert(entry.id, database);
+        self.table.put(entry, publish);
+    }
+
+    /// Lets a database go; its handle closes the file when it is dropped, which may wait.
+    pub fn remove(&mut self, db: DbId, publish: impl FnOnce(Vec<DbInfo>)) -> Option<Database> {
+        let database = self.databases.remove(&db)?;
+        self.table.remove(db, publish);
+        Some(database)
+    }
+
+    /// Starts to count changes of `db`, which `DB_OPEN_FLAGS` tells from then on.
+    pub fn enable_seqnum(&mut self, db: DbId) -> Result<(), RecordError> {
+        let database = self
+            .databases
+            .get_mut(&db)
+            .ok_or(RecordError::NoDatabase(db))?;
+        database.enable_seqnum()?;
+        self.table.put(database.entry.clone(), |_| ());
+        Ok(())
+    }
+
+    /// A database.
+    pub fn get(&self, db: DbId) -> Option<&Database> {
+        self.databases.get(&db)
+    }
+
+    /// A database, or the error that says that it is not here.
+    pub fn expect(&self, db: DbId) -> Result<&Database, RecordError> {
+        self.get(db).ok_or(RecordError::NoDatabase(db))
+    }
+
+    /// All databases of this shard, in order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = &Database> {
+        self.databases.values()
+    }
+
+    /// Where and how the files are kept.
+    pub const fn config(&self) -> &StoreConfig {
+        &self.config
+    }
+
+    /// The list that this store and those of the other shards fill.
+    pub const fn table(&self) -> &DbTable {
+        &self.table
+    }
+}
+
+/// Whether libtdb read the file but found no TDB in it.
+fn is_unrecognised(error: &ctdb_tdb::Error) -> bool {
+    let ctdb_tdb::Error::Open { source, .. } = error else {
+        return false;
+    };
+    source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+}
+
+fn check_name(name: &str) -> Result<(), OpenError> {
+    let why = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > NAME_BYTES_MAX {
+        "it is too long"
+    } else if name.starts_with('.') {
+        "it must not begin with a dot"
+    } else if name.contains(['/', '\0']) {
+        "it must not contain '/' or NUL"
+    } else {
+        return Ok(());
+    };
+    let name = name.to_owned();
+    Err(OpenError::BadName { name, why })
+}

@@ -1,0 +1,277 @@
+//! Walks over whole databases, a slice at a time, so that calls are served in between.
+//!
+//! A slice ends after [`SLICE`] or [`BATCH_BYTES`]. Chains that a client holds are put aside and
+//! visited when they are free; a walk with nothing else left pauses. A record that stays put is seen
+//! exactly once.
+//!
+//! A wipe goes chain by chain as well. That is enough: a client writes only a record that is there and
+//! names this node as dmaster, so behind the walk nothing can appear, and a chain that a client holds
+//! while the walk passes is visited later.
+
+use super::error::RecordError;
+use super::store::Database;
+use ctdb_protocol::id::{DbId, Generation, Pnn};
+use ctdb_protocol::limits::DIRECTORY_BATCH;
+use ctdb_protocol::record::header::RecordHeader;
+use ctdb_protocol::record::io::Input;
+use ctdb_protocol::record::message::Holding;
+use ctdb_protocol::wire::bytes::Bytes;
+use ctdb_protocol::wire::message::DbKind;
+use ctdb_tdb::{Scan, ScanState};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// A slice begins no new portion after this time.
+const SLICE: Duration = Duration::from_micros(600);
+/// Records (and empty chains) between two looks at the clock.
+const PORTION: u32 = 64;
+/// A slice begins no new portion when it holds so much.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// What a traverse shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraverseRecord {
+    /// The key.
+    pub key: Bytes,
+    /// Header and data.
+    pub value: Bytes,
+}
+
+/// Whether a sink takes more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SinkState {
+    /// Give it more.
+    Ready,
+    /// Its queue is full: ask again in a while.
+    Full,
+    /// Nobody wants the rest.
+    Gone,
+}
+
+/// Gets the records of a traverse. Called on the shard's thread: it must not wait.
+pub trait TraverseSink: Send {
+    /// Asked before each batch.
+    fn state(&self) -> SinkState;
+    /// Some records, of about 1 MiB at most unless the last one is larger.
+    fn batch(&mut self, records: Vec<TraverseRecord>);
+    /// The end: all was shown, or why not. Not called when it is [`SinkState::Gone`].
+    fn done(&mut self, end: Result<(), RecordError>);
+}
+
+/// What a walk is for.
+pub(super) enum Goal {
+    /// Tell the machine what is here.
+    Scan(Generation),
+    /// Delete everything; keys that were seen and still stand wait in the list.
+    Wipe(Generation, VecDeque<Vec<u8>>),
+    /// Show records to somebody, volatile ones without data too or not.
+    Traverse(bool, Box<dyn TraverseSink>),
+}
+
+/// How a slice ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slice {
+    /// There is more to do at once.
+    More,
+    /// All that is left waits for somebody.
+    Pause,
+    /// The walk is over.
+    Done,
+}
+
+/// A walk.
+pub(super) struct Walk {
+    db: DbId,
+    goal: Goal,
+    scan: Scan,
+    seen_all: bool,
+}
+
+impl Walk {
+    pub(super) fn new(database: &Database, goal: Goal) -> Self {
+        let (db, scan) = (database.entry().id, Scan::new(database.tdb()));
+        Self {
+            db,
+            goal,
+            scan,
+            seen_all: false,
+        }
+    }
+
+    pub(super) const fn db(&self) -> DbId {
+        self.db
+    }
+
+    /// Whether the walk was for the machine and for another composition than `generation`.
+    pub(super) fn is_older_than(&self, generation: Generation) -> bool {
+        matches!(self.goal, Goal::Scan(of) | Goal::Wipe(of, _) if of != generation)
+    }
+
+    /// The database goes away.
+    pub(super) fn abandon(self) {
+        if let Goal::Traverse(_, mut sink) = self.goal
+            && sink.state() != SinkState::Gone
+        {
+            sink.done(Err(RecordError::Detached));
+        }
+    }
+
+    /// Goes on for a while. An error concerns one chain, behind which the walk goes on.
+    pub(super) fn slice(
+        &mut self,
+        database: &Database,
+        own: Pnn,
+        answers: &mut VecDeque<Input>,
+    ) -> (Slice, Option<ctdb_tdb::Error>) {
+        let until = Instant::now() + SLICE;
+        match &mut self.goal {
+            Goal::Scan(generation) => {
+                let mut holdings = Vec::new();
+                let (state, error) = show(&mut self.scan, database, until, &mut |key, value| {
+                    holdings.extend(holding(key, value, own));
+                    if holdings.len() >= DIRECTORY_BATCH {
+                        BATCH_BYTES
+                    } else {
+                        0
+                    }
+                });
+                let (generation, db, done) = (*generation, self.db, state == Slice::Done);
+                if done || !holdings.is_empty() {
+                    answers.push_back(Input::Scanned {
+                        generation,
+                        db,
+                        holdings,
+                        done,
+                    });
+                }
+                (state, error)
+            }
+            Goal::Traverse(with_empty, sink) => {
+                match sink.state() {
+                    SinkState::Ready => {}
+                    SinkState::Full => return (Slice::Pause, None),
+                    SinkState::Gone => return (Slice::Done, None),
+                }
+                let shown = Shown::new(database, *with_empty, own);
+                let mut records = Vec::new();
+                let (state, error) = show(&mut self.scan, database, until, &mut |key, value| {
+                    records.extend(shown.record(key, value));
+                    key.len() + value.len()
+                });
+                if !records.is_empty() {
+                    sink.batch(records);
+                }
+                if state == Slice::Done {
+                    sink.done(Ok(()));
+                }
+                (state, error)
+            }
+            Goal::Wipe(generation, keys) => {
+                let (mut state, mut error) = (Slice::Done, None);
+                if !self.seen_all && keys.len() < DIRECTORY_BATCH {
+                    (state, error) = show(&mut self.scan, database, until, &mut |key, _| {
+                        keys.push_back(key.to_vec());
+                        0
+                    });
+                    self.seen_all = state == Slice::Done;
+                }
+                let deleted = delete(keys, database, until);
+                let (generation, db) = (*generation, self.db);
+                let state = match deleted {
+                    Slice::Done if self.seen_all => Slice::Done,
+                    Slice::Done => state,
+                    Slice::Pause if self.seen_all || state == Slice::Pause => Slice::Pause,
+                    Slice::More | Slice::Pause => Slice::More,
+                };
+                if state == Slice::Done {
+                    answers.push_back(Input::Wiped { generation, db });
+                }
+                (state, error)
+            }
+        }
+    }
+}
+
+/// Shows records to `visit`, which answers their weight in bytes, until the slice is full.
+fn show(
+    scan: &mut Scan,
+    database: &Database,
+    until: Instant,
+    visit: &mut dyn FnMut(&[u8], &[u8]) -> usize,
+) -> (Slice, Option<ctdb_tdb::Error>) {
+    let mut bytes = 0;
+    loop {
+        let mut visitor = |key: &[u8], value: &[u8]| bytes += visit(key, value);
+        match scan.advance(database.tdb(), PORTION, &mut visitor) {
+            Ok(ScanState::Done) => return (Slice::Done, None),
+            Ok(ScanState::Busy) => return (Slice::Pause, None),
+            Ok(ScanState::More) if bytes >= BATCH_BYTES || Instant::now() >= until => {
+                return (Slice::More, None);
+            }
+            Ok(ScanState::More) => {}
+            Err(error) => return (Slice::More, Some(error)),
+        }
+    }
+}
+
+/// Deletes what can be deleted; keys of held chains go to the end of the list.
+fn delete(keys: &mut VecDeque<Vec<u8>>, database: &Database, until: Instant) -> Slice {
+    let tdb = database.tdb();
+    for number in 0..keys.len() {
+        if number % 16 == 15 && Instant::now() >= until {
+            return Slice::More;
+        }
+        let Some(key) = keys.pop_front() else { break };
+        let deleted = match tdb.chain_lock_nonblock(&key) {
+            Ok(Some(_guard)) => tdb.delete(&key).is_ok(),
+            Ok(None) | Err(_) => false,
+        };
+        if !deleted {
+            keys.push_back(key);
+        }
+    }
+    if keys.is_empty() {
+        Slice::Done
+    } else {
+        Slice::Pause
+    }
+}
+
+/// What the machine wants to know of a record; nothing if there is no header.
+fn holding(key: &[u8], value: &[u8], own: Pnn) -> Option<Holding> {
+    let (header, _) = RecordHeader::split(value)?;
+    let is_dmaster = header.dmaster == own;
+    Some(Holding {
+        key: key.into(),
+        rsn: header.rsn,
+        is_dmaster,
+    })
+}
+
+/// Which records a traverse shows.
+struct Shown {
+    all: bool,
+    with_empty: bool,
+    own: Pnn,
+}
+
+impl Shown {
+    fn new(database: &Database, with_empty: bool, own: Pnn) -> Self {
+        let all = database.entry().kind != DbKind::Volatile;
+        Self {
+            all,
+            with_empty,
+            own,
+        }
+    }
+
+    fn record(&self, key: &[u8], value: &[u8]) -> Option<TraverseRecord> {
+        let (header, data) = RecordHeader::split(value)?;
+        let wanted =
+            self.all || header.dmaster == self.own && (self.with_empty || !data.is_empty());
+        wanted.then(|| TraverseRecord {
+            key: key.into(),
+            value: value.into(),
+        })
+    }
+}
