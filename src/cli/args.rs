@@ -8,6 +8,11 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 
 use ctdb_protocol::console::words::{WORDS, Word};
 
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
+#[allow(clippy::doc_markdown, reason = "these texts are the help")]
 /// Manages the nodes, addresses and databases of a cluster.
 #[derive(Debug, Clone, Parser)]
 #[command(

@@ -82,8 +82,8 @@ impl Executor {
             ask: Ask::new(&self.control, request.options.time_limit),
             options: request.options,
         };
-        let work = run.work(word, &request.command);
-        match tokio::time::timeout(limit, work).await {
+        let reply = run.reply(word, &request.command);
+        match tokio::time::timeout(limit, reply).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(refusal)) => refusal.into(),
             Err(_) => {
@@ -99,7 +99,7 @@ impl Run<'_> {
         self.executor.cluster.own()
     }
 
-    async fn work(&self, word: &Word, command: &Command) -> Result<Reply, Refusal> {
+    async fn reply(&self, word: &Word, command: &Command) -> Result<Reply, Refusal> {
         if let Some(reply) = self.without_asking(command) {
             return Ok(reply);
         }
