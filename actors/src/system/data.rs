@@ -40,7 +40,10 @@ pub(super) fn start(
     call_done: &(impl Fn(CallDone) + Clone + Send + 'static),
 ) -> DataPlane {
     let count = context.post.records.len();
-    let mut plane = DataPlane { arbiters: Vec::new(), shards: Vec::new() };
+    let mut plane = DataPlane {
+        arbiters: Vec::new(),
+        shards: Vec::new(),
+    };
     for shard in 0..count {
         let arbiter = Arbiter::new();
         let mut store = Store::new(store_config(context, shard, count), databases.clone());
