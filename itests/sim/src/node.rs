@@ -116,6 +116,8 @@ pub struct Process {
     monitor: Monitor,
     /// Who leads, as last told by the election.
     pub standing: Standing,
+    /// Until when it leads for certain, if it leads.
+    pub authority_until: Micros,
     /// The cluster, as last told by the membership.
     pub view: MembershipView,
     /// The last mail of each mailbox comes then.
@@ -203,6 +205,7 @@ impl Process {
             takeover: Takeover::new(pnn, timing, settings),
             monitor: Monitor::new(monitor),
             standing: Standing::Searching,
+            authority_until: 0,
             view: MembershipView::default(),
             mail_last: [0; 5],
             mail_waiting: [0; 5],

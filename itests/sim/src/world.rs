@@ -495,6 +495,7 @@ impl World {
         }
         if let Some(process) = self.nodes[pnn.0 as usize].process.as_mut() {
             process.standing = standing;
+            process.authority_until = 0;
         }
     }
 
