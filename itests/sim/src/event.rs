@@ -6,7 +6,7 @@ use ctdb_protocol::id::Pnn;
 use ctdb_protocol::monitor::io::{Event as Script, Outcome};
 use ctdb_protocol::wire::hello::Lane;
 use ctdb_protocol::wire::message::Packet;
-use ctdb_protocol::{election, heartbeat, membership, monitor, takeover};
+use ctdb_protocol::{election, heartbeat, membership, monitor, record, takeover};
 use std::net::IpAddr;
 
 /// Names a connection between two nodes; a new one has a new number.
@@ -27,16 +27,19 @@ pub enum Duty {
     Takeover,
     /// Stages and health.
     Monitor,
+    /// Records.
+    Record,
 }
 
 impl Duty {
     /// All of them; the position is the index.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Heartbeat,
         Self::Election,
         Self::Membership,
         Self::Takeover,
         Self::Monitor,
+        Self::Record,
     ];
 
     /// Position in [`Duty::ALL`].
@@ -58,6 +61,8 @@ pub enum Mail {
     Takeover(takeover::io::Input),
     /// For the monitor.
     Monitor(monitor::io::Input),
+    /// For the records.
+    Record(record::io::Input),
 }
 
 impl Mail {
@@ -69,6 +74,7 @@ impl Mail {
             Self::Membership(_) => Duty::Membership,
             Self::Takeover(_) => Duty::Takeover,
             Self::Monitor(_) => Duty::Monitor,
+            Self::Record(_) => Duty::Record,
         }
     }
 
@@ -80,6 +86,7 @@ impl Mail {
             Duty::Membership => Self::Membership(membership::io::Input::Timeout),
             Duty::Takeover => Self::Takeover(takeover::io::Input::Timeout),
             Duty::Monitor => Self::Monitor(monitor::io::Input::Timeout),
+            Duty::Record => Self::Record(record::io::Input::Timeout),
         }
     }
 }
@@ -123,6 +130,8 @@ pub enum Work {
     Kernel(Job),
     /// The lease thread looks at the clock.
     LeaseCheck,
+    /// The next part of a walk over a database.
+    WalkSlice,
     /// An event script ended.
     Script(Script, Outcome),
 }
@@ -160,6 +169,8 @@ pub enum Event {
     KeeperPatience(KeeperId),
     /// The keeper ends.
     KeeperEnd(KeeperId),
+    /// A client's next step is due.
+    Client(usize),
     /// A fault begins.
     Fault(FaultKind),
     /// Its effect ends.
@@ -187,6 +198,8 @@ pub enum Mend {
     KernelFast,
     /// The kernel obeys again.
     KernelWorks,
+    /// The store works again.
+    StoreWorks,
     /// The services of the node are fit again.
     Fit(Pnn),
     /// The interface is up again.

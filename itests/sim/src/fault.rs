@@ -41,6 +41,8 @@ pub enum FaultKind {
     SlowKernel,
     /// The kernel refuses orders now and then.
     KernelFails,
+    /// Changes of records fail now and then, as on a full disk.
+    StoreFails,
     /// The services of a node are not fit.
     Unfit,
     /// The public interface of a node is down.
@@ -51,7 +53,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Kill,
         Self::PowerLoss,
         Self::Pause,
@@ -67,6 +69,7 @@ impl FaultKind {
         Self::LockDies,
         Self::SlowKernel,
         Self::KernelFails,
+        Self::StoreFails,
         Self::Unfit,
         Self::InterfaceDown,
         Self::Admin,
@@ -90,6 +93,7 @@ impl FaultKind {
             Self::LockDies => "fault.lock_dies",
             Self::SlowKernel => "fault.slow_kernel",
             Self::KernelFails => "fault.kernel_fails",
+            Self::StoreFails => "fault.store_fails",
             Self::Unfit => "fault.unfit",
             Self::InterfaceDown => "fault.interface_down",
             Self::Admin => "fault.admin",
@@ -192,6 +196,10 @@ impl World {
             FaultKind::KernelFails => {
                 self.kernel_fails = true;
                 self.mend_later(Mend::KernelWorks);
+            }
+            FaultKind::StoreFails => {
+                self.store_fails = true;
+                self.mend_later(Mend::StoreWorks);
             }
             FaultKind::Unfit => {
                 self.nodes[pnn.0 as usize].fit = false;
@@ -297,6 +305,7 @@ impl World {
             Mend::LockWorks => self.lock.broken = false,
             Mend::KernelFast => self.kernel_slow = 0,
             Mend::KernelWorks => self.kernel_fails = false,
+            Mend::StoreWorks => self.store_fails = false,
             Mend::Fit(pnn) => self.nodes[pnn.0 as usize].fit = true,
             Mend::InterfaceUp(pnn) => self.set_interface(pnn, true),
             Mend::Admin(pnn, request) => {
@@ -324,6 +333,7 @@ impl World {
             Mend::LockWorks,
             Mend::KernelFast,
             Mend::KernelWorks,
+            Mend::StoreWorks,
         ] {
             self.mend(mend);
         }

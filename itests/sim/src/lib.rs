@@ -13,6 +13,7 @@
 //! depends on nothing but its options: no clock, no thread, no map with a random order.
 
 pub mod census;
+pub mod client;
 pub mod clock;
 pub mod event;
 pub mod fault;
@@ -22,8 +23,10 @@ pub mod liveness;
 pub mod lock;
 pub mod network;
 pub mod node;
+pub mod records;
 pub mod sabotage;
 pub mod schedule;
+pub mod store;
 pub mod swarm;
 pub mod trace;
 pub mod world;

@@ -35,7 +35,11 @@ impl World {
         let (options, well) = (&self.bench.options, self.watch.well_since);
         let in_time = well.is_some_and(|at| at <= options.faults_end + options.converge_within);
         if in_time {
-            return Ok(());
+            let forgotten = self.forgotten().map_or(Ok(()), Err);
+            let forgotten = forgotten.map_err(|detail| ("calls are answered", detail));
+            let ledger = || self.ledger.judge(&self.nodes);
+            let judged = forgotten.and_then(|()| ledger().map_err(|d| ("nothing is lost", d)));
+            return judged.map_err(|(invariant, detail)| Broken { invariant, detail });
         }
         let detail = self
             .complaint()

@@ -9,10 +9,10 @@ use crate::clock::{MS, Micros, SEC};
 use crate::event::{ConnId, Event, Mail, Work};
 use crate::node::Life;
 use crate::world::World;
-use ctdb_protocol::heartbeat;
 use ctdb_protocol::id::{Instance, Pnn};
 use ctdb_protocol::wire::hello::Lane;
 use ctdb_protocol::wire::message::Packet;
+use ctdb_protocol::{heartbeat, record};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Between attempts to reach a peer.
@@ -275,6 +275,7 @@ impl World {
             reason: String::from(reason),
         };
         self.post(own, Mail::Heartbeat(down));
+        self.post(own, Mail::Record(record::io::Input::PeerDown { peer }));
         self.tell_reset(id, own, peer, "connection closed by peer");
         self.redial(own, peer, redial);
         self.bury(id);

@@ -4,12 +4,13 @@ use crate::clock::{Clock, Micros, SEC};
 use crate::event::{Duty, Job, Mail, Work};
 use crate::kernel::Kernel;
 use crate::lock::Attempt;
+use crate::store::Store;
 use crate::swarm::Options;
 use ctdb_protocol::election::electorate::Electorate;
 use ctdb_protocol::election::machine::Election;
 use ctdb_protocol::election::standing::Standing;
 use ctdb_protocol::heartbeat::machine::Heartbeat;
-use ctdb_protocol::id::Pnn;
+use ctdb_protocol::id::{DbId, Generation, Pnn};
 use ctdb_protocol::machine::{Effects, Machine};
 use ctdb_protocol::membership::config::Config as MembershipConfig;
 use ctdb_protocol::membership::machine::Membership;
@@ -17,13 +18,17 @@ use ctdb_protocol::membership::view::MembershipView;
 use ctdb_protocol::monitor::io::{Config as MonitorConfig, Event as Script};
 use ctdb_protocol::monitor::machine::Monitor;
 use ctdb_protocol::notice::Notice;
+use ctdb_protocol::record::io::CallId;
+use ctdb_protocol::record::local::LocalOp;
+use ctdb_protocol::record::machine::RecordMachine;
 use ctdb_protocol::takeover::io::{ConfiguredAddress, Settings};
 use ctdb_protocol::takeover::machine::Takeover;
 use ctdb_protocol::time::Instant;
 use ctdb_protocol::timing::Timing;
+use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::hello::Lane;
-use ctdb_protocol::wire::message::{ControlMessage, Packet};
-use ctdb_protocol::{election, heartbeat, membership, monitor, takeover};
+use ctdb_protocol::wire::message::{ControlMessage, DataMessage, Packet};
+use ctdb_protocol::{election, heartbeat, membership, monitor, record, takeover};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -64,6 +69,8 @@ pub struct Node {
     pub stalled: VecDeque<Work>,
     /// Addresses and lease.
     pub kernel: Kernel,
+    /// Its volatile databases.
+    pub store: Store,
     /// Its services are fit.
     pub fit: bool,
     /// Its public interface is up.
@@ -84,6 +91,7 @@ impl Node {
             process: None,
             stalled: VecDeque::new(),
             kernel: Kernel::default(),
+            store: Store::default(),
             fit: true,
             interface_up: true,
             configured,
@@ -114,6 +122,7 @@ pub struct Process {
     membership: Membership,
     takeover: Takeover,
     monitor: Monitor,
+    record: RecordMachine,
     /// Who leads, as last told by the election.
     pub standing: Standing,
     /// Until when it leads for certain, if it leads.
@@ -121,11 +130,11 @@ pub struct Process {
     /// The cluster, as last told by the membership.
     pub view: MembershipView,
     /// The last mail of each mailbox comes then.
-    pub mail_last: [Micros; 5],
+    pub mail_last: [Micros; 6],
     /// How much waits in each mailbox.
-    pub mail_waiting: [usize; 5],
+    pub mail_waiting: [usize; 6],
     /// The alarm set for each machine.
-    pub alarms: [Option<Micros>; 5],
+    pub alarms: [Option<Micros>; 6],
     /// The last kernel job ends then.
     pub kernel_last: Micros,
     /// Peers that are being dialled.
@@ -158,6 +167,18 @@ pub enum Action {
     ReleaseLock,
     /// Order something of the kernel.
     Kernel(Job),
+    /// Do something with a record.
+    Local { db: DbId, key: Bytes, op: LocalOp },
+    /// Go over a database, deleting its records or listing them.
+    Walk {
+        generation: Generation,
+        db: DbId,
+        wipe: bool,
+    },
+    /// Open a database.
+    Open(String),
+    /// Answer a client.
+    Reply(CallId),
     /// Run a script.
     Script(Script),
     /// Everything was given up: say goodbye and end.
@@ -204,12 +225,13 @@ impl Process {
             membership: Membership::new(config),
             takeover: Takeover::new(pnn, timing, settings),
             monitor: Monitor::new(monitor),
+            record: RecordMachine::new(pnn, timing, seed ^ 3),
             standing: Standing::Searching,
             authority_until: 0,
             view: MembershipView::default(),
-            mail_last: [0; 5],
-            mail_waiting: [0; 5],
-            alarms: [None; 5],
+            mail_last: [0; 6],
+            mail_waiting: [0; 6],
+            alarms: [None; 6],
             kernel_last: 0,
             dialling: BTreeSet::new(),
             attempt: None,
@@ -225,6 +247,7 @@ impl Process {
             Mail::Membership(input) => feed(&mut self.membership, now, input, carry_membership),
             Mail::Takeover(input) => feed(&mut self.takeover, now, input, carry_takeover),
             Mail::Monitor(input) => feed(&mut self.monitor, now, input, carry_monitor),
+            Mail::Record(input) => feed(&mut self.record, now, input, carry_record),
         }
     }
 
@@ -236,6 +259,7 @@ impl Process {
             Duty::Membership => self.membership.deadline(),
             Duty::Takeover => self.takeover.deadline(),
             Duty::Monitor => self.monitor.deadline(),
+            Duty::Record => self.record.deadline(),
         }
     }
 }
@@ -307,8 +331,7 @@ fn carry_membership(effect: membership::io::Effect, actions: &mut Vec<Action>) {
             ))));
             actions.push(Action::Post(Mail::Election(election::io::Input::Own(node))));
         }
-        // No database is attached in this world yet: nobody keeps records.
-        Effect::Records(_) => {}
+        Effect::Records(input) => actions.push(Action::Post(Mail::Record(input))),
         Effect::View(view) => {
             actions.push(Action::View(view.clone()));
             let input = monitor::io::Input::View(view.clone());
@@ -333,6 +356,40 @@ fn carry_takeover(effect: takeover::io::Effect, actions: &mut Vec<Action>) {
         Effect::Left => Action::Left,
         Effect::Log(record) => Action::Log(record),
         Effect::Taken(_) | Effect::Released(_) | Effect::View(_) | Effect::RunDone { .. } => return,
+    });
+}
+
+fn carry_record(effect: record::io::Effect, actions: &mut Vec<Action>) {
+    use record::io::Effect;
+    actions.push(match effect {
+        Effect::Send { peer, message } => {
+            let packet = Packet::Data(DataMessage::Record(message));
+            Action::Send {
+                peer,
+                lane: Lane::Data,
+                packet,
+            }
+        }
+        Effect::Local { db, key, op } => Action::Local { db, key, op },
+        Effect::Reply { call, .. } => Action::Reply(call),
+        Effect::Scan { generation, db } => Action::Walk {
+            generation,
+            db,
+            wipe: false,
+        },
+        Effect::Wipe { generation, db } => Action::Walk {
+            generation,
+            db,
+            wipe: true,
+        },
+        Effect::Open { name, .. } => Action::Open(name),
+        Effect::Ready { generation, db } => {
+            Action::Post(Mail::Membership(membership::io::Input::Ready {
+                generation,
+                db,
+            }))
+        }
+        Effect::Log(record) => Action::Log(record),
     });
 }
 

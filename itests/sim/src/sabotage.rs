@@ -16,19 +16,31 @@ pub enum Sabotage {
     LostCommit,
     /// Additions of one address never reach the kernel.
     LostAddition,
+    /// A node that gives a record away stays its dmaster.
+    KeepDmaster,
+    /// A node that takes a record stores a low sequence number now and then.
+    LowRsn,
+    /// A node that takes a record stores it without its data now and then.
+    LoseData,
+    /// One answer to a client is lost.
+    LostReply,
     /// A mailbox that nobody empties.
     StuckMailbox,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::GateOutlivesLease,
         Self::LockForEverybody,
         Self::VotesForEverybody,
         Self::StaleFlags,
         Self::LostCommit,
         Self::LostAddition,
+        Self::KeepDmaster,
+        Self::LowRsn,
+        Self::LoseData,
+        Self::LostReply,
         Self::StuckMailbox,
     ];
 
@@ -41,6 +53,10 @@ impl Sabotage {
             Self::StaleFlags => "stale-flags",
             Self::LostCommit => "lost-commit",
             Self::LostAddition => "lost-addition",
+            Self::KeepDmaster => "keep-dmaster",
+            Self::LowRsn => "low-rsn",
+            Self::LoseData => "lose-data",
+            Self::LostReply => "lost-reply",
             Self::StuckMailbox => "stuck-mailbox",
         }
     }

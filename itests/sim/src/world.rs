@@ -1,7 +1,9 @@
 //! The world: nodes, network, lock and kernels on one schedule, and the carrying of all effects.
 
+use crate::client::{Client, DATABASES};
 use crate::clock::{Clock, MS, Micros, SEC};
 use crate::event::{ConnId, Duty, Event, Job, Mail, Mend, Work};
+use crate::invariant::record::Ledger;
 use crate::invariant::{Broken, Watch};
 use crate::kernel::LeaseEvent;
 use crate::lock::LockService;
@@ -17,11 +19,13 @@ use ctdb_protocol::id::Pnn;
 use ctdb_protocol::membership::message::MembershipMessage;
 use ctdb_protocol::monitor::io::Outcome;
 use ctdb_protocol::notice::Notice;
+use ctdb_protocol::record::io::CallId;
 use ctdb_protocol::takeover::io::ConfiguredAddress;
 use ctdb_protocol::timing::Timing;
 use ctdb_protocol::wire::hello::Lane;
-use ctdb_protocol::wire::message::{ControlMessage, Packet};
-use ctdb_protocol::{election, heartbeat, membership, monitor, takeover};
+use ctdb_protocol::wire::message::{ControlMessage, DataMessage, Packet};
+use ctdb_protocol::{election, heartbeat, membership, monitor, record, takeover};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Between looks at the invariants that hold at every time.
@@ -39,6 +43,12 @@ pub struct World {
     pub(crate) lock: LockService,
     pub(crate) kernel_slow: Micros,
     pub(crate) kernel_fails: bool,
+    pub(crate) store_fails: bool,
+    pub(crate) clients: Vec<Client>,
+    /// Which client waits for a call.
+    pub(crate) calling: BTreeMap<CallId, usize>,
+    pub(crate) calls: u64,
+    pub(crate) ledger: Ledger,
     pub(crate) watch: Watch,
 }
 
@@ -68,6 +78,11 @@ impl World {
             bench,
             kernel_slow: 0,
             kernel_fails: false,
+            store_fails: false,
+            clients: Vec::new(),
+            calling: BTreeMap::new(),
+            calls: 0,
+            ledger: Ledger::default(),
             watch: Watch::default(),
         };
         world.plan_faults();
@@ -110,6 +125,7 @@ impl World {
             Event::KeeperPing(keeper) => self.keeper_ping(keeper),
             Event::KeeperPatience(keeper) => self.keeper_patience(keeper),
             Event::KeeperEnd(keeper) => self.keeper_end(keeper),
+            Event::Client(number) => self.client(number),
             Event::Fault(kind) => self.fault(kind),
             Event::Mend(mend) => self.mend(mend),
             Event::HealAll => self.heal_all(),
@@ -155,10 +171,11 @@ impl World {
             pnn,
             Mail::Takeover(takeover::io::Input::Interface { name, up }),
         );
-        self.post(
-            pnn,
-            Mail::Membership(membership::io::Input::Databases(Vec::new())),
-        );
+        self.open(pnn, DATABASES[0]);
+        if pnn == Pnn(0) {
+            self.open(pnn, DATABASES[1]);
+        }
+        self.add_clients(pnn, life);
         for peer in (0..pnn.0).map(Pnn) {
             self.bench.work(0, pnn, life, Work::Dial(peer));
         }
@@ -172,6 +189,7 @@ impl World {
         node.process = None;
         node.stalled.clear();
         node.kernel.orphan();
+        self.clear_store(pnn);
         self.close_all(pnn, telling);
     }
 
@@ -270,6 +288,7 @@ impl World {
             Work::LockByte { number, byte } => self.lock_byte(pnn, number, byte),
             Work::LockPing { number } => self.lock_ping(pnn, number),
             Work::Kernel(job) => self.kernel_job(pnn, job),
+            Work::WalkSlice => self.walk_slice(pnn),
             Work::LeaseCheck => self.lease_check(pnn),
             Work::Script(event, outcome) => {
                 self.post(
@@ -321,12 +340,22 @@ impl World {
         if gate_wait && process.standing.is_leader() {
             self.bench.census.count("takeover.gate_wait");
         }
-        let actions = process.step(local, mail);
-        self.bench
-            .trace
-            .mix((duty.index() * 1_000 + actions.len()) as u64);
-        for action in actions {
-            self.perform(pnn, action);
+        // What is known at once is fed before anything else, as the product's actor does.
+        let mut inputs = VecDeque::from([mail]);
+        while let Some(mail) = inputs.pop_front() {
+            let Some(process) = self.nodes[pnn.0 as usize].process.as_mut() else {
+                return;
+            };
+            let actions = process.step(local, mail);
+            self.bench
+                .trace
+                .mix((duty.index() * 1_000 + actions.len()) as u64);
+            for action in actions {
+                match action {
+                    Action::Local { db, key, op } => inputs.extend(self.local(pnn, (db, key), op)),
+                    action => self.perform(pnn, action),
+                }
+            }
         }
         self.set_alarm(pnn, duty);
     }
@@ -378,8 +407,13 @@ impl World {
                 .trace
                 .line(now, Some(pnn), || format!("◄ n{peer} {packet:?}"));
         }
-        let Packet::Control(message) = packet else {
-            return;
+        let message = match packet {
+            Packet::Control(message) => message,
+            Packet::Data(DataMessage::Record(message)) => {
+                let input = record::io::Input::Message { peer, message };
+                return self.post(pnn, Mail::Record(input));
+            }
+            _ => return,
         };
         let mail = match message {
             ControlMessage::Keepalive(keepalive) => {
@@ -470,6 +504,19 @@ impl World {
                 };
                 self.bench
                     .work(wait, pnn, node.lives, Work::Script(event, outcome));
+            }
+            Action::Local { .. } => {}
+            Action::Walk {
+                generation,
+                db,
+                wipe,
+            } => self.walk(pnn, generation, db, wipe),
+            Action::Open(name) => self.open(pnn, &name),
+            Action::Reply(call) => {
+                let lost = self.bench.options.sabotage == Some(Sabotage::LostReply);
+                if !(lost && self.bench.now > 50 * SEC) {
+                    self.answer(call);
+                }
             }
             Action::Left => self.leave(pnn),
             Action::Fatal(reason) => self
