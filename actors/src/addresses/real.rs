@@ -69,9 +69,17 @@ impl Real {
         for result in kernel.remove(configured) {
             result?;
         }
-        let (events_post, events_log) = (post.clone(), log.clone());
+        let lease_alive = Arc::new(AtomicBool::new(false));
+        let (alive, events_post, events_log) = (lease_alive.clone(), post.clone(), log.clone());
         let keeper = LeaseKeeper::start(lease, move |event| {
-            report(&event, &events_post, &events_log)
+            match event {
+                LeaseEvent::Regained => alive.store(true, Ordering::Relaxed),
+                LeaseEvent::Expired { .. } => alive.store(false, Ordering::Relaxed),
+                LeaseEvent::GateRebuilt
+                | LeaseEvent::GateUnusable { .. }
+                | LeaseEvent::Failed { .. } => {}
+            }
+            report(&event, &events_post, &events_log);
         })?;
         let keeper = Arc::new(keeper);
         let watch = watch(interfaces.clone(), post)?;
@@ -126,7 +134,10 @@ fn tell_interfaces(interfaces: &BTreeSet<String>, post: &Post) {
     let links = link::links().unwrap_or_default();
     for name in interfaces {
         let up = links.iter().any(|link| link.name == *name && link.up());
-        post.takeover.send(Input::Interface { name: name.clone(), up });
+        post.takeover.send(Input::Interface {
+            name: name.clone(),
+            up,
+        });
     }
 }
 

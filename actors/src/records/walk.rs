@@ -52,7 +52,7 @@ pub enum SinkState {
 pub trait TraverseSink: Send {
     /// Asked before each batch.
     fn state(&self) -> SinkState;
-    /// Some records; about [`SinkState::Ready`] batches of up to 1 MiB and one chain.
+    /// Some records, of about 1 MiB at most unless the last one is larger.
     fn batch(&mut self, records: Vec<TraverseRecord>);
     /// The end: all was shown, or why not. Not called when it is [`SinkState::Gone`].
     fn done(&mut self, end: Result<(), RecordError>);

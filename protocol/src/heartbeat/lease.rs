@@ -79,6 +79,7 @@ impl Heartbeat {
             .electorate
             .voters()
             .filter(|pnn| *pnn != self.own && !self.peers.contains_key(pnn))
+            .filter(|pnn| !self.lost_followers.contains(pnn))
             .collect();
         for pnn in lost {
             if self.told_clear.get(&pnn).is_none_or(|told| end < *told) {

@@ -78,6 +78,8 @@ pub(super) struct Leader {
     unhosted: BTreeSet<IpAddr>,
     /// Fit nodes at the last look.
     fit: BTreeSet<Pnn>,
+    /// Connected nodes were asked for their reports.
+    prompted: bool,
     /// The first plan was made.
     planned: bool,
     /// The plan differs from what was sent.
@@ -111,6 +113,7 @@ impl Leader {
             waiting: BTreeSet::new(),
             unhosted: BTreeSet::new(),
             fit: BTreeSet::new(),
+            prompted: false,
             planned: false,
             unsent: false,
             plan_pace,
@@ -126,6 +129,11 @@ impl Leader {
 
     pub(super) const fn term(&self) -> Term {
         self.term
+    }
+
+    /// When this leadership became known here.
+    pub(super) const fn began(&self) -> Instant {
+        self.began
     }
 
     /// The view or the reachability of nodes changed.
@@ -154,14 +162,14 @@ impl Leader {
         self.prompt_unknown(cluster, out);
     }
 
-    /// A node that came back within the term tells its state anew when it sees that the leader lacks it.
-    fn prompt_unknown(&self, cluster: &Cluster, out: &mut Effects<Effect>) {
-        if self.sequence == 0 {
-            return;
-        }
-        for (pnn, reported) in &self.reports {
-            if *pnn != self.own && reported.number == 0 && cluster.follows(*pnn) {
-                out.push(self.send_to(*pnn, 0, Vec::new()));
+    /// Asks for the reports that are missing: of nodes that came back within the term, and of those that
+    /// followed this leader before it knew of its leadership itself.
+    fn prompt_unknown(&mut self, cluster: &Cluster, out: &mut Effects<Effect>) {
+        let first = !core::mem::replace(&mut self.prompted, true);
+        for pnn in cluster.others() {
+            let follows = cluster.follows(pnn) || (first && cluster.is_connected(pnn));
+            if follows && self.heard_of(pnn) == 0 {
+                out.push(self.send_to(pnn, 0, Vec::new()));
             }
         }
     }
@@ -186,7 +194,13 @@ impl Leader {
         addresses: Vec<KnownAddress>,
         out: &mut Effects<Effect>,
     ) {
-        let first = !self.reports.contains_key(&peer) || self.cleared.remove(&peer);
+        if number <= self.heard_of(peer) {
+            // Overtaken on the way; a lost node counts as never heard.
+            return;
+        }
+        // It lives (again): that it was silent once says nothing of what it is granted from now on.
+        let back = self.cleared.remove(&peer);
+        let first = back || !self.reports.contains_key(&peer);
         let old = self.reports.remove(&peer).unwrap_or_default();
         let new: BTreeMap<IpAddr, KnownAddress> = addresses
             .into_iter()
@@ -319,7 +333,8 @@ impl Leader {
         self.sequence
     }
 
-    fn assignments(&self) -> Vec<Assignment> {
+    /// The plan as messages carry it.
+    pub(super) fn assignments(&self) -> Vec<Assignment> {
         self.slots
             .iter()
             .map(|(address, slot)| Assignment {
@@ -354,9 +369,6 @@ impl Leader {
 
     fn nudge(&mut self, now: Instant, cluster: &Cluster, out: &mut Effects<Effect>) {
         self.nudge_at = now + NUDGE_INTERVAL;
-        if self.sequence == 0 {
-            return;
-        }
         let plan = self.assignments();
         for pnn in cluster.others().filter(|pnn| cluster.follows(*pnn)) {
             let (sequence, number) = self

@@ -3,7 +3,8 @@
 use super::helper::Helper;
 use super::{OWN, Scratch, Shard, only_db, value};
 use crate::records::{
-    Attach, Detach, EnableSeqnum, GetSeqnum, OpenError, ReadRecord, RecordError, Store, WriteRecord,
+    Attach, BumpSeqnum, Detach, EnableSeqnum, GetSeqnum, OpenError, ReadRecord, RecordError, Store,
+    WriteRecord,
 };
 use ctdb_protocol::id::{DbId, Pnn, Rsn};
 use ctdb_protocol::membership;
@@ -216,7 +217,7 @@ async fn machine_gets_the_databases_that_it_wants() {
         kind: DbKind::Volatile,
     };
     shard
-        .hear(2, |input| (*input == opened).then_some(()))
+        .hear(1, |input| (*input == opened).then_some(()))
         .await;
     assert_eq!(shard.world.done.lock().unwrap()[0].call, CallId(4));
 }
@@ -291,6 +292,13 @@ async fn sequence_numbers_come_from_the_file_or_from_the_transactions() {
         .expect("enabled");
     shard.order([local(locking, "key", take(1, "data"))]).await;
     assert_eq!(ask(locking).await.unwrap().expect("number"), 1);
+    shard
+        .records
+        .send(BumpSeqnum(locking))
+        .await
+        .unwrap()
+        .expect("counted");
+    assert_eq!(ask(locking).await.unwrap().expect("number"), 2);
     let secrets = attach("secrets.tdb", DbKind::Persistent)
         .await
         .unwrap()

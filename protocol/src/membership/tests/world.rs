@@ -58,8 +58,6 @@ pub(super) struct Node {
     lineage: BTreeSet<Stamp>,
     /// The composition of the last `Rebuild`, with what its contributors carried.
     rebuilt: (Stamp, BTreeSet<Stamp>),
-    /// It dropped its records for that composition and did not serve it yet.
-    emptied: bool,
     /// The newest composition this node itself knows to have been served.
     knows: Stamp,
     pub(super) logs: Vec<Notice>,
@@ -76,6 +74,8 @@ pub(super) struct World {
     /// Per ordered pair: whether it is up, its life, and the time of its last delivery.
     links: BTreeMap<(usize, usize), (bool, u32, u64)>,
     served: BTreeSet<Stamp>,
+    /// For each composition the newest one before it, and what its contributors carried.
+    decided: BTreeMap<Stamp, (Stamp, BTreeSet<Stamp>)>,
     /// By generation and life of the leader, which forgets its numbers when it restarts.
     compositions: BTreeMap<(Generation, u32), Composition>,
     /// Generations that any node committed, in that order.
@@ -100,6 +100,7 @@ impl World {
             sequence: 0,
             links: BTreeMap::new(),
             served: BTreeSet::new(),
+            decided: BTreeMap::new(),
             compositions: BTreeMap::new(),
             commits: Vec::new(),
             uncommitted_contributors: 0,
@@ -391,7 +392,6 @@ impl World {
         let (stamp, lineage) = self.nodes[node].rebuilt.clone();
         assert_eq!(stamp.generation, generation, "served before it was rebuilt");
         self.nodes[node].knows = stamp;
-        self.nodes[node].emptied = false;
         self.nodes[node].lineage.extend(lineage);
         self.served.insert(stamp);
         // Who was rebuilt for it is as good as any from now on.
@@ -412,45 +412,17 @@ impl World {
             term: self.nodes[node].prepared_in,
             generation: composition.generation,
         };
-        let here = |pnn: &Pnn| pnn.0 as usize;
-        let first = !self.nodes.iter().any(|node| node.rebuilt.0 == stamp);
-        let mut lineage = BTreeSet::new();
-        if first {
-            let newest = composition
-                .members
-                .iter()
-                .map(|pnn| self.nodes[here(pnn)].knows);
-            let newest = newest.max().expect("a member");
-            for pnn in &composition.members {
-                let peer = &self.nodes[here(pnn)];
-                let has = newest == Stamp::NONE || peer.lineage.contains(&newest);
-                let counts = contributors.contains(pnn);
-                assert!(has || !counts, "node {pnn} lacks {newest:?}");
-                // Who was emptied for a composition that nobody here knows served has nothing to give.
-                let full = !peer.emptied || newest == peer.rebuilt.0;
-                assert!(counts || !(has && full), "node {pnn} has {newest:?}");
-                if counts {
-                    lineage.extend(peer.lineage.iter().copied());
-                    if peer.view.committed != newest.generation {
-                        self.uncommitted_contributors += 1;
-                    }
-                }
-            }
-        } else {
-            let same = self.nodes.iter().find(|node| node.rebuilt.0 == stamp);
-            lineage.clone_from(&same.expect("the first one").rebuilt.1);
+        // Decided when the first node hears of it: later the others may have gone on.
+        if !self.decided.contains_key(&stamp) {
+            let decision = self.decide(&composition.members, contributors);
+            self.decided.insert(stamp, decision);
         }
-        let newest = contributors
-            .iter()
-            .map(|pnn| self.nodes[here(pnn)].knows)
-            .max();
+        let (newest, lineage) = self.decided[&stamp].clone();
         let peer = &mut self.nodes[node];
         if contributors.contains(&Pnn(node as u32)) {
-            peer.knows = newest.expect("a contributor");
-            peer.emptied = false;
+            peer.knows = newest;
         } else {
             peer.lineage.clear();
-            peer.emptied = true;
             peer.knows = Stamp::NONE;
         }
         if self.served.contains(&stamp) {
@@ -458,6 +430,29 @@ impl World {
             peer.lineage.insert(stamp);
         }
         peer.rebuilt = (stamp, lineage);
+    }
+
+    /// The newest composition that a member knows served, and what the contributors carry together.
+    fn decide(&mut self, members: &[Pnn], contributors: &[Pnn]) -> (Stamp, BTreeSet<Stamp>) {
+        let mut lineage = BTreeSet::new();
+        let peers = members.iter().map(|pnn| &self.nodes[pnn.0 as usize]);
+        let newest = peers.map(|peer| peer.knows).max().expect("a member");
+        for pnn in members {
+            let peer = &self.nodes[pnn.0 as usize];
+            let has = newest == Stamp::NONE || peer.lineage.contains(&newest);
+            let counts = contributors.contains(pnn);
+            assert!(has || !counts, "node {pnn} lacks {newest:?}");
+            // Who went on to a later attempt without hearing that this one was served may be left out.
+            let sure = newest == Stamp::NONE || peer.knows == newest || peer.rebuilt.0 == newest;
+            assert!(counts || !(has && sure), "node {pnn} has {newest:?}");
+            if counts {
+                lineage.extend(peer.lineage.iter().copied());
+                if peer.view.committed != newest.generation {
+                    self.uncommitted_contributors += 1;
+                }
+            }
+        }
+        (newest, lineage)
     }
 
     /// Everybody who is alive and active serves the same composition, of just these nodes.
@@ -506,7 +501,6 @@ fn new_node(n: usize, count: usize, databases: u32, rng: &mut Rng) -> Node {
         databases: (0..databases).map(info).collect(),
         lineage: BTreeSet::new(),
         rebuilt: (Stamp::NONE, BTreeSet::new()),
-        emptied: false,
         knows: Stamp::NONE,
         logs: Vec::new(),
     }

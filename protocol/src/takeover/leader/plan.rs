@@ -1,7 +1,7 @@
 //! Planning: from reports to owners.
 
 use super::runs::Run;
-use super::{Leader, REPORTS_WAIT, Slot};
+use super::{Leader, REPORTS_WAIT};
 use crate::id::Pnn;
 use crate::limits::ADDRESSES_MAX;
 use crate::machine::Effects;
