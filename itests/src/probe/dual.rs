@@ -34,7 +34,10 @@ impl DualReport {
             .filter(|(_, overlap_s)| *overlap_s > RESOLUTION_S)
             .collect();
         let longest_s = addresses.iter().map(|entry| entry.1).fold(0.0, f64::max);
-        Self { longest_s, addresses }
+        Self {
+            longest_s,
+            addresses,
+        }
     }
 
     /// One JSON object: `{"dual_s": .., "addresses": {"10.0.0.1": ..}}`.
@@ -56,7 +59,9 @@ impl DualReport {
 }
 
 fn own(interface: &NetworkInterface) -> Result<Own> {
-    let mac = interface.mac.ok_or_else(|| Error::other("interface without a MAC"))?;
+    let mac = interface
+        .mac
+        .ok_or_else(|| Error::other("interface without a MAC"))?;
     let ipv4 = interface.ips.iter().find_map(|net| match net.ip() {
         IpAddr::V4(ip) => Some(ip),
         IpAddr::V6(_) => None,

@@ -19,7 +19,7 @@ const ETHERNET: usize = 14;
 /// Header and payload bytes of our echoes.
 const ECHO_BYTES: usize = 10;
 
-/// An echo request for a raw ICMP socket; `tag` comes back in the payload. ICMPv6 sums are the kernel's work there.
+/// An echo request for a raw ICMP socket; `tag` comes back in the payload. `ICMPv6` sums are the kernel's work there.
 pub(super) fn echo(version6: bool, ident: u16, seq: u16, tag: u16) -> [u8; ECHO_BYTES] {
     let mut packet = [0; ECHO_BYTES];
     packet[0] = if version6 { 128 } else { 8 };
@@ -33,7 +33,7 @@ pub(super) fn echo(version6: bool, ident: u16, seq: u16, tag: u16) -> [u8; ECHO_
     packet
 }
 
-/// The tag of an echo reply to us; `packet` starts with the IP header for IPv4, with ICMPv6 for IPv6.
+/// The tag of an echo reply to us; `packet` starts with the IP header for IPv4, with `ICMPv6` for IPv6.
 pub(super) fn echo_tag(version6: bool, ident: u16, packet: &[u8]) -> Option<u16> {
     let icmp = if version6 {
         packet
@@ -116,7 +116,10 @@ impl Own {
         let source: Mac = frame.get(6..12)?.try_into().ok()?;
         if kind == ARP && packet.get(6..8)? == [0, 2] {
             let ip: [u8; 4] = packet.get(14..18)?.try_into().ok()?;
-            return Some((Ipv4Addr::from(ip).into(), packet.get(8..14)?.try_into().ok()?));
+            return Some((
+                Ipv4Addr::from(ip).into(),
+                packet.get(8..14)?.try_into().ok()?,
+            ));
         }
         if kind == IPV4 && *packet.get(9)? == 1 {
             echo_tag(false, self.ident, packet)?;

@@ -53,7 +53,12 @@ impl OutageReport {
             })
         };
         let read = |(ip, entry): (&String, &Value)| Some((ip.parse().ok()?, gap(entry)));
-        value.as_object()?.iter().map(read).collect::<Option<_>>().map(Self)
+        value
+            .as_object()?
+            .iter()
+            .map(read)
+            .collect::<Option<_>>()
+            .map(Self)
     }
 }
 
@@ -82,7 +87,11 @@ impl Track {
             self.longest
         };
         let still_out = end_s - last > STILL_OUT_S;
-        Some(Gap { length_s, at_s, still_out })
+        Some(Gap {
+            length_s,
+            at_s,
+            still_out,
+        })
     }
 }
 
@@ -102,13 +111,19 @@ impl Pinger {
         let socket = Socket::new(domain, Type::RAW, Some(protocol))?;
         socket.set_nonblocking(true)?;
         let ident = std::process::id() as u16;
-        Ok(Self { socket, version6, ident })
+        Ok(Self {
+            socket,
+            version6,
+            ident,
+        })
     }
 
     /// A send that fails is a question without an answer, nothing more.
     fn ask(&self, ip: IpAddr, seq: u16, tag: u16) {
         let packet = echo(self.version6, self.ident, seq, tag);
-        let _ = self.socket.send_to(&packet, &SockAddr::from(SocketAddr::new(ip, 0)));
+        let _ = self
+            .socket
+            .send_to(&packet, &SockAddr::from(SocketAddr::new(ip, 0)));
     }
 
     /// The tags of the replies that are there.
@@ -143,7 +158,9 @@ pub fn outage(addresses: &[IpAddr], stop: &Stop) -> Result<OutageReport> {
         if Instant::now() >= next {
             seq = seq.wrapping_add(1);
             for (tag, ip) in addresses.iter().enumerate() {
-                let pinger = pingers.iter().find(|pinger| pinger.version6 == ip.is_ipv6());
+                let pinger = pingers
+                    .iter()
+                    .find(|pinger| pinger.version6 == ip.is_ipv6());
                 if let Some(pinger) = pinger {
                     pinger.ask(*ip, seq, tag as u16);
                 }
@@ -163,7 +180,9 @@ pub fn outage(addresses: &[IpAddr], stop: &Stop) -> Result<OutageReport> {
     }
     let end_s = start.elapsed().as_secs_f64();
     let gaps = addresses.iter().zip(&tracks);
-    Ok(OutageReport(gaps.map(|(ip, track)| (*ip, track.gap(end_s))).collect()))
+    Ok(OutageReport(
+        gaps.map(|(ip, track)| (*ip, track.gap(end_s))).collect(),
+    ))
 }
 
 fn wait_readable(pingers: &[Pinger], limit: Duration) {
@@ -188,14 +207,20 @@ mod tests {
             track.replied(at);
         }
         let gap = track.gap(2.1).unwrap();
-        assert!((gap.length_s - 1.49).abs() < 1e-9 && (gap.at_s - 0.01).abs() < 1e-9 && !gap.still_out);
+        assert!(
+            (gap.length_s - 1.49).abs() < 1e-9 && (gap.at_s - 0.01).abs() < 1e-9 && !gap.still_out
+        );
         let gap = track.gap(9.0).unwrap();
         assert!((gap.length_s - 7.0).abs() < 1e-9 && gap.still_out);
     }
 
     #[test]
     fn the_report_survives_json() {
-        let gap = Gap { length_s: 0.5, at_s: 1.0, still_out: false };
+        let gap = Gap {
+            length_s: 0.5,
+            at_s: 1.0,
+            still_out: false,
+        };
         let report = OutageReport(vec![
             ("10.0.0.1".parse().unwrap(), Some(gap)),
             ("fd00::1".parse().unwrap(), None),

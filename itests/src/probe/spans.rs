@@ -53,8 +53,12 @@ mod tests {
     fn answers(list: &[([u8; 6], f64, f64)]) -> f64 {
         let mut all: Vec<(f64, [u8; 6])> = Vec::new();
         for &(holder, from, to) in list {
-            let steps = ((to - from) / 0.02).round() as u32;
-            all.extend((0..=steps).map(|step| (from + f64::from(step) * 0.02, holder)));
+            let times = (0..).map(|step| from + f64::from(step) * 0.02);
+            all.extend(
+                times
+                    .take_while(|at| *at < to + 0.001)
+                    .map(|at| (at, holder)),
+            );
         }
         all.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut spans = Spans::default();

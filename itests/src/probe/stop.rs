@@ -22,11 +22,15 @@ impl Stop {
     }
 
     /// Also when standard input ends. A thread reads it from now on.
+    #[must_use]
     pub fn or_end_of_input(self) -> Self {
         let ended = Arc::clone(&self.input_ended);
         std::thread::spawn(move || {
             let mut buffer = [0; 64];
-            while std::io::stdin().read(&mut buffer).is_ok_and(|count| count > 0) {}
+            while std::io::stdin()
+                .read(&mut buffer)
+                .is_ok_and(|count| count > 0)
+            {}
             ended.store(true, Ordering::Relaxed);
         });
         self
