@@ -244,6 +244,9 @@ impl Store {
         check_name(name)?;
         let id = db_id(name);
         let name = name.to_owned();
+        if !self.config.is_ours(id) {
+            return Err(OpenError::WrongShard { name });
+        }
         let Some(database) = self.databases.get(&id) else {
             if self.table.len() >= DATABASES_MAX {
                 return Err(OpenError::TooMany { name });

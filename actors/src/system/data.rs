@@ -5,8 +5,9 @@ use crate::context::NodeContext;
 use crate::link::inbound::ClientInbox;
 use crate::link::table::Links;
 use crate::log::notice;
-use crate::records::{CallDone, DataOut, DbTable, Records, Store, StoreConfig, Wiring};
-use actix::{Actor, Addr, Arbiter, ArbiterHandle};
+use crate::records::{CallDone, DataOut, Records, Store, StoreConfig, Wiring};
+use actix::{Actor, Addr};
+use actix_rt::{Arbiter, ArbiterHandle};
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::notice::Notice;
 use ctdb_protocol::record::machine::RecordMachine;
@@ -16,7 +17,7 @@ use ctdb_protocol::wire::message::DataMessage;
 use std::sync::{Arc, mpsc};
 
 /// Actor of one shard.
-pub type Shard = Addr<Records<RecordMachine>>;
+pub(super) type Shard = Addr<Records<RecordMachine>>;
 
 /// What the rest of the node needs of the data plane.
 pub(super) struct DataPlane {
@@ -36,14 +37,19 @@ impl DataOut for Links {
 pub(super) fn start(
     context: &NodeContext,
     timing: Timing,
-    databases: &DbTable,
     call_done: &(impl Fn(CallDone) + Clone + Send + 'static),
 ) -> DataPlane {
     let count = context.post.records.len();
-    let mut plane = DataPlane { arbiters: Vec::new(), shards: Vec::new() };
+    let mut plane = DataPlane {
+        arbiters: Vec::new(),
+        shards: Vec::new(),
+    };
     for shard in 0..count {
         let arbiter = Arbiter::new();
-        let mut store = Store::new(store_config(context, shard, count), databases.clone());
+        let mut store = Store::new(
+            store_config(context, shard, count),
+            context.databases.clone(),
+        );
         for (name, error) in store.attach_persistent() {
             let reason = error.to_string();
             notice(&context.log, &Notice::DatabaseFailed { name, reason });

@@ -21,6 +21,7 @@ use crate::net::address::HeldAddress;
 use crate::net::gate::GateConfig;
 use crate::net::lease::LeaseConfig;
 use crate::post::Post;
+use crate::records::DbTable;
 use crate::supervise::{Supervisor, install_panic_hook};
 use ctdb_protocol::id::{Instance, Pnn};
 use ctdb_protocol::notice::Notice;
@@ -95,7 +96,7 @@ pub fn run(boot: Boot) -> Result<(), BootError> {
     // Forks once, so before there are threads.
     ctdb_tdb::probe_mutexes();
     make_directories(&boot.settings)?;
-    actix::System::new().block_on(live(boot))
+    actix_rt::System::new().block_on(live(boot))
 }
 
 fn make_directories(settings: &Settings) -> Result<(), BootError> {
@@ -154,6 +155,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         settings: Arc::new(settings),
         tunables: Arc::new(RwLock::new(tunables)),
         board: Board::default(),
+        databases: DbTable::new(),
         post,
         links,
         log,
@@ -164,8 +166,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         fatal,
     };
     let supervisor = Supervisor::new(&context.log, &context.fatal);
-    let databases = crate::records::DbTable::new();
-    let data = data::start(&context, timing, &databases, &|_| {});
+    let data = data::start(&context, timing, &|_| {});
     guarded(candidates(&context.settings));
     let control = control::start(&context, &supervisor, timing, &data, &helper).await?;
     data.listen(&context)?;

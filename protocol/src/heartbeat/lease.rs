@@ -75,6 +75,13 @@ impl Heartbeat {
         let Some(end) = self.older_leases_end() else {
             return;
         };
+        let departed: Vec<Pnn> = self.electorate.departed().collect();
+        for pnn in departed {
+            if !self.told_clear.contains_key(&pnn) {
+                // It gave everything up before it said goodbye.
+                self.tell_clear(pnn, self.led_since, out);
+            }
+        }
         let lost: Vec<Pnn> = self
             .electorate
             .voters()

@@ -71,8 +71,9 @@ impl Database {
         let Some(work) = self.work.get_mut(key) else {
             return;
         };
-        // What came meanwhile is stored first.
-        if work.incoming.is_some() {
+        work.adopted = false;
+        // What came meanwhile is stored first; what was asked for needs no second request.
+        if work.asked || work.incoming.is_some() {
             return;
         }
         match out.lmaster(key) {
@@ -115,6 +116,7 @@ impl Database {
             return;
         };
         work.asked = false;
+        work.adopted = false;
         work.parked = false;
         if !work.waiters.is_empty() && !work.gives.is_empty() {
             work.hold_until = Some(out.now + HOLD);

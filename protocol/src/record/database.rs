@@ -255,7 +255,7 @@ impl Database {
                 _ if !current => {}
                 Why::Give(want) => self.on_given(key, want, outcome, out),
                 Why::Probe { lmaster } => self.answer_probe(key, lmaster, &outcome, out),
-                Why::Settle { batch } => self.on_record_settled(batch, out),
+                Why::Settle { batch } => self.on_record_settled(key, batch, &outcome, out),
             }
         }
         self.advance(key, out);

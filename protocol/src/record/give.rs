@@ -31,12 +31,18 @@ impl Database {
             return out.send(lmaster, self.id, RecordBody::Lost { key, to });
         }
         let work = self.work.entry(key.clone()).or_default();
+        let is_of_search = core::mem::take(&mut work.search_gives);
         if to == out.own {
             // A search found it where it was wanted: look again.
             work.asked = false;
         } else if !work.gives.iter().any(|want| want.to == to) {
             // A node has one request per record on its way, so the members bound this queue.
-            work.gives.push_back(Want { to, hops });
+            let want = Want { to, hops };
+            if is_of_search {
+                work.gives.push_front(want);
+            } else {
+                work.gives.push_back(want);
+            }
         }
         self.advance(&key, out);
     }
@@ -48,6 +54,9 @@ impl Database {
         outcome: LocalOutcome,
         out: &mut Outlet<'_>,
     ) {
+        if let Some(work) = self.work.get_mut(key) {
+            work.adopted = false;
+        }
         if let LocalOutcome::Given {
             to,
             rsn,
@@ -67,7 +76,7 @@ impl Database {
         let Some(work) = self.work.get_mut(key) else {
             return;
         };
-        if work.incoming.is_some() {
+        if work.asked || work.incoming.is_some() {
             work.gives.push_front(want);
         } else if let Some(lmaster) = out.lmaster(key) {
             let lost = RecordBody::Lost {

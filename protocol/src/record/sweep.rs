@@ -7,7 +7,7 @@
 
 use super::database::{Database, Phase};
 use super::io::Effect;
-use super::local::LocalOp;
+use super::local::{LocalOp, LocalOutcome};
 use super::message::{Holding, RecordBody};
 use super::outlet::Outlet;
 use crate::id::Pnn;
@@ -173,6 +173,8 @@ impl Database {
         if count == 0 {
             return;
         }
+        // A rebuild is over before the database is served.
+        let is_search = self.phase == Phase::Served;
         let number = self.sweep.next_batch;
         self.sweep.next_batch += 1;
         let batch = Batch {
@@ -187,13 +189,24 @@ impl Database {
         let demoted = demote.into_iter().map(|key| (key, demoted.clone()));
         for (key, op) in adopted.chain(demoted) {
             let work = self.work.entry(key.clone()).or_default();
+            work.search_gives = is_search && op == LocalOp::Adopt;
             work.settles.push_back((op, number));
             self.advance(&key, out);
         }
     }
 
     /// One key of a batch is done.
-    pub(super) fn on_record_settled(&mut self, number: u64, out: &mut Outlet<'_>) {
+    pub(super) fn on_record_settled(
+        &mut self,
+        key: &Bytes,
+        number: u64,
+        outcome: &LocalOutcome,
+        out: &mut Outlet<'_>,
+    ) {
+        if let (LocalOutcome::Mine { .. }, Some(work)) = (outcome, self.work.get_mut(key)) {
+            work.adopted = work.asked;
+            work.parked = false;
+        }
         let Some(batch) = self.sweep.batches.get_mut(&number) else {
             return;
         };

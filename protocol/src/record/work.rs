@@ -66,6 +66,11 @@ pub(super) struct Work {
     pub(super) waiters: Vec<(CallId, CallKind)>,
     /// We asked the lmaster: the record will come.
     pub(super) asked: bool,
+    /// It is here although it will come: a search made our copy the newest one before the chain, which
+    /// waits for that copy, reached us.
+    pub(super) adopted: bool,
+    /// The give of that search comes next; it goes before those of the chain, which are for later.
+    pub(super) search_gives: bool,
     /// The record is not here and must not be asked for before the database is served.
     pub(super) parked: bool,
     pub(super) incoming: Option<Incoming>,
@@ -109,7 +114,7 @@ impl Work {
         if let Some(lmaster) = self.probes.pop() {
             return Next::Run(Why::Probe { lmaster }, LocalOp::Read);
         }
-        if self.asked {
+        if self.asked && !self.adopted {
             return Next::Rest;
         }
         if may_answer && !self.parked && !self.waiters.is_empty() {
@@ -121,6 +126,9 @@ impl Work {
             } else {
                 Next::Rest
             };
+        }
+        if self.asked && self.search_gives {
+            return Next::Rest;
         }
         match self.hold_until {
             Some(until) if until > now => Next::Wait(until),
@@ -140,6 +148,8 @@ impl Work {
     pub(super) fn forget_composition(&mut self) {
         self.parked |= self.asked && self.incoming.is_none();
         self.asked = false;
+        self.adopted = false;
+        self.search_gives = false;
         self.settles.clear();
         self.probes.clear();
         self.gives.clear();

@@ -60,6 +60,7 @@ struct Reported {
 
 /// See the module.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
 pub(super) struct Leader {
     own: Pnn,
     term: Term,

@@ -4,7 +4,6 @@ mod clients;
 mod world;
 
 use crate::record::io::{CallId, CallKind, Input};
-use crate::wire::bytes::Bytes;
 use alloc::vec::Vec;
 use clients::key;
 use world::{DB, World, counter};
@@ -13,6 +12,10 @@ use world::{DB, World, counter};
 fn check(world: &World, seed: u64) {
     for (key, (low, high)) in &world.allowed {
         let dmasters = world.dmasters(key);
+        if *low == 0 && dmasters.is_empty() {
+            // Only a lost node had it.
+            continue;
+        }
         assert_eq!(
             dmasters.len(),
             1,
@@ -36,6 +39,10 @@ fn ring_on_one_record_counts_every_pass() {
         world.ring = Some(0);
         world.settle();
         check(&world, seed);
+        assert!(
+            !world.logged.contains(&"record.sought"),
+            "seed {seed}: nothing was lost"
+        );
         let count = u64::from(nodes) * 20;
         assert_eq!(world.allowed[&key(0)], (count, count), "seed {seed}");
     }
@@ -60,6 +67,10 @@ fn random_calls_lose_nothing() {
         world.add_clients(3, 15, 50);
         world.settle();
         check(&world, seed);
+        assert!(
+            !world.logged.contains(&"record.sought"),
+            "seed {seed}: nothing was lost"
+        );
     }
 }
 
@@ -78,6 +89,10 @@ fn recoveries_lose_nothing() {
         }
         world.settle();
         check(&world, seed);
+        assert!(
+            !world.logged.contains(&"record.sought"),
+            "seed {seed}: nothing was lost"
+        );
     }
 }
 
@@ -169,5 +184,4 @@ fn forgotten_calls_are_not_answered() {
     world.feed(0, Input::Forget { calls });
     world.settle();
     assert!(world.answered.is_empty());
-    let _unused: Bytes = key(3);
 }

@@ -175,10 +175,10 @@ impl World {
 
     /// A node leaves the composition with its records; the others go on without it.
     pub(super) fn suspend(&mut self, node: usize) {
+        self.nodes[node].control.clear();
+        self.feed(node, Input::Recover(Recover::Suspend));
         self.nodes[node].stale = true;
-        self.nodes[node].control.push_back(Recover::Suspend);
         self.widen();
-        self.contributors = self.contributors.clone();
         let is_in = |pnn: &usize| self.nodes[*pnn].alive && !self.nodes[*pnn].stale;
         let members: Vec<Pnn> = (0..self.nodes.len())
             .filter(is_in)
@@ -193,6 +193,7 @@ impl World {
         let dead = &mut self.nodes[node];
         dead.alive = false;
         dead.store.clear();
+        dead.control.clear();
         self.clients.retain(|client| client.node != node);
         let gone = Pnn(node as u32);
         self.links
@@ -241,8 +242,10 @@ impl World {
                 }
                 Effect::Open { .. } => self.open(node),
                 Effect::Ready { generation, .. } => {
-                    assert_eq!(generation, self.composition.generation);
-                    self.ready.insert(own);
+                    // One of an older composition came too late.
+                    if generation == self.composition.generation {
+                        self.ready.insert(own);
+                    }
                 }
                 Effect::Log(notice) => self.logged.push(notice.name()),
             }
@@ -409,7 +412,6 @@ impl World {
             {
                 self.prepared.insert(node);
             }
-            Recover::Rebuild { contributors, .. } if !contributors.contains(&Pnn(node as u32)) => {}
             Recover::Serve { generation, .. } if *generation == self.composition.generation => {
                 self.nodes[node].stale = false;
             }
@@ -446,7 +448,12 @@ impl World {
                     self.order(&Recover::Commit { generation });
                 }
             }
-            Leader::Serving if self.nodes.iter().all(|node| node.control.is_empty()) => {
+            Leader::Serving
+                if self
+                    .nodes
+                    .iter()
+                    .all(|node| !node.alive || node.control.is_empty()) =>
+            {
                 self.leader = Leader::Resting;
                 self.commits += 1;
             }
@@ -469,10 +476,6 @@ impl World {
             }
         }
         panic!("no end after {STEPS_MAX} steps");
-    }
-
-    pub(super) fn time(&self) -> Instant {
-        self.now
     }
 }
 
