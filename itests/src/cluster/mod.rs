@@ -14,6 +14,7 @@ mod faults;
 mod files;
 mod lab;
 mod layout;
+mod loopback;
 mod namespace;
 mod process;
 mod programs;
@@ -24,7 +25,8 @@ pub use command::Output;
 pub use faults::{Cable, Whom};
 pub use lab::Cluster;
 pub use layout::{Daemon, Layout, NodeFile};
-pub use programs::program;
+pub use loopback::Loopback;
+pub use programs::{find, program, tool};
 pub use status::NodeStatus;
 pub use watch::{Observation, Watch};
 
