@@ -34,5 +34,9 @@ fn the_page_is_up_to_date() {
 fn names_are_unique_and_dotted() {
     let names: BTreeSet<&str> = TABLE.iter().map(|(name, ..)| *name).collect();
     assert_eq!(names.len(), TABLE.len());
-    assert!(names.iter().all(|name| name.contains('.') && !name.contains(' ')));
+    assert!(
+        names
+            .iter()
+            .all(|name| name.contains('.') && !name.contains(' '))
+    );
 }

@@ -166,7 +166,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         fatal,
     };
     let supervisor = Supervisor::new(&context.log, &context.fatal);
-    let data = data::start(&context, timing, &|_| {});
+    let data = data::start(&context, timing);
     guarded(candidates(&context.settings));
     let control = control::start(&context, &supervisor, timing, &data, &helper).await?;
     data.listen(&context)?;
