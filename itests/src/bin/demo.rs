@@ -92,8 +92,8 @@ fn in_namespaces() {
 
     step("Node is started again");
     cluster.start(VICTIM);
-    let took = cluster.wait_settled("all nodes OK again");
-    println!("all nodes OK again {:.2} s later", took.as_secs_f64());
+    let settled = cluster.wait_settled("all nodes OK again");
+    println!("all nodes OK again {:.2} s later", settled.as_secs_f64());
 
     step("Removal");
     cluster.assert_clean();
