@@ -3,6 +3,7 @@
 //!
 //! The gaps are printed beside the promise; they are not what fails a test, being those of a shared machine.
 
+use std::net::IpAddr;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -39,72 +40,30 @@ fn check(fault: &Fault, nodes: usize) {
     if !have_root(fault.name) {
         return;
     }
-    let cluster = Cluster::up(&Layout::new(fault.name, nodes));
-    let addresses = cluster.layout().public_addresses();
-    let debian = cluster.layout().daemon == Daemon::Debian;
-    let patience = if debian {
-        cluster.layout().daemon.patience()
-    } else {
-        LIMIT
-    };
-    let leader = cluster.leader(0).expect("a leader");
-    let victim = match fault.victim {
-        Victim::Leader => leader,
-        Victim::Ordinary => (leader + 1) % nodes,
-    };
-    wait_until(patience, "every address answers before the fault", || {
-        cluster.all_answer(&addresses)
-    });
-
+    let layout = Layout::new(fault.name, nodes);
+    let debian = layout.daemon == Daemon::Debian;
     if debian && !fault.leaves {
         println!(
-            "NOT RUN: {}: Debian's ctdbd is not started again by anybody",
+            "NOT RUN: {}: nobody starts Debian's ctdbd again",
             fault.name
         );
         return;
     }
-    let owners = cluster.owners(leader).expect("the addresses");
-    let moving = owners
-        .values()
-        .filter(|owner| **owner == Some(victim))
-        .count();
-    assert!(
-        moving > 0,
-        "the node to be hit holds no address: {owners:?}"
-    );
-    let watch = cluster.watch();
-    sleep(Duration::from_millis(500));
-    (fault.begin)(&cluster, victim);
-    sleep(SETTLE);
-    if fault.leaves {
-        let others: Vec<usize> = cluster.nodes().filter(|node| *node != victim).collect();
-        wait_until(patience, "the others have its addresses", || {
-            cluster.settled_among(&others)
-        });
-    }
-    wait_until(patience, "every address answers after the fault", || {
-        cluster.all_answer(&addresses)
-    });
-    let during = watch.end();
-    report(fault.name, "fault", &during);
-
-    let watch = cluster.watch();
-    sleep(Duration::from_millis(500));
-    (fault.end)(&cluster, victim);
-    let settled = cluster.wait_settled("all nodes OK without a hand after the fault");
-    wait_until(patience, "every address answers at the end", || {
-        cluster.all_answer(&addresses)
-    });
-    let after = watch.end();
-    report(fault.name, "return", &after);
-    println!(
-        "{}: all nodes OK {:.2} s after the fault's end",
-        fault.name,
-        settled.as_secs_f64()
-    );
-
+    let cluster = Cluster::up(&layout);
+    let run = Run {
+        addresses: layout.public_addresses(),
+        patience: if debian {
+            layout.daemon.patience()
+        } else {
+            LIMIT
+        },
+        leader: cluster.leader(0).expect("a leader"),
+        cluster: &cluster,
+        fault,
+    };
+    let seen = [run.during(), run.after()];
     if !debian {
-        for seen in [&during, &after] {
+        for seen in seen {
             assert!(
                 seen.dual.addresses.is_empty(),
                 "answered twice: {:?}",
@@ -113,6 +72,73 @@ fn check(fault: &Fault, nodes: usize) {
         }
     }
     cluster.assert_clean();
+}
+
+/// A cluster and what happens to it.
+struct Run<'a> {
+    cluster: &'a Cluster,
+    fault: &'a Fault,
+    addresses: Vec<IpAddr>,
+    patience: Duration,
+    /// Before the fault.
+    leader: usize,
+}
+
+impl Run<'_> {
+    fn victim(&self) -> usize {
+        match self.fault.victim {
+            Victim::Leader => self.leader,
+            Victim::Ordinary => (self.leader + 1) % self.cluster.nodes().len(),
+        }
+    }
+
+    /// The fault comes, and every address answers again.
+    fn during(&self) -> Observation {
+        let (cluster, victim) = (self.cluster, self.victim());
+        self.wait_answers("every address answers before the fault");
+        let owners = cluster.owners(self.leader).expect("the addresses");
+        let hit = owners.values().any(|owner| *owner == Some(victim));
+        assert!(hit, "node {victim} holds no address: {owners:?}");
+        let watch = cluster.watch();
+        sleep(Duration::from_millis(500));
+        (self.fault.begin)(cluster, victim);
+        sleep(SETTLE);
+        if self.fault.leaves {
+            let others: Vec<usize> = cluster.nodes().filter(|node| *node != victim).collect();
+            wait_until(self.patience, "the others have its addresses", || {
+                cluster.settled_among(&others)
+            });
+        }
+        self.wait_answers("every address answers after the fault");
+        let seen = watch.end();
+        report(self.fault.name, "fault", &seen);
+        seen
+    }
+
+    /// The fault is over, and all is as before.
+    fn after(&self) -> Observation {
+        let watch = self.cluster.watch();
+        sleep(Duration::from_millis(500));
+        (self.fault.end)(self.cluster, self.victim());
+        let settled = self
+            .cluster
+            .wait_settled("all nodes OK without a hand after the fault");
+        self.wait_answers("every address answers at the end");
+        let seen = watch.end();
+        report(self.fault.name, "return", &seen);
+        let settled_s = settled.as_secs_f64();
+        println!(
+            "{}: all nodes OK {settled_s:.2} s after the fault's end",
+            self.fault.name
+        );
+        seen
+    }
+
+    fn wait_answers(&self, what: &str) {
+        wait_until(self.patience, what, || {
+            self.cluster.all_answer(&self.addresses)
+        });
+    }
 }
 
 fn report(name: &str, phase: &str, seen: &Observation) {
