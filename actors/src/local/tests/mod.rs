@@ -4,6 +4,7 @@
 mod clients;
 mod cluster;
 mod double;
+mod golden;
 mod node;
 mod raw;
 mod slow;

@@ -238,7 +238,7 @@ impl Node {
         let thread = std::thread::spawn(move || {
             System::new().block_on(async move {
                 let (context, dir, forgotten) = inner;
-                let handle = serve(context, &dir, Solo::new(forgotten));
+                let handle = serve(&context, &dir, Solo::new(forgotten));
                 let arbiter = Arbiter::current();
                 handle.start(&arbiter).expect("socket");
                 tell.send((handle, arbiter)).expect("the test waits");
@@ -333,7 +333,7 @@ impl Node {
     }
 }
 
-fn serve(context: NodeContext, dir: &Path, machine: Solo) -> LocalHandle {
+fn serve(context: &NodeContext, dir: &Path, machine: Solo) -> LocalHandle {
     let handle = prepare(context.clone());
     let table = DbTable::new();
     let config = StoreConfig {
