@@ -14,6 +14,7 @@
 pub mod addresses;
 pub mod board;
 pub mod clock;
+pub mod console;
 pub mod context;
 pub mod duty;
 pub mod fatal;

@@ -30,6 +30,8 @@ const TERM_PATIENCE: Duration = Duration::from_millis(200);
 const KILL_PATIENCE: Duration = Duration::from_secs(1);
 /// On a busy machine the thread that reads may come later than this one's clock.
 const SCHEDULING: Duration = Duration::from_millis(25);
+/// How long an ended helper's digit is waited for.
+const LATE_DIGIT: Duration = Duration::from_millis(100);
 /// Events that may wait; the threads that bring them wait then.
 const EVENTS: usize = 64;
 
@@ -141,8 +143,23 @@ impl Keeper {
                 }
                 Event::Digit(_) => {}
                 Event::DaemonGone => return "the daemon has ended: releasing the lock",
-                Event::HelperEnded => return "the lock helper has ended",
+                Event::HelperEnded => {
+                    if !held {
+                        self.relay_late_digit();
+                    }
+                    return "the lock helper has ended";
+                }
                 Event::Asked => return "asked to end: releasing the lock",
+            }
+        }
+    }
+
+    /// A helper that was refused ends at once: the news of its end may overtake its digit.
+    fn relay_late_digit(&self) {
+        while let Ok(event) = self.events.recv_timeout(LATE_DIGIT) {
+            if let Event::Digit(digit) = event {
+                say_without_waiting(digit);
+                return;
             }
         }
     }

@@ -134,7 +134,10 @@ fn tell_interfaces(interfaces: &BTreeSet<String>, post: &Post) {
     let links = link::links().unwrap_or_default();
     for name in interfaces {
         let up = links.iter().any(|link| link.name == *name && link.up());
-        post.takeover.send(Input::Interface { name: name.clone(), up });
+        post.takeover.send(Input::Interface {
+            name: name.clone(),
+            up,
+        });
     }
 }
 

@@ -15,7 +15,10 @@ pub struct Recorded {
 impl Recorded {
     /// `interfaces` are those that the configuration names.
     pub fn new(post: Post, interfaces: impl IntoIterator<Item = String>) -> Self {
-        Self { post, interfaces: interfaces.into_iter().collect() }
+        Self {
+            post,
+            interfaces: interfaces.into_iter().collect(),
+        }
     }
 
     fn answer(&self, address: &HeldAddress, present: bool) {
@@ -38,7 +41,10 @@ impl AddressKernel for Recorded {
 
     fn retell(&self) {
         for name in &self.interfaces {
-            self.post.takeover.send(Input::Interface { name: name.clone(), up: true });
+            self.post.takeover.send(Input::Interface {
+                name: name.clone(),
+                up: true,
+            });
         }
         self.post.takeover.send(Input::Lease { alive: true });
     }

@@ -6,8 +6,11 @@ use crate::board::Board;
 use crate::link::table::Links;
 use crate::log::notice;
 use crate::net::address::HeldAddress;
+use crate::post::Post;
+use ctdb_protocol::monitor;
 use ctdb_protocol::takeover::io::{Effect, Input};
 use ctdb_protocol::takeover::machine::Takeover;
+use ctdb_protocol::takeover::view::AddressView;
 use ctdb_protocol::wire::message::ControlMessage;
 use slog::Logger;
 use std::net::IpAddr;
@@ -21,6 +24,8 @@ pub struct TakeoverCarry {
     pub kernel: SharedKernel,
     /// The picture, and the clients' ears.
     pub board: Board,
+    /// The other duties.
+    pub post: Post,
     /// Becomes true when everything was given up at the end.
     pub left: watch::Sender<bool>,
     /// Log.
@@ -52,12 +57,25 @@ impl Carry<Takeover> for TakeoverCarry {
             }
             Effect::Taken(address) => self.board.address_taken(address),
             Effect::Released(address) => self.board.address_released(address),
-            Effect::View(view) => self.board.set_addresses(view),
+            Effect::View(view) => self.publish(view),
             Effect::RunDone { request, leader } => self.board.run_done(request, leader),
             Effect::Left => {
                 self.left.send_replace(true);
             }
             Effect::Log(record) => notice(&self.log, &record),
+        }
+    }
+}
+
+impl TakeoverCarry {
+    /// Publishes the picture; a changed interface is a reason to check the node's health now.
+    fn publish(&self, view: AddressView) {
+        let up =
+            |view: &AddressView| -> Vec<bool> { view.interfaces.iter().map(|i| i.up).collect() };
+        let changed = up(&self.board.addresses()) != up(&view);
+        self.board.set_addresses(view);
+        if changed {
+            self.post.monitor.send(monitor::io::Input::Recheck);
         }
     }
 }

@@ -11,6 +11,7 @@
 //! * Whatever a client registered goes at once when it disconnects.
 //! * [`prepare`] makes the parts that links and records need; [`LocalHandle::start`] lets clients in.
 
+mod access;
 mod attach;
 mod broadcast;
 mod calls;
@@ -29,8 +30,10 @@ mod tests;
 mod tickles;
 mod traverse;
 
+pub use access::LocalRecords;
 pub use databases::{Databases, ShardAddr};
 
+use crate::console::Control;
 use crate::context::NodeContext;
 use crate::link::inbound::ClientInbox;
 use crate::log::notice;
@@ -40,6 +43,7 @@ use actix::{Actor, ArbiterHandle};
 use controls::{Answer, Ask};
 use ctdb_protocol::client::{ControlFlags, ControlReply, Opcode};
 use ctdb_protocol::notice::Notice;
+use futures_util::future::LocalBoxFuture;
 use router::Router;
 use std::io;
 use std::path::Path;
@@ -78,6 +82,13 @@ impl LocalHandle {
         }
     }
 
+    /// Records for this program itself.
+    pub fn records(&self) -> LocalRecords {
+        LocalRecords {
+            router: self.router.clone(),
+        }
+    }
+
     /// Makes the databases known. Clients that use one before are refused.
     pub fn set_databases(&self, databases: Databases) {
         // Set once in the life of a daemon.
@@ -103,6 +114,18 @@ impl LocalHandle {
         } else {
             Err(io::Error::other("the arbiter of the data plane has ended"))
         }
+    }
+}
+
+impl Control for ControlHandle {
+    fn call(
+        &self,
+        dest: u32,
+        opcode: Opcode,
+        data: Vec<u8>,
+    ) -> LocalBoxFuture<'static, ControlReply> {
+        let this = self.clone();
+        Box::pin(async move { Self::call(&this, dest, opcode, data).await })
     }
 }
 

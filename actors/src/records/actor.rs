@@ -1,7 +1,7 @@
 //! The actor of one shard: feeds the record machine, carries out its effects in order, wakes it at its
 //! deadline, and serves walks and waiting operations in between.
 
-use super::alarm::Alarm;
+use super::alarm;
 use super::opening::Opening;
 use super::shell::Shell;
 pub use super::shell::Wiring;
@@ -30,7 +30,7 @@ pub struct Records<M> {
     effects: Effects<Effect>,
     inputs: VecDeque<Input>,
     deadline: Option<(Instant, SpawnHandle)>,
-    retry: Alarm,
+    retry: Option<(Instant, SpawnHandle)>,
     slicing: bool,
 }
 
@@ -50,7 +50,7 @@ where
             effects: Effects::new(),
             inputs: VecDeque::new(),
             deadline: None,
-            retry: Alarm::default(),
+            retry: None,
             slicing: false,
         }
     }
@@ -76,7 +76,7 @@ where
         }
         self.effects = effects;
         for (name, kind) in mem::take(&mut self.shell.wanted) {
-            self.open_wanted(name, kind, ctx);
+            self.open_wanted(name, kind, 0, ctx);
         }
         self.set_deadline(ctx);
         self.set_retry(ctx);
@@ -110,17 +110,23 @@ where
         self.deadline = Some((deadline, handle));
     }
 
+    /// As [`Self::set_deadline`], with a finer timer. The older one must go, or their number would grow.
     fn set_retry(&mut self, ctx: &mut Context<Self>) {
-        let Some(at) = self.shell.chains.next_try() else {
+        let Some(next) = self.shell.chains.next_try() else {
             return;
         };
-        let Some(ring) = self.retry.set(at, self.clock) else {
-            return;
-        };
-        ctx.spawn(ring.into_actor(self).map(|(), this, ctx| {
-            this.retry.rang();
+        if let Some((at, handle)) = self.retry {
+            if at <= next {
+                return;
+            }
+            ctx.cancel_future(handle);
+        }
+        let wait = alarm::wait(next.since(self.clock.now())).into_actor(self);
+        let handle = ctx.spawn(wait.map(|(), this, ctx| {
+            this.retry = None;
             this.with_shell(ctx, Shell::retry);
         }));
+        self.retry = Some((next, handle));
     }
 
     /// Plans the next slice of the walks. It runs when all that is ready by then had its turn.
@@ -137,7 +143,7 @@ where
             let pause = this.with_shell(ctx, Shell::slice);
             match pause {
                 Some(pause) if pause.is_zero() => this.slice_later(ctx),
-                Some(pause) => drop(ctx.run_later(pause, |this, ctx| this.slice_later(ctx))),
+                Some(pause) => drop(ctx.run_later(pause, Self::slice_later)),
                 None => this.slicing = false,
             }
             // What the machine asked for in the last slice.
@@ -173,6 +179,6 @@ where
     type Result = ();
 
     fn handle(&mut self, Feed(input): Feed<Input>, ctx: &mut Self::Context) {
-        self.with_shell(ctx, |_, inputs| inputs.push_back(input));
+        self.with_shell(ctx, |shell, inputs| inputs.extend(shell.concern(input)));
     }
 }

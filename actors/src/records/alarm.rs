@@ -1,48 +1,17 @@
 //! A timer finer than the runtime's, which rounds up to whole milliseconds: a record is mostly locked
 //! for some ten microseconds, and every waiter pays for the rounding.
 
-use crate::clock::Clock;
-use ctdb_protocol::time::Instant;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
-use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::net::unix::pipe;
 
-/// Rings once at the earliest time it was set to since it last rang.
-#[derive(Debug, Default)]
-pub(super) struct Alarm {
-    set: Option<Instant>,
-}
-
-impl Alarm {
-    /// Sets it to `at`; the answer is the wait for that, which ends with a call of [`Alarm::rang`].
-    /// `None` if it rings as early already. A longer wait that is superseded rings too; nothing is
-    /// due then.
-    pub(super) fn set(
-        &mut self,
-        at: Instant,
-        clock: Clock,
-    ) -> Option<impl Future<Output = ()> + use<>> {
-        if self.set.is_some_and(|set| set <= at) {
-            return None;
-        }
-        self.set = Some(at);
-        Some(wait(at.since(clock.now())))
-    }
-
-    /// It rang.
-    pub(super) fn rang(&mut self) {
-        self.set = None;
-    }
-}
-
-/// Falls back to the runtime's timer where the kernel gives no descriptor.
-async fn wait(pause: Duration) {
+/// Waits for `pause`; by the runtime's timer where the kernel gives no descriptor.
+pub(super) async fn wait(pause: Duration) {
     if fine_wait(pause).await.is_err() {
         tokio::time::sleep(pause).await;
     }
@@ -70,4 +39,19 @@ async fn fine_wait(pause: Duration) -> io::Result<()> {
     pipe::Receiver::from_owned_fd_unchecked(timer)?
         .readable()
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn kernel_timer_rings_not_before_its_time() {
+        for pause in [Duration::ZERO, Duration::from_micros(300)] {
+            let begin = std::time::Instant::now();
+            fine_wait(pause).await.expect("the kernel has timers");
+            assert!(begin.elapsed() >= pause);
+            println!("{pause:?}: {:?}", begin.elapsed());
+        }
+    }
 }

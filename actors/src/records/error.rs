@@ -67,6 +67,12 @@ pub enum OpenError {
         /// The id.
         id: DbId,
     },
+    /// It belongs to another shard, which must be asked.
+    #[error("database {name} was asked for at the wrong shard")]
+    WrongShard {
+        /// The name asked for.
+        name: String,
+    },
     /// [`ctdb_protocol::limits::DATABASES_MAX`] are open.
     #[error("database {name}: too many databases are attached")]
     TooMany {

@@ -4,7 +4,8 @@ use super::actor::Records;
 use super::chains::ChainOp;
 use super::error::{OpenError, RecordError};
 use super::message::{
-    Attach, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord, Traverse, WriteRecord,
+    Attach, BumpSeqnum, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord, Traverse,
+    WriteRecord,
 };
 use super::table::DbEntry;
 use actix::{Context, Handler, ResponseFuture};
@@ -41,16 +42,22 @@ handles!(Attach => ResponseFuture<Result<DbEntry, OpenError>>, |this, Attach { n
     Box::pin(async { wait.await.unwrap_or(Err(OpenError::Ending)) })
 });
 
-handles!(Detach => Result<(), RecordError>, |this, Detach(db), ctx| {
+handles!(Detach => ResponseFuture<Result<(), RecordError>>, |this, Detach(db), ctx| {
     let database = this.with_shell(ctx, |shell, inputs| shell.close(db, inputs));
-    let database = database.ok_or(RecordError::NoDatabase(db))?;
-    // Closing waits for other openers of the process.
-    spawn_blocking(move || drop(database));
-    Ok(())
+    Box::pin(async move {
+        let database = database.ok_or(RecordError::NoDatabase(db))?;
+        // Closing waits while another file of the process is opened. Only when the file is closed it
+        // can be opened again.
+        spawn_blocking(move || drop(database)).await.map_err(|_| RecordError::Ending)
+    })
 });
 
 handles!(EnableSeqnum => Result<(), RecordError>, |this, EnableSeqnum(db), _ctx| {
     this.shell.store.enable_seqnum(db)
+});
+
+handles!(BumpSeqnum => Result<(), RecordError>, |this, BumpSeqnum(db), _ctx| {
+    Ok(this.shell.store.expect(db)?.tdb().increment_seqnum()?)
 });
 
 handles!(GetSeqnum => ResponseFuture<Result<u64, RecordError>>, |this, GetSeqnum(db), ctx| {

@@ -50,6 +50,14 @@ impl Message for GetSeqnum {
     type Result = Result<u64, RecordError>;
 }
 
+/// Counts a volatile database's sequence number up by one because another node's did.
+#[derive(Clone, Copy, Debug)]
+pub struct BumpSeqnum(pub DbId);
+
+impl Message for BumpSeqnum {
+    type Result = Result<(), RecordError>;
+}
+
 /// A record as it stands in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRecord {

@@ -37,7 +37,8 @@ mod walk;
 pub use actor::{Records, Wiring};
 pub use error::{OpenError, RecordError};
 pub use message::{
-    Attach, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord, Traverse, WriteRecord,
+    Attach, BumpSeqnum, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord, Traverse,
+    WriteRecord,
 };
 pub use store::{Database, Store, StoreConfig, db_id};
 pub use table::{DbEntry, DbTable};
@@ -47,6 +48,11 @@ use ctdb_protocol::id::Pnn;
 use ctdb_protocol::record::io::CallId;
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::message::DataMessage;
+
+/// What must happen before the first thread starts: libtdb finds out by a fork whether mutexes work.
+pub fn prepare() {
+    ctdb_tdb::probe_mutexes();
+}
 
 /// The data lanes to the peers.
 pub trait DataOut: Send + 'static {

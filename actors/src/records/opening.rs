@@ -20,6 +20,8 @@ use tokio::task::spawn_blocking;
 
 /// Pause before a database that the cluster wants here is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// Of so many failures for the machine one is logged.
+const LOG_EVERY: u32 = 10;
 
 type Answer = oneshot::Sender<Result<DbEntry, OpenError>>;
 
@@ -28,8 +30,18 @@ type Answer = oneshot::Sender<Result<DbEntry, OpenError>>;
 enum Waiter {
     /// A client.
     Client(String, DbKind, Answer),
-    /// The machine, which gets it sooner or later.
-    Machine(String, DbKind),
+    /// The machine, which gets it sooner or later; so many tries failed.
+    Machine(String, DbKind, u32),
+}
+
+impl Waiter {
+    /// Whether a failure must be logged: each one of a client, some of the machine.
+    fn wants_log(&self) -> bool {
+        match self {
+            Self::Client(..) => true,
+            Self::Machine(_, _, tries) => tries.is_multiple_of(LOG_EVERY),
+        }
+    }
 }
 
 /// Databases that are being opened, and who waits for them.
@@ -59,24 +71,32 @@ where
         }
     }
 
-    /// Opens a database because the machine wants it.
-    pub(super) fn open_wanted(&mut self, name: String, kind: DbKind, ctx: &mut Context<Self>) {
+    /// Opens a database because the machine wants it; `tries` failed before.
+    pub(super) fn open_wanted(
+        &mut self,
+        name: String,
+        kind: DbKind,
+        tries: u32,
+        ctx: &mut Context<Self>,
+    ) {
         match self.shell.store.admit(&name, kind) {
-            Ok(None) => self.open(Waiter::Machine(name, kind), ctx),
+            Ok(None) => self.open(Waiter::Machine(name, kind, tries), ctx),
             Ok(Some(DbEntry { id, kind, .. })) => {
                 self.with_shell(ctx, |_, inputs| {
-                    inputs.push_back(Input::Opened { db: id, kind })
+                    inputs.push_back(Input::Opened { db: id, kind });
                 });
             }
             Err(error) => {
-                self.shell.not_opened(&name, &error);
-                Self::try_again(name, kind, ctx);
+                if tries.is_multiple_of(LOG_EVERY) {
+                    self.shell.not_opened(&name, &error);
+                }
+                Self::try_again(name, kind, tries, ctx);
             }
         }
     }
 
     fn open(&mut self, waiter: Waiter, ctx: &mut Context<Self>) {
-        let (Waiter::Client(name, kind, _) | Waiter::Machine(name, kind)) = &waiter;
+        let (Waiter::Client(name, kind, _) | Waiter::Machine(name, kind, _)) = &waiter;
         let (name, kind, id) = (name.clone(), *kind, db_id(name));
         let waiters = self.opening.0.entry(id).or_default();
         waiters.push(waiter);
@@ -101,25 +121,26 @@ where
         ctx: &mut Context<Self>,
     ) {
         let waiters = self.opening.0.remove(&id).unwrap_or_default();
-        let failed = match opened {
+        let mut failed = match opened {
             Ok(database) => {
                 self.with_shell(ctx, |shell, inputs| shell.opened(database, inputs));
                 None
             }
             Err(error) => {
-                self.shell.not_opened(name, &error);
+                if waiters.iter().any(Waiter::wants_log) {
+                    self.shell.not_opened(name, &error);
+                }
                 Some(error)
             }
         };
-        let mut failed = failed;
         for waiter in waiters {
             match (waiter, failed.take()) {
                 // The first one gets the very error, others try on their own.
                 (Waiter::Client(_, _, answer), Some(error)) => drop(answer.send(Err(error))),
                 (Waiter::Client(name, kind, answer), None) => self.attach(name, kind, answer, ctx),
-                (Waiter::Machine(name, kind), error) => {
+                (Waiter::Machine(name, kind, tries), error) => {
                     if self.shell.store.get(id).is_none() {
-                        Self::try_again(name, kind, ctx);
+                        Self::try_again(name, kind, tries, ctx);
                     }
                     failed = error;
                 }
@@ -127,9 +148,9 @@ where
         }
     }
 
-    fn try_again(name: String, kind: DbKind, ctx: &mut Context<Self>) {
+    fn try_again(name: String, kind: DbKind, tries: u32, ctx: &mut Context<Self>) {
         ctx.run_later(TRY_AGAIN, move |this, ctx| {
-            this.open_wanted(name, kind, ctx)
+            this.open_wanted(name, kind, tries.wrapping_add(1), ctx);
         });
     }
 }

@@ -10,6 +10,7 @@ use crate::log::notice;
 use crate::post::Slot;
 use ctdb_protocol::id::{DbId, Generation, Pnn};
 use ctdb_protocol::membership;
+use ctdb_protocol::membership::io::Recover;
 use ctdb_protocol::notice::{Notice, ShownDb};
 use ctdb_protocol::record::io::{Effect, Input};
 use ctdb_protocol::wire::bytes::Bytes;
@@ -58,6 +59,27 @@ impl Shell {
             wiring,
             clock,
             own,
+        }
+    }
+
+    /// The part of an input that concerns this shard: membership tells all shards of all databases.
+    pub(super) fn concern(&self, input: Input) -> Option<Input> {
+        let config = self.store.config();
+        match input {
+            Input::Recover(Recover::Rebuild {
+                generation,
+                contributors,
+                mut databases,
+            }) => {
+                databases.retain(|info| config.is_ours(info.id));
+                Some(Input::Recover(Recover::Rebuild {
+                    generation,
+                    contributors,
+                    databases,
+                }))
+            }
+            Input::Recover(Recover::Serve { db, .. }) if !config.is_ours(db) => None,
+            other => Some(other),
         }
     }
 
@@ -173,7 +195,7 @@ impl Shell {
         let name = database.entry().name.clone();
         let membership = &self.wiring.membership;
         self.store.insert(database, |list| {
-            membership.send(membership::io::Input::Databases(list))
+            membership.send(membership::io::Input::Databases(list));
         });
         notice(
             &self.wiring.log,

@@ -9,7 +9,7 @@ use ctdb_protocol::id::{DbId, Pnn};
 use ctdb_protocol::limits::DATABASES_MAX;
 use ctdb_protocol::membership::message::DbInfo;
 use ctdb_protocol::wire::message::DbKind;
-use ctdb_tdb::{OpenOptions, Tdb, TdbFlags, jenkins_chain, jenkins_hash, probe_mutexes};
+use ctdb_tdb::{Access, OpenOptions, Tdb, TdbFlags, jenkins_chain, jenkins_hash, probe_mutexes};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub struct StoreConfig {
     /// Dead records kept per chain (tunable `DatabaseMaxDead`).
     pub max_dead: u32,
     /// Mutexes in volatile files, if the machine can (`tdb mutexes`). All processes that open a file
-    /// must agree, so they follow `DB_OPEN_FLAGS`. [`probe_mutexes`] must have run before threads.
+    /// must agree, so they follow `DB_OPEN_FLAGS`. See [`super::prepare`].
     pub mutexes: bool,
     /// This shard.
     pub shard: usize,
@@ -42,7 +42,7 @@ pub struct StoreConfig {
 }
 
 impl StoreConfig {
-    /// Whether this shard keeps `db`.
+    /// Whether this shard keeps `db`, by the rule of [`crate::post::Post::records_of`].
     pub fn is_ours(&self, db: DbId) -> bool {
         db.0 as usize % self.shards.max(1) == self.shard
     }
@@ -98,18 +98,33 @@ impl Database {
             source,
         })?;
         let path = config.path(name, kind);
+        let keeps = kind == DbKind::Persistent;
+        let exists = fs::metadata(&path).is_ok_and(|metadata| metadata.len() > 0);
+        // With leave to create, libtdb starts anew over a file that it does not recognise.
+        let access = if keeps && exists {
+            Access::ReadWrite
+        } else {
+            Access::Create
+        };
         let options = OpenOptions {
             hash_size: config.hash_size,
             flags: config.flags(kind),
+            access,
             mode: FILE_MODE,
             max_dead: config.max_dead,
-            ..OpenOptions::default()
         };
-        let tdb = Tdb::open(&path, &options)?;
-        if kind == DbKind::Persistent {
-            if let Err(source) = tdb.check() {
-                return Err(OpenError::Damaged { path, source });
+        let damaged = |source| OpenError::Damaged {
+            path: path.clone(),
+            source,
+        };
+        let tdb = match Tdb::open(&path, &options) {
+            Err(error) if access == Access::ReadWrite && is_unrecognised(&error) => {
+                return Err(damaged(error));
             }
+            opened => opened?,
+        };
+        if keeps {
+            tdb.check().map_err(damaged)?;
         } else if !tdb.is_empty()? {
             return Err(OpenError::LeftOver { path });
         }
@@ -209,11 +224,15 @@ impl Store {
         let mut names = Vec::new();
         for file in fs::read_dir(dir).map_err(failed)? {
             let file = file.map_err(failed)?.file_name();
-            let name = file.to_str().and_then(|file| file.strip_suffix(&ending));
-            names.extend(
-                name.filter(|name| name.ends_with(".tdb"))
-                    .map(str::to_owned),
-            );
+            let Some(name) = file.to_str().and_then(|file| file.strip_suffix(&ending)) else {
+                continue;
+            };
+            if Path::new(name)
+                .extension()
+                .is_some_and(|kind| kind == "tdb")
+            {
+                names.push(name.to_owned());
+            }
         }
         names.sort();
         Ok(names)
@@ -225,6 +244,9 @@ impl Store {
         check_name(name)?;
         let id = db_id(name);
         let name = name.to_owned();
+        if !self.config.is_ours(id) {
+            return Err(OpenError::WrongShard { name });
+        }
         let Some(database) = self.databases.get(&id) else {
             if self.table.len() >= DATABASES_MAX {
                 return Err(OpenError::TooMany { name });
@@ -296,6 +318,14 @@ impl Store {
     pub const fn table(&self) -> &DbTable {
         &self.table
     }
+}
+
+/// Whether libtdb read the file but found no TDB in it.
+fn is_unrecognised(error: &ctdb_tdb::Error) -> bool {
+    let ctdb_tdb::Error::Open { source, .. } = error else {
+        return false;
+    };
+    source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }
 
 fn check_name(name: &str) -> Result<(), OpenError> {

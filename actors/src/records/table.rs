@@ -46,7 +46,7 @@ impl DbTable {
         Self::default()
     }
 
-    /// All databases, the newest attached first, as GET_DBMAP shows them.
+    /// All databases, the newest attached first, as `GET_DBMAP` shows them.
     pub fn list(&self) -> Vec<DbEntry> {
         self.read().iter().rev().cloned().collect()
     }

@@ -17,7 +17,7 @@ use ctdb_protocol::record::io::Input;
 use ctdb_protocol::record::message::Holding;
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::message::DbKind;
-use ctdb_tdb::{Scan, ScanState};
+use ctdb_tdb::{Scan, ScanState, Tdb};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -52,7 +52,7 @@ pub enum SinkState {
 pub trait TraverseSink: Send {
     /// Asked before each batch.
     fn state(&self) -> SinkState;
-    /// Some records; about [`SinkState::Ready`] batches of up to 1 MiB and one chain.
+    /// Some records, of about 1 MiB at most unless the last one is larger.
     fn batch(&mut self, records: Vec<TraverseRecord>);
     /// The end: all was shown, or why not. Not called when it is [`SinkState::Gone`].
     fn done(&mut self, end: Result<(), RecordError>);
@@ -167,22 +167,8 @@ impl Walk {
                 (state, error)
             }
             Goal::Wipe(generation, keys) => {
-                let (mut state, mut error) = (Slice::Done, None);
-                if !self.seen_all && keys.len() < DIRECTORY_BATCH {
-                    (state, error) = show(&mut self.scan, database, until, &mut |key, _| {
-                        keys.push_back(key.to_vec());
-                        0
-                    });
-                    self.seen_all = state == Slice::Done;
-                }
-                let deleted = delete(keys, database, until);
                 let (generation, db) = (*generation, self.db);
-                let state = match deleted {
-                    Slice::Done if self.seen_all => Slice::Done,
-                    Slice::Done => state,
-                    Slice::Pause if self.seen_all || state == Slice::Pause => Slice::Pause,
-                    Slice::More | Slice::Pause => Slice::More,
-                };
+                let (state, error) = wipe(&mut self.scan, keys, &mut self.seen_all, database);
                 if state == Slice::Done {
                     answers.push_back(Input::Wiped { generation, db });
                 }
@@ -190,6 +176,35 @@ impl Walk {
             }
         }
     }
+}
+
+/// Finds keys and deletes what was found.
+fn wipe(
+    scan: &mut Scan,
+    keys: &mut VecDeque<Vec<u8>>,
+    seen_all: &mut bool,
+    database: &Database,
+) -> (Slice, Option<ctdb_tdb::Error>) {
+    let (mut scanned, mut error) = (Slice::Pause, None);
+    // While many keys wait for their chains no more are looked for.
+    if !*seen_all && keys.len() < DIRECTORY_BATCH {
+        let until = Instant::now() + SLICE / 2;
+        (scanned, error) = show(scan, database, until, &mut |key, _| {
+            keys.push_back(key.to_vec());
+            0
+        });
+        *seen_all = scanned == Slice::Done;
+    }
+    let before = keys.len();
+    let (deleted, failed) = delete(keys, database, Instant::now() + SLICE / 2);
+    let state = if *seen_all && keys.is_empty() {
+        Slice::Done
+    } else if [scanned, deleted].contains(&Slice::More) || keys.len() < before {
+        Slice::More
+    } else {
+        Slice::Pause
+    };
+    (state, error.or(failed))
 }
 
 /// Shows records to `visit`, which answers their weight in bytes, until the slice is full.
@@ -214,27 +229,42 @@ fn show(
     }
 }
 
-/// Deletes what can be deleted; keys of held chains go to the end of the list.
-fn delete(keys: &mut VecDeque<Vec<u8>>, database: &Database, until: Instant) -> Slice {
-    let tdb = database.tdb();
+/// Deletes what can be deleted; keys of held chains, and those that fail, go to the end of the list.
+fn delete(
+    keys: &mut VecDeque<Vec<u8>>,
+    database: &Database,
+    until: Instant,
+) -> (Slice, Option<ctdb_tdb::Error>) {
+    let mut failed = None;
     for number in 0..keys.len() {
         if number % 16 == 15 && Instant::now() >= until {
-            return Slice::More;
+            return (Slice::More, failed);
         }
         let Some(key) = keys.pop_front() else { break };
-        let deleted = match tdb.chain_lock_nonblock(&key) {
-            Ok(Some(_guard)) => tdb.delete(&key).is_ok(),
-            Ok(None) | Err(_) => false,
-        };
-        if !deleted {
-            keys.push_back(key);
+        match delete_one(&key, database.tdb()) {
+            Ok(true) => {}
+            Ok(false) => keys.push_back(key),
+            Err(error) => {
+                failed = Some(error);
+                keys.push_back(key);
+            }
         }
     }
-    if keys.is_empty() {
+    let slice = if keys.is_empty() {
         Slice::Done
     } else {
         Slice::Pause
-    }
+    };
+    (slice, failed)
+}
+
+/// Deletes a record; false if its chain is held.
+fn delete_one(key: &[u8], tdb: &Tdb) -> ctdb_tdb::Result<bool> {
+    let Some(_guard) = tdb.chain_lock_nonblock(key)? else {
+        return Ok(false);
+    };
+    tdb.delete(key)?;
+    Ok(true)
 }
 
 /// What the machine wants to know of a record; nothing if there is no header.

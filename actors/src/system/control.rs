@@ -13,6 +13,7 @@ use crate::link::inbound::Inbound;
 use crate::link::peer::{Accepted, CloseLink, LinkContext, PeerLink};
 use crate::link::{listen, socket};
 use crate::lock::{ClusterLock, LockCommand};
+use crate::records::DbEntry;
 use crate::supervise::{Supervisor, last_panic};
 use actix::{Actor, Addr};
 use ctdb_protocol::election::electorate::Electorate;
@@ -67,7 +68,12 @@ pub(super) async fn start(
     keep_monitor(context, supervisor);
     keep_links(context, supervisor, data, &peers)?;
     context.post.monitor.send(monitor::io::Input::Ready);
-    Ok(ControlPlane { kernel, left, lock, peers })
+    Ok(ControlPlane {
+        kernel,
+        left,
+        lock,
+        peers,
+    })
 }
 
 fn seed(context: &NodeContext) -> u64 {
@@ -98,7 +104,15 @@ fn keep_heartbeat(
             kernel: kernel.clone(),
             log: context.log.clone(),
         };
-        let actor = Duty::new("heartbeat", machine, carry, context.clock, &context.fatal, life).start();
+        let actor = Duty::new(
+            "heartbeat",
+            machine,
+            carry,
+            context.clock,
+            &context.fatal,
+            life,
+        )
+        .start();
         context.post.heartbeat.occupy(actor.recipient());
         if again {
             // It knows no peer: all links are made anew, the other duties tell their state.
@@ -106,7 +120,10 @@ fn keep_heartbeat(
                 let reason = String::from("the heartbeat was started again");
                 let _ = link.try_send(CloseLink { reason });
             }
-            context.post.heartbeat.send(heartbeat::io::Input::Standing(context.board.standing()));
+            context
+                .post
+                .heartbeat
+                .send(heartbeat::io::Input::Standing(context.board.standing()));
             context.post.membership.send(membership::io::Input::Retell);
         }
     });
@@ -125,7 +142,10 @@ fn keep_lock(
         LockSetting::File(path) => vec![helper.clone(), String::from("mutex-fcntl"), path.clone()],
         LockSetting::Command(words) => words.clone(),
     };
-    let command = LockCommand { keeper: vec![helper, String::from("lock-keeper")], helper: words };
+    let command = LockCommand {
+        keeper: vec![helper, String::from("lock-keeper")],
+        helper: words,
+    };
     let (context, lock) = (context.clone(), lock.clone());
     supervisor.keep("cluster lock", move |life, again| {
         let post = context.post.clone();
@@ -134,17 +154,30 @@ fn keep_lock(
         if again {
             // Its child died with it, and the lock with that.
             let reason = String::from("the lock's actor was started again");
-            context.post.election.send(election::io::Input::LockLost { reason });
+            context
+                .post
+                .election
+                .send(election::io::Input::LockLost { reason });
         }
     });
 }
 
-fn keep_election(context: &NodeContext, supervisor: &Supervisor, timing: Timing, lock: &SharedLock) {
+fn keep_election(
+    context: &NodeContext,
+    supervisor: &Supervisor,
+    timing: Timing,
+    lock: &SharedLock,
+) {
     let (context, lock) = (context.clone(), lock.clone());
     supervisor.keep("election", move |life, again| {
         let now = context.clock.now();
-        let machine =
-            Election::new(own(&context), electorate(&context), timing, seed(&context) ^ 1, now);
+        let machine = Election::new(
+            own(&context),
+            electorate(&context),
+            timing,
+            seed(&context) ^ 1,
+            now,
+        );
         let carry = ElectionCarry {
             links: context.links.clone(),
             post: context.post.clone(),
@@ -152,7 +185,15 @@ fn keep_election(context: &NodeContext, supervisor: &Supervisor, timing: Timing,
             board: context.board.clone(),
             log: context.log.clone(),
         };
-        let actor = Duty::new("election", machine, carry, context.clock, &context.fatal, life).start();
+        let actor = Duty::new(
+            "election",
+            machine,
+            carry,
+            context.clock,
+            &context.fatal,
+            life,
+        )
+        .start();
         context.post.election.occupy(actor.recipient());
         if again {
             // It leads and follows nobody; the lock, if it was held, is let go.
@@ -161,8 +202,14 @@ fn keep_election(context: &NodeContext, supervisor: &Supervisor, timing: Timing,
             }
             let standing = Standing::Searching;
             context.board.set_standing(standing);
-            context.post.heartbeat.send(heartbeat::io::Input::Standing(standing));
-            context.post.membership.send(membership::io::Input::Standing(standing));
+            context
+                .post
+                .heartbeat
+                .send(heartbeat::io::Input::Standing(standing));
+            context
+                .post
+                .membership
+                .send(membership::io::Input::Standing(standing));
             context.post.heartbeat.send(heartbeat::io::Input::Retell);
             context.post.membership.send(membership::io::Input::Retell);
         }
@@ -180,8 +227,22 @@ fn keep_membership(context: &NodeContext, supervisor: &Supervisor, timing: Timin
             board: context.board.clone(),
             log: context.log.clone(),
         };
-        let actor = Duty::new("membership", machine, carry, context.clock, &context.fatal, life).start();
+        let actor = Duty::new(
+            "membership",
+            machine,
+            carry,
+            context.clock,
+            &context.fatal,
+            life,
+        )
+        .start();
         context.post.membership.occupy(actor.recipient());
+        // The shards told theirs before there was a membership.
+        let databases = context.databases.list().iter().map(DbEntry::info).collect();
+        context
+            .post
+            .membership
+            .send(membership::io::Input::Databases(databases));
         context.post.membership.send(membership::io::Input::Retell);
     });
 }
@@ -196,7 +257,12 @@ fn membership_config(context: &NodeContext, timing: Timing) -> MembershipConfig 
     capabilities.set(Capabilities::NATGW, settings.natgw_capability());
     MembershipConfig {
         own: own(context),
-        deleted: settings.cluster.nodes.iter().map(|node| node.deleted).collect(),
+        deleted: settings
+            .cluster
+            .nodes
+            .iter()
+            .map(|node| node.deleted)
+            .collect(),
         capabilities,
         start_stopped: settings.startup.state.stopped,
         start_disabled: settings.startup.state.disabled,
@@ -223,13 +289,25 @@ fn keep_takeover(
             links: context.links.clone(),
             kernel: kernel.clone(),
             board: context.board.clone(),
+            post: context.post.clone(),
             left: left.clone(),
             log: context.log.clone(),
         };
-        let actor = Duty::new("takeover", machine, carry, context.clock, &context.fatal, life).start();
+        let actor = Duty::new(
+            "takeover",
+            machine,
+            carry,
+            context.clock,
+            &context.fatal,
+            life,
+        )
+        .start();
         context.post.takeover.occupy(actor.recipient());
         let addresses = configured(&context.settings);
-        context.post.takeover.send(takeover::io::Input::Configure(addresses));
+        context
+            .post
+            .takeover
+            .send(takeover::io::Input::Configure(addresses));
         kernel.borrow().retell();
     });
 }
@@ -263,7 +341,15 @@ fn keep_monitor(context: &NodeContext, supervisor: &Supervisor) {
             log: context.log.clone(),
         };
         let machine = Monitor::new(config);
-        let actor = Duty::new("monitor", machine, carry, context.clock, &context.fatal, life).start();
+        let actor = Duty::new(
+            "monitor",
+            machine,
+            carry,
+            context.clock,
+            &context.fatal,
+            life,
+        )
+        .start();
         context.post.monitor.occupy(actor.recipient());
         if again {
             // It goes through its stages again, which takes no time when the node is recovered.
@@ -282,7 +368,10 @@ fn keep_links(
 ) -> Result<(), BootError> {
     let settings = &context.settings;
     let at = SocketAddr::from((settings.cluster.node_address, settings.cluster.port));
-    let failed = |source| BootError::Socket { what: format!("node links on {at}"), source };
+    let failed = |source| BootError::Socket {
+        what: format!("node links on {at}"),
+        source,
+    };
     let listener = socket::listening(at).map_err(failed)?;
     let listener = TcpListener::from_std(listener.into()).map_err(failed)?;
     let inbound = Inbound {
@@ -306,12 +395,17 @@ fn keep_links(
     }
     let identity = context.links.identity.clone();
     let (log, peers) = (context.log.clone(), peers.clone());
-    actix::spawn(listen::run(listener, identity, log, move |peer, greeted| {
-        if let Some(link) = peers.borrow().get(&peer) {
-            // A link that can't take it is being started again; the peer dials anew.
-            let _ = link.try_send(Accepted(greeted));
-        }
-    }));
+    actix::spawn(listen::run(
+        listener,
+        identity,
+        log,
+        move |peer, greeted| {
+            if let Some(link) = peers.borrow().get(&peer) {
+                // A link that can't take it is being started again; the peer dials anew.
+                let _ = link.try_send(Accepted(greeted));
+            }
+        },
+    ));
     Ok(())
 }
 

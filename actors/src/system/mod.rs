@@ -13,6 +13,7 @@ use crate::addresses::real::Real;
 use crate::addresses::recorded::Recorded;
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::console::{self, Executor, Limits, NodeCluster, Token};
 use crate::context::NodeContext;
 use crate::fatal::Fatal;
 use crate::link::table::{Identity, Links};
@@ -21,6 +22,7 @@ use crate::net::address::HeldAddress;
 use crate::net::gate::GateConfig;
 use crate::net::lease::LeaseConfig;
 use crate::post::Post;
+use crate::records::DbTable;
 use crate::supervise::{Supervisor, install_panic_hook};
 use ctdb_protocol::id::{Instance, Pnn};
 use ctdb_protocol::notice::Notice;
@@ -71,6 +73,9 @@ pub enum BootError {
         /// Why.
         source: std::io::Error,
     },
+    /// The console's token could not be written.
+    #[error("console token {0}")]
+    Token(#[from] console::TokenError),
     /// The client socket could not be opened.
     #[error("client socket {path}: {source}")]
     ClientSocket {
@@ -95,7 +100,7 @@ pub fn run(boot: Boot) -> Result<(), BootError> {
     // Forks once, so before there are threads.
     ctdb_tdb::probe_mutexes();
     make_directories(&boot.settings)?;
-    actix::System::new().block_on(live(boot))
+    actix_rt::System::new().block_on(live(boot))
 }
 
 fn make_directories(settings: &Settings) -> Result<(), BootError> {
@@ -106,17 +111,40 @@ fn make_directories(settings: &Settings) -> Result<(), BootError> {
         &database.state_directory,
         &settings.paths.run,
     ] {
-        std::fs::create_dir_all(path)
-            .map_err(|source| BootError::Directory { path: path.clone(), source })?;
+        std::fs::create_dir_all(path).map_err(|source| BootError::Directory {
+            path: path.clone(),
+            source,
+        })?;
     }
     Ok(())
 }
 
 async fn live(boot: Boot) -> Result<(), BootError> {
-    let Boot { settings, tunables, version, log, log_handle, helper, mut shutdown, ready, guarded } = boot;
+    let Boot {
+        settings,
+        tunables,
+        version,
+        log,
+        log_handle,
+        helper,
+        mut shutdown,
+        ready,
+        guarded,
+    } = boot;
     let pid = std::process::id();
-    notice(&log, &Notice::DaemonStarting { version: version.to_string(), pid });
-    notice(&log, &Notice::PnnIs { pnn: Pnn(settings.cluster.pnn) });
+    notice(
+        &log,
+        &Notice::DaemonStarting {
+            version: version.to_string(),
+            pid,
+        },
+    );
+    notice(
+        &log,
+        &Notice::PnnIs {
+            pnn: Pnn(settings.cluster.pnn),
+        },
+    );
     if settings.cluster.lock == ClusterLock::None {
         notice(&log, &Notice::NoClusterLock {});
     }
@@ -131,6 +159,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         settings: Arc::new(settings),
         tunables: Arc::new(RwLock::new(tunables)),
         board: Board::default(),
+        databases: DbTable::new(),
         post,
         links,
         log,
@@ -141,11 +170,15 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         fatal,
     };
     let supervisor = Supervisor::new(&context.log, &context.fatal);
-    let data = data::start(&context, timing)?;
+    let data = data::start(&context, timing);
     guarded(candidates(&context.settings));
     let control = control::start(&context, &supervisor, timing, &data, &helper).await?;
     data.listen(&context)?;
-    ready().map_err(|source| BootError::Socket { what: String::from("readiness"), source })?;
+    open_console(&context, &supervisor, &data)?;
+    ready().map_err(|source| BootError::Socket {
+        what: String::from("readiness"),
+        source,
+    })?;
     let reason = tokio::select! {
         _ = shutdown.wait_for(|asked| *asked) => "asked by signal",
         _ = shutdown_here.wait_for(|asked| *asked) => "asked by a client",
@@ -154,15 +187,41 @@ async fn live(boot: Boot) -> Result<(), BootError> {
     Ok(())
 }
 
+fn open_console(
+    context: &NodeContext,
+    supervisor: &Supervisor,
+    data: &data::DataPlane,
+) -> Result<(), BootError> {
+    let token = Token::create(context.settings.paths.console_token.as_ref())?;
+    let executor = Executor::new(
+        data.controls(),
+        data.records(),
+        NodeCluster(context.clone()),
+    );
+    let at = context.settings.console_listen;
+    console::start(supervisor, at, executor, token, Limits::default()).map_err(|source| {
+        BootError::Socket {
+            what: format!("console on {at}"),
+            source,
+        }
+    })?;
+    Ok(())
+}
+
 fn identity(settings: &Settings) -> Identity {
     let nodes = settings.cluster.nodes.iter();
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     // Two lives of a node never share it: the clock has moved on, or the pid is another one.
-    let instance = u64::try_from(since_epoch.as_nanos()).unwrap_or_default() ^ u64::from(std::process::id());
+    let instance =
+        u64::try_from(since_epoch.as_nanos()).unwrap_or_default() ^ u64::from(std::process::id());
     Identity {
         own: Pnn(settings.cluster.pnn),
         cluster: settings.cluster.name.clone(),
-        nodes: nodes.map(|node| (!node.deleted).then_some(node.address)).collect(),
+        nodes: nodes
+            .map(|node| (!node.deleted).then_some(node.address))
+            .collect(),
         instance: Instance(instance),
         generation: AtomicU32::new(ctdb_protocol::id::Generation::INVALID.0),
     }
@@ -195,25 +254,46 @@ fn configured(settings: &Settings) -> Vec<ConfiguredAddress> {
         .collect()
 }
 
-fn address_kernel(context: &NodeContext, timing: Timing) -> Result<Box<dyn AddressKernel>, BootError> {
+fn address_kernel(
+    context: &NodeContext,
+    timing: Timing,
+) -> Result<Box<dyn AddressKernel>, BootError> {
     let settings = &context.settings;
     let addresses = candidates(settings);
-    let names = settings.failover.public_addresses.iter().flat_map(|a| a.interfaces.clone());
+    let names = settings
+        .failover
+        .public_addresses
+        .iter()
+        .flat_map(|a| a.interfaces.clone());
     if settings.startup.test_mode || addresses.is_empty() {
         return Ok(Box::new(Recorded::new(context.post.clone(), names)));
     }
     let mut interfaces: Vec<String> = names.collect();
     interfaces.sort();
     interfaces.dedup();
-    let public = settings.failover.public_addresses.iter().map(|a| a.address).collect();
+    let public = settings
+        .failover
+        .public_addresses
+        .iter()
+        .map(|a| a.address)
+        .collect();
     let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let lease = LeaseConfig {
-        gate: GateConfig { interfaces, addresses: public },
+        gate: GateConfig {
+            interfaces,
+            addresses: public,
+        },
         gate_ms: millis(timing.lease_gate),
         refresh_ms: millis(timing.lease_refresh),
         realtime: settings.startup.realtime_scheduling,
         ..LeaseConfig::default()
     };
-    let real = Real::start(&addresses, &lease, &context.post, context.clock, &context.log)?;
+    let real = Real::start(
+        &addresses,
+        &lease,
+        &context.post,
+        context.clock,
+        &context.log,
+    )?;
     Ok(Box::new(real))
 }

@@ -17,14 +17,26 @@ const LAST_PLAN: Duration = Duration::from_millis(100);
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
 pub(super) async fn orderly(context: &NodeContext, mut control: ControlPlane, reason: &str) {
-    notice(&context.log, &Notice::ShutdownStarted { reason: reason.to_string() });
+    notice(
+        &context.log,
+        &Notice::ShutdownStarted {
+            reason: reason.to_string(),
+        },
+    );
     context.post.takeover.send(takeover::io::Input::Leave);
-    let patience = context.settings.failover.shutdown_failover_timeout.max(Duration::from_secs(1));
+    let patience = context
+        .settings
+        .failover
+        .shutdown_failover_timeout
+        .max(Duration::from_secs(1));
     // Addresses that can't be removed in time end with their lease.
     let _ = tokio::time::timeout(patience, control.left.wait_for(|left| *left)).await;
     tokio::time::sleep(LAST_PLAN).await;
     context.post.monitor.send(monitor::io::Input::Shutdown);
-    context.post.membership.send(membership::io::Input::RunState(RunState::Shutdown));
+    context
+        .post
+        .membership
+        .send(membership::io::Input::RunState(RunState::Shutdown));
     tokio::time::sleep(LAST_WORDS).await;
     for (peer, _) in context.links.identity.peers() {
         context.links.send_control(peer, ControlMessage::Goodbye);

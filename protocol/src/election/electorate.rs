@@ -41,6 +41,11 @@ impl Electorate {
         self.present.iter().copied()
     }
 
+    /// Nodes that left in order.
+    pub fn departed(&self) -> impl Iterator<Item = Pnn> + '_ {
+        self.departed.iter().copied()
+    }
+
     /// How many count now.
     pub fn size(&self) -> usize {
         self.present.len()

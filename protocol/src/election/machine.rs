@@ -236,7 +236,7 @@ impl Election {
             leader,
             reason: why.to_string(),
         }));
-        self.search(now, Duration::ZERO, "the leader is lost", out);
+        self.search(now, self.timing.leader_loss_wait, "the leader is lost", out);
     }
 
     /// A leader with nodes to spare rests on its side; one that could not lose another node rests, after a

@@ -5,3 +5,5 @@ pub mod io;
 pub mod machine;
 pub mod message;
 pub mod standing;
+#[cfg(test)]
+mod tests;

@@ -75,10 +75,18 @@ impl Heartbeat {
         let Some(end) = self.older_leases_end() else {
             return;
         };
+        let departed: Vec<Pnn> = self.electorate.departed().collect();
+        for pnn in departed {
+            if !self.told_clear.contains_key(&pnn) {
+                // It gave everything up before it said goodbye.
+                self.tell_clear(pnn, self.led_since, out);
+            }
+        }
         let lost: Vec<Pnn> = self
             .electorate
             .voters()
             .filter(|pnn| *pnn != self.own && !self.peers.contains_key(pnn))
+            .filter(|pnn| !self.lost_followers.contains(pnn))
             .collect();
         for pnn in lost {
             if self.told_clear.get(&pnn).is_none_or(|told| end < *told) {

@@ -11,7 +11,7 @@ use crate::notice::Notice;
 use crate::time::{Instant, TimerTable};
 use crate::timing::Timing;
 use crate::{election, membership, takeover};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
@@ -41,13 +41,17 @@ pub struct Heartbeat {
     pub(super) led_since: Instant,
     /// Sent time of the newest ping that the cluster lock's keeper answered.
     pub(super) lock_proven: Instant,
-    /// When this node last sent a keepalive that followed its present leader.
+    /// When the newest keepalive of the present leader came: whatever we acknowledge to it extends its
+    /// authority from no later point.
     last_ack: Option<Instant>,
     /// The same for leaders before the present one. The start counts: an earlier life may have
     /// acknowledged somebody just before it ended.
     pub(super) old_ack: Instant,
     /// Points told to takeover, so that each is told once.
     pub(super) told_clear: BTreeMap<Pnn, Instant>,
+    /// Nodes lost in the present leadership: their leases may be ours, so what is known of older ones
+    /// says nothing of them.
+    pub(super) lost_followers: BTreeSet<Pnn>,
     lease_until: Instant,
     timers: TimerTable<Timer>,
 }
@@ -70,6 +74,7 @@ impl Heartbeat {
             last_ack: None,
             old_ack: now,
             told_clear: BTreeMap::new(),
+            lost_followers: BTreeSet::new(),
             lease_until: Instant::ZERO,
             timers,
         }
@@ -137,6 +142,9 @@ impl Heartbeat {
         } else {
             last_heard + self.timing.clear_after()
         };
+        if self.standing.is_leader() {
+            self.lost_followers.insert(pnn);
+        }
         self.tell_clear(pnn, clear_at, out);
         self.refresh_authority(now, out);
     }
@@ -156,6 +164,9 @@ impl Heartbeat {
         if acknowledges && follows_us {
             peer.followed = Some((said.claim.term, acked));
         }
+        if self.standing.leader(self.own) == Some(pnn) {
+            self.last_ack = Some(now);
+        }
         let first = peer.said.is_none();
         let news = peer.said != Some((said.node, said.claim));
         peer.said = Some((said.node, said.claim));
@@ -165,6 +176,7 @@ impl Heartbeat {
         if first {
             self.electorate.arrive(pnn);
             self.told_clear.remove(&pnn);
+            self.lost_followers.remove(&pnn);
             out.push(Effect::Takeover(takeover::io::Input::Reachable {
                 peer: pnn,
             }));
@@ -274,6 +286,7 @@ impl Heartbeat {
         }
         if standing.is_leader() && !self.standing.is_leader() {
             self.led_since = now;
+            self.lost_followers.clear();
         }
         if !standing.is_leader() {
             self.timers.stop(&Timer::Authority);
@@ -298,13 +311,6 @@ impl Heartbeat {
             }
             _ => Duration::ZERO,
         };
-        if self
-            .standing
-            .leader(self.own)
-            .is_some_and(|leader| leader == pnn)
-        {
-            self.last_ack = Some(now);
-        }
         let millis = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX - 1);
         let keepalive = Keepalive {
             sent_at_us: now.as_micros().max(1),

@@ -13,3 +13,5 @@ mod lease;
 pub mod machine;
 pub mod message;
 mod peer;
+#[cfg(test)]
+mod tests;

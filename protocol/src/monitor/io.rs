@@ -92,6 +92,8 @@ pub enum Input {
         /// How it ended.
         outcome: Outcome,
     },
+    /// From takeover: an interface changed, so the next check is due now.
+    Recheck,
     /// From a client: the settings changed.
     Configure(Config),
     /// From the daemon's life: an orderly shutdown began.

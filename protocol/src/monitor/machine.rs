@@ -63,6 +63,7 @@ impl Machine for Monitor {
                     self.done(now, event, outcome, fx);
                 }
             }
+            Input::Recheck if self.state == RunState::Running => self.due = Some(now),
             Input::Configure(config) => {
                 self.config = config;
                 let latest = now + config.monitor_interval;
@@ -74,7 +75,7 @@ impl Machine for Monitor {
                 }
                 self.due = None;
             }
-            Input::Ready | Input::Recovered | Input::Timeout => {}
+            Input::Ready | Input::Recovered | Input::Recheck | Input::Timeout => {}
         }
         self.run_due(now, fx);
     }

@@ -1,6 +1,19 @@
 //! Records: who is dmaster of what, and how it moves.
 
+mod call;
+mod database;
+mod directory;
+mod give;
 pub mod header;
 pub mod io;
 pub mod local;
+pub mod machine;
 pub mod message;
+mod outlet;
+mod rebuild;
+mod seek;
+mod sweep;
+mod work;
+
+#[cfg(test)]
+mod tests;

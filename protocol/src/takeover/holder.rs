@@ -216,6 +216,11 @@ impl Holder {
         self.settle_all(now, out);
     }
 
+    /// Whether no plan counts here although the leader has heard enough (after an end of the lease).
+    pub(super) const fn lacks_plan(&self, heard: u64) -> bool {
+        self.sequence == 0 && heard >= self.heard_least
+    }
+
     /// A plan of the followed leadership.
     pub(super) fn obey(
         &mut self,

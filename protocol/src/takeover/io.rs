@@ -55,7 +55,8 @@ pub enum Input {
         peer: Pnn,
     },
     /// From the lease keeper: this node may answer for its addresses, or not. After an end it may come
-    /// back only when every address is off the interfaces: what is still there may be another node's now.
+    /// back only when every address is off the interfaces: what is still there may be another node's now;
+    /// and not before the view of the leadership that lends it.
     Lease {
         /// It may.
         alive: bool,

@@ -60,6 +60,7 @@ struct Reported {
 
 /// See the module.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
 pub(super) struct Leader {
     own: Pnn,
     term: Term,
@@ -131,6 +132,11 @@ impl Leader {
         self.term
     }
 
+    /// When this leadership became known here.
+    pub(super) const fn began(&self) -> Instant {
+        self.began
+    }
+
     /// The view or the reachability of nodes changed.
     pub(super) fn cluster_changed(
         &mut self,
@@ -157,18 +163,14 @@ impl Leader {
         self.prompt_unknown(cluster, out);
     }
 
-    /// A node that came back within the term tells its state anew when it sees that the leader lacks it;
-    /// and one that followed this leader before it knew of its leadership itself.
+    /// Asks for the reports that are missing: of nodes that came back within the term, and of those that
+    /// followed this leader before it knew of its leadership itself.
     fn prompt_unknown(&mut self, cluster: &Cluster, out: &mut Effects<Effect>) {
-        if !self.prompted {
-            self.prompted = true;
-            for pnn in cluster.others().filter(|pnn| cluster.is_connected(*pnn)) {
+        let first = !core::mem::replace(&mut self.prompted, true);
+        for pnn in cluster.others() {
+            let follows = cluster.follows(pnn) || (first && cluster.is_connected(pnn));
+            if follows && self.heard_of(pnn) == 0 {
                 out.push(self.send_to(pnn, 0, Vec::new()));
-            }
-        }
-        for (pnn, reported) in &self.reports {
-            if *pnn != self.own && reported.number == 0 && cluster.follows(*pnn) {
-                out.push(self.send_to(*pnn, 0, Vec::new()));
             }
         }
     }
@@ -197,7 +199,9 @@ impl Leader {
             // Overtaken on the way; a lost node counts as never heard.
             return;
         }
-        let first = !self.reports.contains_key(&peer) || self.cleared.remove(&peer);
+        // It lives (again): that it was silent once says nothing of what it is granted from now on.
+        let back = self.cleared.remove(&peer);
+        let first = back || !self.reports.contains_key(&peer);
         let old = self.reports.remove(&peer).unwrap_or_default();
         let new: BTreeMap<IpAddr, KnownAddress> = addresses
             .into_iter()
@@ -330,7 +334,8 @@ impl Leader {
         self.sequence
     }
 
-    fn assignments(&self) -> Vec<Assignment> {
+    /// The plan as messages carry it.
+    pub(super) fn assignments(&self) -> Vec<Assignment> {
         self.slots
             .iter()
             .map(|(address, slot)| Assignment {

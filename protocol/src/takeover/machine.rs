@@ -8,7 +8,7 @@ use super::leader::Leader;
 use super::message::TakeoverMessage;
 use super::pace::Pace;
 use super::view::AddressView;
-use crate::id::Pnn;
+use crate::id::{Pnn, Term};
 use crate::machine::{Effects, Machine};
 use crate::membership::view::MembershipView;
 use crate::time::Instant;
@@ -35,6 +35,8 @@ pub struct Takeover {
     cluster: Cluster,
     holder: Holder,
     leader: Option<Leader>,
+    /// A leadership of this node that ended with its lease although the view does not say so yet.
+    lapsed: Option<Term>,
     /// Requests of local clients, with the time to ask the leader.
     requests: BTreeMap<u64, Instant>,
     view: AddressView,
@@ -56,6 +58,7 @@ impl Takeover {
             cluster: Cluster::new(own),
             holder: Holder::new(own),
             leader: None,
+            lapsed: None,
             requests: BTreeMap::new(),
             view: AddressView::default(),
             view_pace: Pace::new(VIEW_GAP),
@@ -69,7 +72,10 @@ impl Takeover {
         let before = self.cluster.followed();
         self.cluster.set_view(view);
         let followed = self.cluster.followed();
-        let leading = self.cluster.leading();
+        let leading = self
+            .cluster
+            .leading()
+            .filter(|term| Some(*term) != self.lapsed);
         if leading != self.leader.as_ref().map(Leader::term) {
             self.leader = leading.map(|term| {
                 self.cluster.distrust_lost(now + self.timing.clear_after());
@@ -84,6 +90,17 @@ impl Takeover {
         }
         self.holder.set_node(now, self.cluster.own_node(), out);
         self.cluster_changed(now, out);
+    }
+
+    /// A leader's own lease is its authority: without it, once it had the time to get one, others may
+    /// lead. It must not plan again when the next leader lends it a lease before the view tells of that.
+    fn end_lapsed_leadership(&mut self, now: Instant) {
+        if let Some(leader) = &self.leader
+            && leader.began() + self.timing.lease_hold <= now
+        {
+            self.lapsed = Some(leader.term());
+            self.leader = None;
+        }
     }
 
     fn cluster_changed(&mut self, now: Instant, out: &mut Effects<Effect>) {
@@ -153,7 +170,7 @@ impl Takeover {
             let request = *request;
             if let Some(leader) = &mut self.leader {
                 leader.ask(now, self.own, request);
-            } else if let Some(peer) = leader {
+            } else if let Some(peer) = leader.filter(|peer| *peer != self.own) {
                 let message = TakeoverMessage::WantRun { request };
                 out.push(Effect::Send { peer, message });
             }
@@ -197,11 +214,13 @@ impl Takeover {
         let Some(leader) = &mut self.leader else {
             return false;
         };
-        let plan = leader.advance(now, &self.cluster, self.settings, out);
+        let news = leader.advance(now, &self.cluster, self.settings, out);
         let done: Vec<u64> = leader.take_done();
+        let (sequence, heard) = (leader.sequence(), leader.heard_of(self.own));
+        let lacks_plan = sequence > 0 && self.holder.lacks_plan(heard);
+        let plan = news.or_else(|| lacks_plan.then(|| leader.assignments()));
         let planned = plan.is_some();
         if let Some(plan) = plan {
-            let (sequence, heard) = (leader.sequence(), leader.heard_of(self.own));
             self.holder.obey(now, sequence, heard, &plan, out);
         }
         for request in done {
@@ -243,7 +262,12 @@ impl Machine for Takeover {
                     self.holder.reporter.force(now);
                 }
             }
-            Input::Lease { alive } => self.holder.set_lease(now, alive, effects),
+            Input::Lease { alive } => {
+                self.holder.set_lease(now, alive, effects);
+                if !alive {
+                    self.end_lapsed_leadership(now);
+                }
+            }
             Input::Interface { name, up } => {
                 self.holder.set_interface(now, &name, up, effects);
             }

@@ -2,11 +2,15 @@
 
 use super::helper::Helper;
 use super::{OWN, Scratch, Shard, only_db, value};
+use crate::post::Feed;
 use crate::records::{
-    Attach, Detach, EnableSeqnum, GetSeqnum, OpenError, ReadRecord, RecordError, Store, WriteRecord,
+    Attach, BumpSeqnum, Detach, EnableSeqnum, GetSeqnum, OpenError, ReadRecord, RecordError, Store,
+    StoreConfig, WriteRecord, db_id,
 };
-use ctdb_protocol::id::{DbId, Pnn, Rsn};
+use ctdb_protocol::id::{DbId, Generation, Pnn, Rsn};
 use ctdb_protocol::membership;
+use ctdb_protocol::membership::io::Recover;
+use ctdb_protocol::membership::message::DbInfo;
 use ctdb_protocol::record::io::{CallId, Effect, Input};
 use ctdb_protocol::record::local::{LocalOp, LocalOutcome};
 use ctdb_protocol::wire::bytes::Bytes;
@@ -216,7 +220,7 @@ async fn machine_gets_the_databases_that_it_wants() {
         kind: DbKind::Volatile,
     };
     shard
-        .hear(2, |input| (*input == opened).then_some(()))
+        .hear(1, |input| (*input == opened).then_some(()))
         .await;
     assert_eq!(shard.world.done.lock().unwrap()[0].call, CallId(4));
 }
@@ -291,6 +295,13 @@ async fn sequence_numbers_come_from_the_file_or_from_the_transactions() {
         .expect("enabled");
     shard.order([local(locking, "key", take(1, "data"))]).await;
     assert_eq!(ask(locking).await.unwrap().expect("number"), 1);
+    shard
+        .records
+        .send(BumpSeqnum(locking))
+        .await
+        .unwrap()
+        .expect("counted");
+    assert_eq!(ask(locking).await.unwrap().expect("number"), 2);
     let secrets = attach("secrets.tdb", DbKind::Persistent)
         .await
         .unwrap()
@@ -307,4 +318,48 @@ async fn sequence_numbers_come_from_the_file_or_from_the_transactions() {
         .order([local(secrets, "__db_sequence_number__\0", op)])
         .await;
     assert_eq!(ask(secrets).await.unwrap().expect("number"), 513);
+}
+
+#[actix::test]
+async fn shard_hears_only_of_its_own_databases_in_a_recovery() {
+    let scratch = Scratch::new("own");
+    let config = StoreConfig {
+        shards: 2,
+        ..scratch.config()
+    };
+    let infos = ["locking.tdb", "leases.tdb", "secrets.tdb"].map(|name| DbInfo {
+        id: db_id(name),
+        name: name.into(),
+        kind: DbKind::Volatile,
+    });
+    let ours: Vec<_> = infos
+        .iter()
+        .filter(|info| config.is_ours(info.id))
+        .collect();
+    assert!(!ours.is_empty() && ours.len() < infos.len());
+    let shard = Shard::start(Store::new(config.clone(), super::DbTable::new()));
+    let generation = Generation(9);
+    let rebuild = |databases| {
+        let contributors = vec![OWN];
+        Input::Recover(Recover::Rebuild {
+            generation,
+            contributors,
+            databases,
+        })
+    };
+    let serve = |db| Input::Recover(Recover::Serve { generation, db });
+    shard.records.do_send(Feed(rebuild(infos.to_vec())));
+    for info in &infos {
+        shard.records.do_send(Feed(serve(info.id)));
+    }
+    let mut expected = vec![rebuild(ours.iter().copied().cloned().collect())];
+    expected.extend(ours.iter().map(|info| serve(info.id)));
+    // Behind everything else.
+    let last = Input::PeerDown { peer: Pnn(1) };
+    expected.push(last.clone());
+    shard.records.do_send(Feed(last));
+    let heard = shard
+        .hear(expected.len(), |input| Some(input.clone()))
+        .await;
+    assert_eq!(heard, expected);
 }

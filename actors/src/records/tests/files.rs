@@ -148,3 +148,32 @@ fn names_that_are_no_file_names_are_refused() {
         assert!(matches!(refused, Err(OpenError::BadName { .. })), "{name}");
     }
 }
+
+#[test]
+fn damaged_persistent_file_is_refused_and_left_as_it_is() {
+    let scratch = Scratch::new("damaged");
+    let config = scratch.config();
+    let path = config.path("secrets.tdb", DbKind::Persistent);
+    let whole = {
+        let database = Database::open(&config, "secrets.tdb", DbKind::Persistent).expect("open");
+        let value = value(1, OWN, b"secret");
+        database.tdb().store(b"key", &value).expect("store");
+        drop(database);
+        fs::read(&path).expect("read")
+    };
+    let mut bad_magic = whole.clone();
+    bad_magic[0] = b'x';
+    let mut bad_record = whole.clone();
+    let key = whole.windows(6).rposition(|bytes| bytes == b"secret");
+    // Over the head of the record, which stands before its key.
+    let head = key.expect("stored") - 24 - 3 - 24;
+    bad_record[head..head + 24].fill(0xff);
+    for damaged in [bad_magic, bad_record] {
+        fs::write(&path, &damaged).expect("write");
+        let refused = Database::open(&config, "secrets.tdb", DbKind::Persistent);
+        let Err(OpenError::Damaged { .. }) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(fs::read(&path).expect("read"), damaged);
+    }
+}

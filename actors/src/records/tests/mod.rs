@@ -1,8 +1,12 @@
 //! Tests with real TDB files and a real second process, and a machine that does as the test says.
 
 mod actor;
+mod cluster;
+mod death;
 mod files;
 mod helper;
+mod passing;
+mod waiting;
 mod walks;
 
 use super::{CallDone, DataOut, Database, DbTable, Records, Store, StoreConfig, Wiring};

@@ -26,6 +26,7 @@ pub(super) const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct Node {
     machine: Takeover,
     pub(super) alive: bool,
@@ -48,21 +49,18 @@ pub(super) struct Node {
     pub(super) log: Vec<Notice>,
 }
 
+struct Packet {
+    from: usize,
+    to: usize,
+    lives: (u64, u64),
+    cuts: u64,
+    late: bool,
+    message: TakeoverMessage,
+}
+
 enum Event {
-    Deliver {
-        from: usize,
-        to: usize,
-        lives: (u64, u64),
-        cuts: u64,
-        late: bool,
-        message: TakeoverMessage,
-    },
-    Kernel {
-        node: usize,
-        life: u64,
-        address: IpAddr,
-        add: Option<String>,
-    },
+    Deliver(Packet),
+    Kernel(usize, u64, IpAddr, Option<String>),
     View(usize),
     /// Heartbeats and leases.
     Tick,
@@ -238,15 +236,7 @@ impl World {
     fn operate(&mut self, node: usize, life: u64, address: IpAddr, add: Option<String>) {
         self.nodes[node].operations += 1;
         let after = self.micros(300, 30_000);
-        self.at(
-            after,
-            Event::Kernel {
-                node,
-                life,
-                address,
-                add,
-            },
-        );
+        self.at(after, Event::Kernel(node, life, address, add));
     }
 
     fn send(&mut self, from: usize, to: usize, message: TakeoverMessage) {
@@ -261,17 +251,15 @@ impl World {
         at = at.max(*last + Duration::from_micros(1));
         *last = at;
         let after = at.since(self.now);
-        self.at(
-            after,
-            Event::Deliver {
-                from,
-                to,
-                lives,
-                cuts,
-                late: false,
-                message,
-            },
-        );
+        let packet = Packet {
+            from,
+            to,
+            lives,
+            cuts,
+            late: false,
+            message,
+        };
+        self.at(after, Event::Deliver(packet));
     }
 
     pub(super) fn run_for(&mut self, time: Duration) {
@@ -299,48 +287,27 @@ impl World {
         self.now = end;
     }
 
+    fn deliver(&mut self, packet: Packet) {
+        let (from, to) = (packet.from, packet.to);
+        if packet.lives != (self.nodes[from].life, self.nodes[to].life) {
+            return;
+        }
+        let broken = packet.cuts != self.cuts || !self.linked(from, to);
+        if !broken || packet.late {
+            let (peer, message) = (Pnn(from as u32), packet.message);
+            self.feed(to, Input::Message { peer, message });
+        } else if self.rng.chance(1, 2) {
+            // Not lost with the connection but stuck in it for a while.
+            let after = self.micros(0, 3_000_000);
+            let late = true;
+            self.at(after, Event::Deliver(Packet { late, ..packet }));
+        }
+    }
+
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Deliver {
-                from,
-                to,
-                lives,
-                cuts,
-                late,
-                message,
-            } => {
-                if lives != (self.nodes[from].life, self.nodes[to].life) {
-                    return;
-                }
-                let broken = cuts != self.cuts || !self.linked(from, to);
-                if broken && !late {
-                    // Lost with the connection, or stuck in it for a while.
-                    if self.rng.chance(1, 2) {
-                        let after = self.micros(0, 3_000_000);
-                        let late = true;
-                        self.at(
-                            after,
-                            Event::Deliver {
-                                from,
-                                to,
-                                lives,
-                                cuts,
-                                late,
-                                message,
-                            },
-                        );
-                    }
-                    return;
-                }
-                let peer = Pnn(from as u32);
-                self.feed(to, Input::Message { peer, message });
-            }
-            Event::Kernel {
-                node,
-                life,
-                address,
-                add,
-            } => self.kernel(node, life, address, add),
+            Event::Deliver(packet) => self.deliver(packet),
+            Event::Kernel(node, life, address, add) => self.kernel(node, life, address, add),
             Event::View(pnn) => {
                 let view = self.view_of(pnn);
                 self.feed(pnn, Input::View(view));

@@ -1,0 +1,269 @@
+//! A leader and two followers whose keepalives take 10 ms, until cables are pulled.
+
+use super::io::{Effect, Input};
+use super::machine::Heartbeat;
+use crate::election::electorate::Electorate;
+use crate::election::io::Input as ElectionInput;
+use crate::election::standing::{Mandate, Standing};
+use crate::id::{Instance, Pnn, Term};
+use crate::machine::{Effects, Machine};
+use crate::takeover::io::Input as TakeoverInput;
+use crate::time::Instant;
+use crate::timing::Timing;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+const DELAY: Duration = Duration::from_millis(10);
+const T: Timing = Timing::DEFAULT;
+
+struct World {
+    now: Instant,
+    nodes: Vec<Heartbeat>,
+    wire: Vec<(Instant, usize, Input)>,
+    cut: Vec<usize>,
+    /// What each node was told, newest last.
+    leases: Vec<Instant>,
+    elections: Vec<(usize, Instant, ElectionInput)>,
+    takeovers: Vec<(usize, Instant, TakeoverInput)>,
+}
+
+impl World {
+    /// Three nodes, connected, node 0 leading by its side.
+    fn new() -> Self {
+        let electorate = || Electorate::new((0..3).map(Pnn), false);
+        let start = Instant::from_start(Duration::from_secs(10));
+        let nodes = (0..3)
+            .map(|n| Heartbeat::new(Pnn(n), electorate(), T, start))
+            .collect();
+        let mut world = Self {
+            now: start,
+            nodes,
+            wire: Vec::new(),
+            cut: Vec::new(),
+            leases: alloc::vec![Instant::ZERO; 3],
+            elections: Vec::new(),
+            takeovers: Vec::new(),
+        };
+        for (a, b) in [(0, 1), (0, 2), (1, 2), (1, 0), (2, 0), (2, 1)] {
+            let peer = Pnn(u32::try_from(b).unwrap());
+            world.feed(
+                a,
+                Input::LinkUp {
+                    peer,
+                    instance: Instance(7),
+                },
+            );
+        }
+        let (term, mandate) = (Term(1), Mandate::Side);
+        world.feed(0, Input::Standing(Standing::Leader { term, mandate }));
+        for node in [1, 2] {
+            world.feed(
+                node,
+                Input::Standing(Standing::Follower {
+                    leader: Pnn(0),
+                    term,
+                }),
+            );
+        }
+        world.run(Duration::from_secs(2));
+        world
+    }
+
+    fn feed(&mut self, node: usize, input: Input) {
+        let mut effects = Effects::new();
+        self.nodes[node].step(self.now, input, &mut effects);
+        let from = Pnn(u32::try_from(node).unwrap());
+        for effect in effects.drain() {
+            match effect {
+                Effect::Send { peer, keepalive } => {
+                    let to = peer.0 as usize;
+                    if !self.cut.contains(&node) && !self.cut.contains(&to) {
+                        let input = Input::Keepalive {
+                            peer: from,
+                            keepalive,
+                        };
+                        self.wire.push((self.now + DELAY, to, input));
+                    }
+                }
+                Effect::LeaseUntil(until) => self.leases[node] = until,
+                Effect::Election(input) => self.elections.push((node, self.now, input)),
+                Effect::Takeover(input) => self.takeovers.push((node, self.now, input)),
+                Effect::CloseLink { .. } | Effect::Membership(_) | Effect::Log(_) => {}
+            }
+        }
+    }
+
+    fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.now = self.now + Duration::from_millis(1);
+            let now = self.now;
+            let (due, later) = core::mem::take(&mut self.wire)
+                .into_iter()
+                .partition(|(at, ..)| *at <= now);
+            self.wire = later;
+            let due: Vec<(Instant, usize, Input)> = due;
+            for (_, to, input) in due {
+                self.feed(to, input);
+            }
+            for node in 0..self.nodes.len() {
+                if self.nodes[node].deadline().is_some_and(|at| at <= now) {
+                    self.feed(node, Input::Timeout);
+                }
+            }
+        }
+    }
+
+    fn clear_at(&self, of: u32) -> Option<Instant> {
+        self.takeovers
+            .iter()
+            .rev()
+            .find_map(|(_, _, input)| match input {
+                TakeoverInput::Unreachable { peer, clear_at } if *peer == Pnn(of) => {
+                    Some(*clear_at)
+                }
+                _ => None,
+            })
+    }
+}
+
+#[test]
+fn leases_last_while_all_is_well_and_never_beyond_the_leaders() {
+    let mut world = World::new();
+    for _ in 0..50 {
+        world.run(Duration::from_millis(20));
+        for node in 0..3 {
+            assert!(world.leases[node] > world.now + T.dead_after, "node {node}");
+            assert!(
+                world.leases[node] <= world.now + T.lease_hold,
+                "node {node}"
+            );
+        }
+    }
+    assert!(
+        world
+            .elections
+            .iter()
+            .all(|(.., i)| !matches!(i, ElectionInput::PeerDown { .. }))
+    );
+}
+
+#[test]
+fn a_cut_follower_is_lost_and_silent_before_its_addresses_may_be_taken() {
+    let mut world = World::new();
+    world.cut.push(2);
+    let cut_at = world.now;
+    world.run(Duration::from_secs(3));
+    let lost = world.elections.iter().find_map(|(node, at, input)| {
+        (*node == 0 && matches!(input, ElectionInput::PeerDown { .. })).then_some(*at)
+    });
+    let lost = lost.expect("the leader notices");
+    let noticed = lost.since(cut_at);
+    assert!(noticed <= T.dead_after + DELAY && noticed >= T.dead_after - T.keepalive_interval);
+    let clear = world.clear_at(2).expect("takeover is told");
+    assert!(world.leases[2] < clear, "{:?} {clear:?}", world.leases[2]);
+    assert!(clear.since(cut_at) <= T.clear_after() + DELAY);
+}
+
+#[test]
+fn a_lost_followers_clear_point_is_not_lowered_by_what_older_leaderships_tell() {
+    let mut world = World::new();
+    world.cut.push(2);
+    world.run(Duration::from_secs(3));
+    let told: Vec<Instant> = world
+        .takeovers
+        .iter()
+        .filter_map(|(_, _, input)| match input {
+            TakeoverInput::Unreachable {
+                peer: Pnn(2),
+                clear_at,
+            } => Some(*clear_at),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told.iter().min(), told.iter().max(), "{told:?}");
+}
+
+#[test]
+fn a_cut_leader_loses_authority_and_lease() {
+    let mut world = World::new();
+    world.cut.push(0);
+    let cut_at = world.now;
+    world.run(Duration::from_secs(3));
+    let lost = world.elections.iter().find_map(|(node, at, input)| {
+        (*node == 0 && matches!(input, ElectionInput::AuthorityLost { .. })).then_some(*at)
+    });
+    assert!(lost.expect("authority is lost").since(cut_at) <= T.lease_hold + T.keepalive_interval);
+    assert!(world.leases[0].since(cut_at) <= T.lease_hold);
+}
+
+#[test]
+fn the_next_leader_waits_out_the_old_one_and_no_longer_than_promised() {
+    let mut world = World::new();
+    world.cut.push(0);
+    let cut_at = world.now;
+    world.run(T.dead_after + Duration::from_millis(50));
+    let (term, mandate) = (Term(2), Mandate::Side);
+    world.feed(1, Input::Standing(Standing::Leader { term, mandate }));
+    world.feed(
+        2,
+        Input::Standing(Standing::Follower {
+            leader: Pnn(1),
+            term,
+        }),
+    );
+    world.run(Duration::from_millis(200));
+    let clear = world.clear_at(0).expect("the new leader tells takeover");
+    assert!(world.leases[0] < clear);
+    assert!(
+        clear.since(cut_at) <= T.clear_after() + DELAY * 2,
+        "{:?}",
+        clear.since(cut_at)
+    );
+    // The bystanders' addresses went on without a break.
+    assert!(world.leases[1] > world.now && world.leases[2] > world.now);
+}
+
+#[test]
+fn an_echo_from_the_future_acknowledges_nothing() {
+    let mut world = World::new();
+    let before = world.leases[0];
+    world.wire.clear();
+    let forged = |world: &World| {
+        let mut keepalive = super::message::Keepalive {
+            sent_at_us: 1,
+            echo_us: u64::MAX / 2,
+            node: super::message::NodeState::default(),
+            claim: Standing::Follower {
+                leader: Pnn(0),
+                term: Term(1),
+            }
+            .claim(Pnn(1), Term(1)),
+            authority_left_ms: 0,
+            old_ack_age_ms: u32::MAX,
+        };
+        keepalive.sent_at_us = world.now.as_micros();
+        keepalive
+    };
+    let keepalive = forged(&world);
+    world.feed(
+        0,
+        Input::Keepalive {
+            peer: Pnn(1),
+            keepalive,
+        },
+    );
+    assert_eq!(world.leases[0], before);
+}
+
+#[test]
+fn own_pause_is_forgiven_but_leases_are_not_renewed_by_it() {
+    let mut world = World::new();
+    let lease = world.leases[1];
+    // Node 1 does not run for two seconds; what its peers sent waits in its sockets.
+    world.now = world.now + Duration::from_secs(2);
+    let seen = world.elections.len();
+    world.feed(1, Input::Timeout);
+    assert!(world.elections[seen..].iter().all(|(node, ..)| *node != 1));
+    assert!(world.leases[1] == lease && lease < world.now);
+}

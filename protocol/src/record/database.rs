@@ -1,0 +1,300 @@
+//! One database: its phase, and the life of the operations on its records.
+//!
+//! Invariant: `writes` counts the operations under way that change the store and the records that came
+//! and are not stored yet. The rebuild goes over the database only when it is zero, so what it reports
+//! stays true until the lmasters have decided.
+
+use super::directory::Directory;
+use super::io::Input;
+use super::local::{LocalOp, LocalOutcome};
+use super::message::RecordBody;
+use super::outlet::Outlet;
+use super::rebuild::Rebuild;
+use super::sweep::Sweep;
+use super::work::{Coming, Next, Running, Why, Work, writes};
+use crate::id::{DbId, Generation, Pnn};
+use crate::limits::PARKED_CALLS_MAX;
+use crate::notice::{Notice, ShownDb};
+use crate::wire::bytes::Bytes;
+use crate::wire::message::DbKind;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Whether records may move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No: no composition, or its rebuild has not reached this database.
+    #[default]
+    Closed,
+    /// No: the directory is being rebuilt.
+    Rebuilding,
+    /// Yes.
+    Served,
+}
+
+/// One database.
+#[derive(Debug)]
+pub(super) struct Database {
+    pub(super) id: DbId,
+    /// Empty until a rebuild named it.
+    pub(super) name: String,
+    pub(super) kind: DbKind,
+    pub(super) opened: bool,
+    /// Opened in this composition, which had no records of it before.
+    pub(super) fresh: bool,
+    pub(super) phase: Phase,
+    pub(super) work: BTreeMap<Bytes, Work>,
+    pub(super) directory: Directory,
+    pub(super) rebuild: Rebuild,
+    pub(super) sweep: Sweep,
+    /// Messages of this composition that came before it was served here.
+    early: VecDeque<(Pnn, RecordBody)>,
+    pub(super) writes: usize,
+    /// Calls that are not answered.
+    pub(super) waiting: usize,
+    /// Requests that a full queue turned away.
+    refused: u64,
+}
+
+impl Database {
+    pub(super) fn new(id: DbId) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            kind: DbKind::Volatile,
+            opened: false,
+            fresh: true,
+            phase: Phase::Closed,
+            work: BTreeMap::new(),
+            directory: Directory::default(),
+            rebuild: Rebuild::default(),
+            sweep: Sweep::default(),
+            early: VecDeque::new(),
+            writes: 0,
+            waiting: 0,
+            refused: 0,
+        }
+    }
+
+    /// Something for this database alone.
+    pub(super) fn input(&mut self, generation: Generation, input: Input, out: &mut Outlet<'_>) {
+        match input {
+            Input::Call {
+                call, key, kind, ..
+            } => self.on_client_call(call, &key, kind, out),
+            Input::Local { key, outcome, .. } => self.on_outcome(&key, outcome, out),
+            Input::Scanned { holdings, done, .. } if generation == out.composition.generation => {
+                self.on_scanned(holdings, done, out);
+            }
+            Input::Wiped { .. } if generation == out.composition.generation => self.on_wiped(out),
+            _ => {}
+        }
+    }
+
+    /// A message of this composition from a member.
+    pub(super) fn on_message(&mut self, peer: Pnn, body: RecordBody, out: &mut Outlet<'_>) {
+        match body {
+            RecordBody::Directory { holdings } => self.rebuild.collect(peer, holdings),
+            RecordBody::DirectoryEnd => self.on_directory_end(peer, out),
+            RecordBody::Settle { adopt, demote } => self.on_settle(peer, adopt, demote, out),
+            RecordBody::Settled { count } => self.on_settled(count, out),
+            body if self.phase != Phase::Served => self.keep_early(peer, body, out),
+            RecordBody::Call {
+                key,
+                requester,
+                hops,
+            } if requester == peer => {
+                self.on_call(key, requester, hops, out);
+            }
+            // A call on behalf of somebody else: nobody sends that.
+            RecordBody::Call { .. } => {}
+            RecordBody::Give { key, to, hops } => self.on_give(peer, key, to, hops, out),
+            RecordBody::Migrate {
+                key,
+                rsn,
+                flags,
+                data,
+                ..
+            } => {
+                self.on_migrate(&key, rsn, flags, data, out);
+            }
+            RecordBody::Lost { key, to } => self.seek(key, to, out),
+            RecordBody::Probe { key } => {
+                let work = self.work.entry(key.clone()).or_default();
+                if !work.probes.contains(&peer) {
+                    work.probes.push(peer);
+                }
+                self.advance(&key, out);
+            }
+            RecordBody::Probed {
+                key,
+                rsn,
+                is_dmaster,
+            } => {
+                self.on_probed(peer, &key, rsn, is_dmaster, out);
+            }
+        }
+    }
+
+    fn keep_early(&mut self, peer: Pnn, body: RecordBody, out: &mut Outlet<'_>) {
+        if self.early.len() < PARKED_CALLS_MAX {
+            self.early.push_back((peer, body));
+        } else {
+            self.refuse("early messages", self.early.len(), out);
+        }
+    }
+
+    /// Logs that a queue is full, at the first refusal and then ever less often.
+    pub(super) fn refuse(&mut self, queue: &str, queued: usize, out: &mut Outlet<'_>) {
+        self.refused += 1;
+        if self.refused.is_power_of_two() {
+            out.log(Notice::QueueFull {
+                connection: format!("{queue} of database {}", ShownDb(self.id)),
+                queued: queued as u64,
+            });
+        }
+    }
+
+    /// The composition ends here: nothing moves any more.
+    pub(super) fn close(&mut self) {
+        self.phase = Phase::Closed;
+        // What is not open here can hold nothing of the time before.
+        self.fresh = !self.opened;
+        self.directory = Directory::default();
+        self.rebuild = Rebuild::default();
+        self.sweep.reset();
+        self.early.clear();
+        self.work.retain(|_, work| {
+            work.forget_composition();
+            work.running.is_some() || work.incoming.is_some() || !work.waiters.is_empty()
+        });
+    }
+
+    /// Records move again.
+    pub(super) fn serve(&mut self, out: &mut Outlet<'_>) {
+        self.phase = Phase::Served;
+        for (peer, body) in core::mem::take(&mut self.early) {
+            self.on_message(peer, body, out);
+        }
+        for work in self.work.values_mut() {
+            if work.coming == Coming::Parked {
+                work.coming = Coming::Unknown;
+            }
+        }
+        self.advance_all(out);
+    }
+
+    /// Looks at every record that something is going on with.
+    pub(super) fn advance_all(&mut self, out: &mut Outlet<'_>) {
+        let keys: Vec<Bytes> = self.work.keys().cloned().collect();
+        for key in keys {
+            self.advance(&key, out);
+        }
+    }
+
+    /// Begins the next operation on a record, if none is under way.
+    pub(super) fn advance(&mut self, key: &Bytes, out: &mut Outlet<'_>) {
+        let Some(work) = self.work.get_mut(key) else {
+            return;
+        };
+        if work.running.is_some() {
+            return;
+        }
+        match work.next(out.now, !out.suspended && self.opened) {
+            Next::Run(why, op) => {
+                // What came was counted when it came.
+                self.writes += usize::from(writes(&op) && why != Why::Take);
+                work.running = Some(Running {
+                    why,
+                    op: op.clone(),
+                    generation: out.composition.generation,
+                    failing: None,
+                });
+                out.local(self.id, key.clone(), op);
+            }
+            Next::Wait(at) => out.wake(at, self.id, key),
+            Next::Rest => {}
+            Next::Done => {
+                self.work.remove(key);
+            }
+        }
+    }
+
+    /// The time for which a record asked has come.
+    pub(super) fn on_wake(&mut self, key: &Bytes, out: &mut Outlet<'_>) {
+        let running = self
+            .work
+            .get_mut(key)
+            .and_then(|work| work.running.as_mut());
+        match running {
+            Some(running) if running.failing.is_some_and(|(_, at)| at <= out.now) => {
+                let op = running.op.clone();
+                out.local(self.id, key.clone(), op);
+            }
+            Some(_) => {}
+            None => self.advance(key, out),
+        }
+    }
+
+    fn on_outcome(&mut self, key: &Bytes, outcome: LocalOutcome, out: &mut Outlet<'_>) {
+        let Some(work) = self.work.get_mut(key) else {
+            return;
+        };
+        let Some(running) = work.running.take() else {
+            return;
+        };
+        if outcome == LocalOutcome::Failed {
+            self.on_failed(key, running, out);
+        } else {
+            self.writes -= usize::from(writes(&running.op));
+            let current = running.generation == out.composition.generation && !out.suspended;
+            match running.why {
+                Why::Look => self.on_look(key, outcome, out),
+                Why::Take => self.on_taken(key, outcome, out),
+                // Nobody waits for these any more. A record given away in an older composition is an
+                // orphan whose newest copy is here: the rebuild finds it.
+                _ if !current => {}
+                Why::Give(want) => self.on_given(key, want, outcome, out),
+                Why::Probe { lmaster } => self.answer_probe(key, lmaster, &outcome, out),
+                Why::Settle { batch } => self.on_record_settled(key, batch, &outcome, out),
+            }
+        }
+        self.advance(key, out);
+        self.try_sweep(out);
+    }
+
+    /// The store failed: the operation is tried again, for ever in its own composition. In a later one it
+    /// must not hold up the recovery, so it is given up after a third of its time: the node that gave
+    /// the record away still has that copy.
+    fn on_failed(&mut self, key: &Bytes, mut running: Running, out: &mut Outlet<'_>) {
+        let is_stale = running.generation != out.composition.generation;
+        let since = running.failing.map_or(out.now, |(since, _)| since);
+        let patience = match running.op {
+            LocalOp::Take { .. } => out.timing.recovery_timeout / 3,
+            _ => core::time::Duration::ZERO,
+        };
+        if running.failing.is_none() {
+            let name = if self.name.is_empty() {
+                format!("{}", ShownDb(self.id))
+            } else {
+                self.name.clone()
+            };
+            out.log(Notice::DatabaseFailed {
+                name,
+                reason: String::from("a record could not be read or written"),
+            });
+        }
+        if is_stale && out.now.since(since) >= patience {
+            self.writes -= usize::from(writes(&running.op));
+            return;
+        }
+        let at = out.retry_at();
+        running.failing = Some((since, at));
+        if let Some(work) = self.work.get_mut(key) {
+            work.running = Some(running);
+        }
+        out.wake(at, self.id, key);
+    }
+}

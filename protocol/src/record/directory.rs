@@ -1,0 +1,49 @@
+//! The lmaster: who has, or will have, each record of its slots.
+
+use super::database::Database;
+use super::message::RecordBody;
+use super::outlet::Outlet;
+use super::seek::Seek;
+use crate::id::{Pnn, Rsn};
+use crate::wire::bytes::Bytes;
+use alloc::collections::BTreeMap;
+
+/// The directory of one database.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    /// The last node of each record's chain: it is dmaster, or will be once those before it gave it on.
+    pub(super) tails: BTreeMap<Bytes, Pnn>,
+    pub(super) seeks: BTreeMap<Bytes, Seek>,
+}
+
+impl Database {
+    /// A node wants a record: it becomes the end of the chain.
+    pub(super) fn on_call(&mut self, key: Bytes, requester: Pnn, hops: u32, out: &mut Outlet<'_>) {
+        if out.lmaster(&key) != Some(out.own) {
+            // Members of one composition have one vnnmap: the sender is wrong.
+            return;
+        }
+        match self.directory.tails.insert(key.clone(), requester) {
+            None => self.grant_empty(key, requester, out),
+            // It had the record, asked for nothing since, was asked for nothing, and has it no more:
+            // something else deleted it there, and nothing is on its way.
+            Some(tail) if tail == requester => self.seek(key, requester, out),
+            Some(tail) => {
+                let (to, hops) = (requester, hops.saturating_add(1));
+                out.send(tail, self.id, RecordBody::Give { key, to, hops });
+            }
+        }
+    }
+
+    /// No node has a copy: `to` may begin one.
+    pub(super) fn grant_empty(&mut self, key: Bytes, to: Pnn, out: &mut Outlet<'_>) {
+        let migrate = RecordBody::Migrate {
+            key,
+            rsn: Rsn(0),
+            flags: 0,
+            data: Bytes::default(),
+            hops: 1,
+        };
+        out.send(to, self.id, migrate);
+    }
+}

@@ -1,0 +1,97 @@
+//! The dmaster: records that other nodes want.
+//!
+//! The lmaster orders a give from each dmaster of the chain exactly once. It may come before the record
+//! does; then it waits here, because the lmaster only names nodes whose request it has answered or will.
+
+use super::database::Database;
+use super::local::LocalOutcome;
+use super::message::RecordBody;
+use super::outlet::Outlet;
+use super::work::{Coming, Want};
+use crate::id::Pnn;
+use crate::limits::HOPS_MAX;
+use crate::notice::{Notice, ShownDb};
+use crate::wire::bytes::Bytes;
+
+impl Database {
+    pub(super) fn on_give(
+        &mut self,
+        lmaster: Pnn,
+        key: Bytes,
+        to: Pnn,
+        hops: u32,
+        out: &mut Outlet<'_>,
+    ) {
+        if !out.composition.members.contains(&to) {
+            return;
+        }
+        if hops >= HOPS_MAX {
+            let db = ShownDb(self.id);
+            out.log(Notice::HighHopcount { db, hops });
+            return out.send(lmaster, self.id, RecordBody::Lost { key, to });
+        }
+        let work = self.work.entry(key.clone()).or_default();
+        let is_of_search = core::mem::take(&mut work.search_gives);
+        if to == out.own {
+            // A search found it where it was wanted: look again.
+            work.coming = Coming::Unknown;
+        } else if !work.gives.iter().any(|want| want.to == to) {
+            // A node has one request per record on its way, so the members bound this queue.
+            let want = Want { to, hops };
+            if is_of_search {
+                work.gives.push_front(want);
+            } else {
+                work.gives.push_back(want);
+            }
+        }
+        self.advance(&key, out);
+    }
+
+    pub(super) fn on_given(
+        &mut self,
+        key: &Bytes,
+        want: Want,
+        outcome: LocalOutcome,
+        out: &mut Outlet<'_>,
+    ) {
+        let Some(work) = self.work.get_mut(key) else {
+            return;
+        };
+        if work.coming == Coming::Adopted {
+            work.coming = Coming::Asked;
+        }
+        if let LocalOutcome::Given {
+            to,
+            rsn,
+            flags,
+            data,
+        } = outcome
+        {
+            let migrate = RecordBody::Migrate {
+                key: key.clone(),
+                rsn,
+                flags,
+                data,
+                hops: want.hops + 1,
+            };
+            return out.send(to, self.id, migrate);
+        }
+        if work.coming == Coming::Asked || work.incoming.is_some() {
+            work.gives.push_front(want);
+        } else if let Some(lmaster) = out.lmaster(key) {
+            let lost = RecordBody::Lost {
+                key: key.clone(),
+                to: want.to,
+            };
+            out.send(lmaster, self.id, lost);
+        }
+    }
+
+    /// Nothing more goes to a lost peer.
+    pub(super) fn on_peer_down(&mut self, peer: Pnn, out: &mut Outlet<'_>) {
+        for work in self.work.values_mut() {
+            work.gives.retain(|want| want.to != peer);
+        }
+        self.advance_all(out);
+    }
+}

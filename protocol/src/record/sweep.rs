@@ -1,0 +1,226 @@
+//! The member's side of a recovery: tell every lmaster what is here, then do what they decide.
+//!
+//! ```text
+//!  Rebuild ─► open ─► wait for writes ─► scan (or wipe) ─► Directory…, DirectoryEnd
+//!  Settle ─► adopt, demote ─► Settled
+//! ```
+
+use super::database::{Database, Phase};
+use super::io::Effect;
+use super::local::{LocalOp, LocalOutcome};
+use super::message::{Holding, RecordBody};
+use super::outlet::Outlet;
+use super::work::Coming;
+use crate::id::Pnn;
+use crate::limits::DIRECTORY_BATCH;
+use crate::membership::message::DbInfo;
+use crate::wire::bytes::Bytes;
+use crate::wire::message::DbKind;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// How far this node is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// No rebuild was ordered.
+    #[default]
+    Idle,
+    /// The shell opens the database.
+    Opening,
+    /// Operations of the time before are still under way.
+    Draining,
+    /// The shell goes over the database.
+    Sweeping,
+    /// The lmasters know everything.
+    Told,
+}
+
+/// Keys of one `Settle` that are not settled yet.
+#[derive(Debug)]
+struct Batch {
+    lmaster: Pnn,
+    count: u32,
+    open: u32,
+}
+
+/// What this node does for a recovery.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    stage: Stage,
+    /// Our records count; otherwise they are older than the cluster's.
+    contributes: bool,
+    unsent: BTreeMap<Pnn, Vec<Holding>>,
+    batches: BTreeMap<u64, Batch>,
+    /// Number of the next batch; never used twice, so that a late outcome meets no other batch.
+    next_batch: u64,
+}
+
+impl Sweep {
+    pub(super) fn reset(&mut self) {
+        *self = Self {
+            next_batch: self.next_batch,
+            ..Self::default()
+        };
+    }
+}
+
+impl Database {
+    /// The leader orders the rebuild. A repeated order changes nothing.
+    pub(super) fn begin_rebuild(&mut self, info: DbInfo, contributes: bool, out: &mut Outlet<'_>) {
+        if self.sweep.stage != Stage::Idle {
+            return;
+        }
+        if !self.opened {
+            let (name, kind) = (info.name.clone(), info.kind);
+            out.effects.push(Effect::Open { name, kind });
+            self.kind = info.kind;
+        }
+        self.name = info.name;
+        self.phase = Phase::Rebuilding;
+        self.sweep.contributes = contributes;
+        self.sweep.stage = Stage::Opening;
+        if self.opened {
+            self.go_on_opened(info.kind, out);
+        }
+    }
+
+    pub(super) fn on_opened(&mut self, kind: DbKind, out: &mut Outlet<'_>) {
+        let cluster_kind = self.kind;
+        self.kind = kind;
+        self.opened = true;
+        if self.sweep.stage == Stage::Opening {
+            self.go_on_opened(cluster_kind, out);
+        }
+        self.advance_all(out);
+    }
+
+    /// `kind` is what the leader says; all members must take the same way.
+    fn go_on_opened(&mut self, kind: DbKind, out: &mut Outlet<'_>) {
+        if kind != DbKind::Volatile {
+            // Its records have no dmaster that matters: there is no directory to rebuild.
+            self.sweep.stage = Stage::Told;
+            if out.composition.vnnmap.contains(&out.own) {
+                self.tell_ready(out);
+            }
+        } else if self.kind == DbKind::Volatile {
+            self.sweep.stage = Stage::Draining;
+            self.try_sweep(out);
+        } else {
+            // Never wipe what somebody here keeps for good.
+            self.tell_end(out);
+        }
+    }
+
+    /// Goes over the database once nothing changes it any more.
+    pub(super) fn try_sweep(&mut self, out: &mut Outlet<'_>) {
+        if self.sweep.stage != Stage::Draining || self.writes > 0 {
+            return;
+        }
+        self.sweep.stage = Stage::Sweeping;
+        let (generation, db) = (out.composition.generation, self.id);
+        out.effects.push(if self.sweep.contributes {
+            Effect::Scan { generation, db }
+        } else {
+            Effect::Wipe { generation, db }
+        });
+    }
+
+    pub(super) fn on_scanned(&mut self, holdings: Vec<Holding>, done: bool, out: &mut Outlet<'_>) {
+        if self.sweep.stage != Stage::Sweeping || !self.sweep.contributes {
+            return;
+        }
+        for holding in holdings {
+            let Some(lmaster) = out.lmaster(&holding.key) else {
+                continue;
+            };
+            let unsent = self.sweep.unsent.entry(lmaster).or_default();
+            unsent.push(holding);
+            if unsent.len() >= DIRECTORY_BATCH {
+                let holdings = core::mem::take(unsent);
+                out.send(lmaster, self.id, RecordBody::Directory { holdings });
+            }
+        }
+        if done {
+            for (lmaster, holdings) in core::mem::take(&mut self.sweep.unsent) {
+                if !holdings.is_empty() {
+                    out.send(lmaster, self.id, RecordBody::Directory { holdings });
+                }
+            }
+            self.tell_end(out);
+        }
+    }
+
+    pub(super) fn on_wiped(&mut self, out: &mut Outlet<'_>) {
+        if self.sweep.stage == Stage::Sweeping && !self.sweep.contributes {
+            self.tell_end(out);
+        }
+    }
+
+    fn tell_end(&mut self, out: &mut Outlet<'_>) {
+        self.sweep.stage = Stage::Told;
+        for lmaster in out.lmasters() {
+            out.send(lmaster, self.id, RecordBody::DirectoryEnd);
+        }
+    }
+
+    pub(super) fn on_settle(
+        &mut self,
+        lmaster: Pnn,
+        adopt: Vec<Bytes>,
+        demote: Vec<Bytes>,
+        out: &mut Outlet<'_>,
+    ) {
+        let count = (adopt.len() + demote.len()) as u32;
+        if count == 0 {
+            return;
+        }
+        // A rebuild is over before the database is served.
+        let is_search = self.phase == Phase::Served;
+        let number = self.sweep.next_batch;
+        self.sweep.next_batch += 1;
+        let batch = Batch {
+            lmaster,
+            count,
+            open: count,
+        };
+        self.sweep.batches.insert(number, batch);
+        // The lmaster knows the new dmaster; any name but our own makes clients here ask.
+        let demoted = LocalOp::Demote { to: NOBODY };
+        let adopted = adopt.into_iter().map(|key| (key, LocalOp::Adopt));
+        let demoted = demote.into_iter().map(|key| (key, demoted.clone()));
+        for (key, op) in adopted.chain(demoted) {
+            let work = self.work.entry(key.clone()).or_default();
+            work.search_gives = is_search && op == LocalOp::Adopt;
+            work.settles.push_back((op, number));
+            self.advance(&key, out);
+        }
+    }
+
+    /// One key of a batch is done.
+    pub(super) fn on_record_settled(
+        &mut self,
+        key: &Bytes,
+        number: u64,
+        outcome: &LocalOutcome,
+        out: &mut Outlet<'_>,
+    ) {
+        if let (LocalOutcome::Mine { .. }, Some(work)) = (outcome, self.work.get_mut(key)) {
+            work.coming = match work.coming {
+                Coming::Asked | Coming::Adopted => Coming::Adopted,
+                Coming::Unknown | Coming::Parked => Coming::Unknown,
+            };
+        }
+        let Some(batch) = self.sweep.batches.get_mut(&number) else {
+            return;
+        };
+        batch.open -= 1;
+        if batch.open == 0 {
+            let (lmaster, count) = (batch.lmaster, batch.count);
+            self.sweep.batches.remove(&number);
+            out.send(lmaster, self.id, RecordBody::Settled { count });
+        }
+    }
+}
+
+/// A dmaster that no node is (CTDB's "unknown pnn").
+const NOBODY: Pnn = Pnn(u32::MAX);

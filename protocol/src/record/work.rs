@@ -1,0 +1,175 @@
+//! One record that something is going on with at this node; records at rest have no entry.
+//!
+//! At most one [`LocalOp`] of a record is on its way, so outcomes need no names and two operations can't
+//! overtake each other while a client holds the chain.
+
+use super::io::{CallId, CallKind};
+use super::local::LocalOp;
+use crate::id::{Generation, Pnn, Rsn};
+use crate::time::Instant;
+use crate::wire::bytes::Bytes;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+/// What an operation is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// For our clients: is the record here?
+    Look,
+    /// It came from another node.
+    Take,
+    /// Another node wants it.
+    Give(Want),
+    /// An lmaster seeks it.
+    Probe {
+        /// Who asks.
+        lmaster: Pnn,
+    },
+    /// An lmaster decided about it; counted in this batch.
+    Settle {
+        /// Number of the batch.
+        batch: u64,
+    },
+}
+
+/// A node that wants the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Want {
+    pub(super) to: Pnn,
+    pub(super) hops: u32,
+}
+
+/// The operation under way.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) why: Why,
+    pub(super) op: LocalOp,
+    /// The composition it was begun in.
+    pub(super) generation: Generation,
+    /// When the store failed first, and when to try again.
+    pub(super) failing: Option<(Instant, Instant)>,
+}
+
+/// A record that came and is not stored yet.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    pub(super) rsn: Rsn,
+    pub(super) flags: u32,
+    pub(super) data: Bytes,
+}
+
+/// Whether the record will come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Coming {
+    /// Nobody knows: look first.
+    #[default]
+    Unknown,
+    /// It is not here and must not be asked for before the database is served.
+    Parked,
+    /// We asked the lmaster.
+    Asked,
+    /// We asked, but it is here already: a search made our copy the newest one before the chain, which
+    /// waits for that copy, reached us. The chain will bring it once more.
+    Adopted,
+}
+
+/// A record that something is going on with.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    pub(super) running: Option<Running>,
+    /// Calls of local clients.
+    pub(super) waiters: Vec<(CallId, CallKind)>,
+    pub(super) coming: Coming,
+    /// The give of a search comes next; it goes before those of the chain, which are for later.
+    pub(super) search_gives: bool,
+    pub(super) incoming: Option<Incoming>,
+    pub(super) settles: VecDeque<(LocalOp, u64)>,
+    /// lmasters that seek the record.
+    pub(super) probes: Vec<Pnn>,
+    /// Nodes that want it, in the order of the lmaster.
+    pub(super) gives: VecDeque<Want>,
+    /// It stays until then, so that the clients just answered get their turn.
+    pub(super) hold_until: Option<Instant>,
+}
+
+/// What to do next with a record.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Begin this operation.
+    Run(Why, LocalOp),
+    /// Nothing before then.
+    Wait(Instant),
+    /// Nothing until something comes.
+    Rest,
+    /// Nothing is going on any more.
+    Done,
+}
+
+impl Work {
+    /// Chooses the next operation; only when none is under way. What came is stored first, so that all
+    /// later decisions see it.
+    pub(super) fn next(&mut self, now: Instant, may_answer: bool) -> Next {
+        if let Some(incoming) = self.incoming.take() {
+            let op = LocalOp::Take {
+                rsn: incoming.rsn,
+                flags: incoming.flags,
+                data: incoming.data,
+            };
+            return Next::Run(Why::Take, op);
+        }
+        if let Some((op, batch)) = self.settles.pop_front() {
+            return Next::Run(Why::Settle { batch }, op);
+        }
+        if let Some(lmaster) = self.probes.pop() {
+            return Next::Run(Why::Probe { lmaster }, LocalOp::Read);
+        }
+        if self.coming == Coming::Asked {
+            return Next::Rest;
+        }
+        if may_answer && self.coming != Coming::Parked && !self.waiters.is_empty() {
+            return Next::Run(Why::Look, LocalOp::Read);
+        }
+        if self.gives.is_empty() {
+            // What the chain will bring must be remembered, or it would be asked for twice.
+            return if self.waiters.is_empty() && self.coming != Coming::Adopted {
+                Next::Done
+            } else {
+                Next::Rest
+            };
+        }
+        if self.coming == Coming::Adopted && self.search_gives {
+            return Next::Rest;
+        }
+        match self.hold_until {
+            Some(until) if until > now => Next::Wait(until),
+            _ => self.give_next(),
+        }
+    }
+
+    fn give_next(&mut self) -> Next {
+        self.hold_until = None;
+        match self.gives.pop_front() {
+            Some(want) => Next::Run(Why::Give(want), LocalOp::Give { to: want.to }),
+            None => Next::Done,
+        }
+    }
+
+    /// Forgets what belongs to the old composition. What came already is kept: it may be the newest copy.
+    pub(super) fn forget_composition(&mut self) {
+        self.coming = match self.coming {
+            Coming::Asked if self.incoming.is_none() => Coming::Parked,
+            Coming::Parked => Coming::Parked,
+            Coming::Unknown | Coming::Asked | Coming::Adopted => Coming::Unknown,
+        };
+        self.search_gives = false;
+        self.settles.clear();
+        self.probes.clear();
+        self.gives.clear();
+        self.hold_until = None;
+    }
+}
+
+/// Whether the operation changes the store.
+pub(super) fn writes(op: &LocalOp) -> bool {
+    !matches!(op, LocalOp::Read)
+}
