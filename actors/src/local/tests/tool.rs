@@ -11,7 +11,7 @@ fn run(node: &Node, arguments: &[&str]) -> Output {
         .expect("Debian's ctdb is installed")
 }
 
-fn print(node: &Node, arguments: &[&str]) -> String {
+pub(super) fn print(node: &Node, arguments: &[&str]) -> String {
     let output = run(node, arguments);
     let (text, errors) = (
         String::from_utf8_lossy(&output.stdout),
