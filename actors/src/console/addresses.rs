@@ -93,15 +93,12 @@ impl Run<'_> {
     async fn ip_info(&self, pnn: u32, address: IpAddr) -> Result<Answer, Refusal> {
         let query = SockAddr::from(address).to_bytes();
         let reply = self.ask.reply(pnn, Opcode::GetPublicIpInfo, query).await?;
-        let info = match reply.status {
-            0 => {
-                PublicIpInfo::parse(&reply.data).map_err(|error| Refusal::new(error.to_string()))?
-            }
-            _ => {
-                let text = format!("Node {pnn} does not know about IP {address}");
-                return Err(Refusal::printed(text));
-            }
-        };
+        if reply.status != 0 {
+            let text = format!("Node {pnn} does not know about IP {address}");
+            return Err(Refusal::printed(text));
+        }
+        let info = PublicIpInfo::parse(&reply.data);
+        let info = info.map_err(|error| Refusal::new(error.to_string()))?;
         Ok(Answer::new(IpInfo {
             node: pnn,
             address,

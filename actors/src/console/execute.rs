@@ -82,8 +82,8 @@ impl Executor {
             ask: Ask::new(&self.control, request.options.time_limit),
             options: request.options,
         };
-        let work = run.work(word, &request.command);
-        match tokio::time::timeout(limit, work).await {
+        let reply = run.reply(word, &request.command);
+        match tokio::time::timeout(limit, reply).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(refusal)) => refusal.into(),
             Err(_) => {
@@ -99,7 +99,7 @@ impl Run<'_> {
         self.executor.cluster.own()
     }
 
-    async fn work(&self, word: &Word, command: &Command) -> Result<Reply, Refusal> {
+    async fn reply(&self, word: &Word, command: &Command) -> Result<Reply, Refusal> {
         if let Some(reply) = self.without_asking(command) {
             return Ok(reply);
         }
@@ -127,7 +127,7 @@ impl Run<'_> {
                 let words = WORDS
                     .iter()
                     .filter(|word| verb.is_none_or(|verb| verb == word.verb));
-                shown(&Lines(words.map(help_line).collect()))
+                shown(&Lines(words.map(Word::help_line).collect()))
             }
             _ => None,
         }
@@ -207,12 +207,4 @@ impl Run<'_> {
             None => Err(Refusal::new("This command works in a session only")),
         }
     }
-}
-
-fn help_line(word: &Word) -> String {
-    let mut line = format!("  {:<15} {:<28} {}", word.name, word.arguments, word.help);
-    if !word.aliases.is_empty() {
-        line.push_str(&format!(" (also: {})", word.aliases.join(", ")));
-    }
-    line
 }

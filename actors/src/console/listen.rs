@@ -20,7 +20,7 @@ const FULL: &[u8] = b"ERR 11 too many console sessions\n";
 
 /// Accepts connections and gives each an actor of its own.
 struct Listener {
-    listener: Option<StdListener>,
+    socket: Option<StdListener>,
     executor: Executor,
     token: Token,
     limits: Limits,
@@ -47,7 +47,7 @@ pub fn start(
     let places = Arc::new(Semaphore::new(limits.sessions_max));
     supervisor.keep("console", move |guard, _restarted| {
         Listener {
-            listener: listener.try_clone().ok(),
+            socket: listener.try_clone().ok(),
             executor: executor.clone(),
             token: token.clone(),
             limits,
@@ -63,7 +63,7 @@ impl Actor for Listener {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        let listener = self.listener.take().map(TcpListener::from_std);
+        let listener = self.socket.take().map(TcpListener::from_std);
         let Some(Ok(listener)) = listener else {
             // Without a descriptor there is nothing to accept from: dropping the guard asks for another try.
             context.stop();

@@ -51,8 +51,8 @@ impl Run<'_> {
             Command::Statistics => self.statistics(pnn).await,
             Command::Stats { count } => self.history(pnn, *count).await,
             Command::StatisticsReset => self.set(pnn, Opcode::StatisticsReset, Vec::new()).await,
-            Command::Leader => self.leader(),
-            Command::IsNotLeader => self.is_not_leader(pnn),
+            Command::Leader => Ok(self.leader()),
+            Command::IsNotLeader => Ok(self.is_not_leader(pnn)),
             Command::ProcessExists { pid, srvid } => self.process_exists(pnn, *pid, *srvid).await,
             _ => return None,
         })
@@ -186,10 +186,8 @@ impl Run<'_> {
             .ask
             .data(pnn, Opcode::GetReclockFile, Vec::new())
             .await?;
-        let lock = match data.is_empty() {
-            true => None,
-            false => Text::parse(&data).ok().map(|text| text.0),
-        };
+        // No lock: no data.
+        let lock = Text::parse(&data).ok().map(|text| text.0);
         Ok(Answer::new(Single {
             name: "cluster_lock",
             value: lock.clone().into(),
@@ -203,10 +201,10 @@ impl Run<'_> {
 
     async fn known_variable(&self, pnn: u32, name: &str) -> Result<(), Refusal> {
         let names = self.variable_names(pnn).await?;
-        match names.names().any(|known| known.eq_ignore_ascii_case(name)) {
-            true => Ok(()),
-            false => Err(Refusal::printed(format!("No such tunable {name}"))),
+        if names.names().any(|known| known.eq_ignore_ascii_case(name)) {
+            return Ok(());
         }
+        Err(Refusal::printed(format!("No such tunable {name}")))
     }
 
     async fn variable(&self, pnn: u32, name: &str) -> Result<(String, u32), Refusal> {
@@ -275,18 +273,18 @@ impl Run<'_> {
         }))
     }
 
-    fn leader(&self) -> Answered {
+    fn leader(&self) -> Answer {
         let leader = self.executor.cluster.leader();
-        Ok(Answer::new(Single {
+        Answer::new(Single {
             name: "leader",
             text: Some(leader.map_or("UNKNOWN".into(), |pnn| pnn.to_string())),
             value: leader.map_or(Value::Null, Value::from),
-        }))
+        })
     }
 
-    fn is_not_leader(&self, pnn: u32) -> Answered {
+    fn is_not_leader(&self, pnn: u32) -> Answer {
         let is_not = self.executor.cluster.leader() != Some(pnn);
-        Ok(Answer::new(IsNotLeader(is_not)).coded(i32::from(!is_not), "(it is the leader)"))
+        Answer::new(IsNotLeader(is_not)).coded(i32::from(!is_not), "(it is the leader)")
     }
 
     async fn process_exists(&self, pnn: u32, pid: i32, srvid: Option<u64>) -> Answered {

@@ -34,7 +34,9 @@ impl Token {
         File::open("/dev/urandom")
             .and_then(|mut file| file.read_exact(&mut bytes))
             .map_err(failed)?;
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = bytes
+            .iter()
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         write_private(path, &text).map_err(failed)?;
         Ok(Self(text.into()))
     }

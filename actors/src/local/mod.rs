@@ -34,7 +34,6 @@ mod traverse;
 pub use access::LocalRecords;
 pub use databases::{Databases, ShardAddr};
 
-use crate::console::Control;
 use crate::context::NodeContext;
 use crate::link::inbound::ClientInbox;
 use crate::log::notice;
@@ -44,7 +43,6 @@ use actix::{Actor, ArbiterHandle};
 use controls::{Answer, Ask};
 use ctdb_protocol::client::{ControlFlags, ControlReply, Opcode};
 use ctdb_protocol::notice::Notice;
-use futures_util::future::LocalBoxFuture;
 use router::Router;
 use std::io;
 use std::path::Path;
@@ -115,18 +113,6 @@ impl LocalHandle {
         } else {
             Err(io::Error::other("the arbiter of the data plane has ended"))
         }
-    }
-}
-
-impl Control for ControlHandle {
-    fn call(
-        &self,
-        dest: u32,
-        opcode: Opcode,
-        data: Vec<u8>,
-    ) -> LocalBoxFuture<'static, ControlReply> {
-        let this = self.clone();
-        Box::pin(async move { Self::call(&this, dest, opcode, data).await })
     }
 }
 

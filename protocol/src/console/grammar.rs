@@ -63,7 +63,7 @@ fn find(name: &[u8]) -> Result<&'static Word, Refusal> {
     let spelling = words::SPELLINGS.iter().find(|(old, _)| *old == text);
     let near = nearest(&text, WORDS.iter().flat_map(Word::names));
     if let Some(meant) = spelling.map(|(_, new)| *new).or(near) {
-        message.push_str(&format!(", did you mean '{meant}'?"));
+        message = format!("{message}, did you mean '{meant}'?");
     }
     Err(Refusal::new(message))
 }

@@ -20,6 +20,7 @@ fn db() -> DbName {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one table")]
 fn lines_and_what_they_mean() {
     let (key, value) = (b"k".to_vec(), b"v w".to_vec());
     for (line, expected) in [

@@ -1,6 +1,6 @@
 //! JSON, written only.
 
-use alloc::format;
+use super::quote::hex_text;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -43,24 +43,23 @@ impl Value {
 
     /// Bytes: a text if they are one, otherwise an object with their hexadecimal digits.
     pub fn bytes(bytes: &[u8]) -> Self {
-        match core::str::from_utf8(bytes) {
-            Ok(text) => text.into(),
-            Err(_) => {
-                let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                Self::object([("hex", digits.into())])
-            }
+        if let Ok(text) = core::str::from_utf8(bytes) {
+            return text.into();
         }
+        Self::object([("hex", hex_text(bytes).into())])
     }
 
     /// Appends its text.
     pub fn put(&self, out: &mut String) {
         match self {
-            Self::Null => out.push_str("null"),
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Self::Int(value) => out.push_str(&value.to_string()),
             Self::UInt(value) => out.push_str(&value.to_string()),
-            Self::Float(value) if value.is_finite() => out.push_str(&format!("{value:?}")),
-            Self::Float(_) => out.push_str("null"),
+            Self::Float(value) if value.is_finite() => {
+                let text = alloc::format!("{value:?}");
+                out.push_str(&text);
+            }
+            Self::Null | Self::Float(_) => out.push_str("null"),
             Self::Text(text) => put_text(out, text),
             Self::List(items) => put_items(out, ['[', ']'], items, |out, item| item.put(out)),
             Self::Object(fields) => put_items(out, ['{', '}'], fields, |out, (name, value)| {
@@ -95,11 +94,16 @@ fn put_text(out: &mut String, text: &str) {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
-            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if c.is_control() => put_escaped(out, c),
             c => out.push(c),
         }
     }
     out.push('"');
+}
+
+fn put_escaped(out: &mut String, c: char) {
+    let escape = alloc::format!("\\u{:04x}", u32::from(c));
+    out.push_str(&escape);
 }
 
 macro_rules! from {

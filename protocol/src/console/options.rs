@@ -86,7 +86,7 @@ pub fn take(words: Vec<Vec<u8>>) -> Result<(Options, Vec<Vec<u8>>), Refusal> {
         } else if let Some(long) = word.strip_prefix(b"--") {
             let text = String::from_utf8_lossy(long);
             let (name, value) = match text.split_once('=') {
-                Some((name, value)) => (name, Some(value.into())),
+                Some((name, value)) => (name, Some(value)),
                 None => (&*text, None),
             };
             let letter = letter(name).ok_or_else(|| unknown(&word))?;
@@ -112,7 +112,7 @@ fn take_letters(
     while let Some(letter) = letters.next() {
         let rest = letters.as_str();
         if "ntTxd".contains(letter) && !rest.is_empty() {
-            let value = Some(rest.strip_prefix('=').unwrap_or(rest).into());
+            let value = Some(rest.strip_prefix('=').unwrap_or(rest));
             return apply(options, form, letter, value, words);
         }
         apply(options, form, letter, None, words).map_err(|refusal| {
@@ -142,13 +142,13 @@ fn apply(
     options: &mut Options,
     form: &mut Form,
     letter: char,
-    value: Option<String>,
+    value: Option<&str>,
     words: &mut impl Iterator<Item = Vec<u8>>,
 ) -> Result<(), Refusal> {
     let mut value = || {
         let next = || words.next().and_then(|word| String::from_utf8(word).ok());
         let missing = || Refusal::new(format!("Invalid option -{letter}: missing argument"));
-        value.clone().or_else(next).ok_or_else(missing)
+        value.map(String::from).or_else(next).ok_or_else(missing)
     };
     match letter {
         'n' => options.node = node(&value()?)?,

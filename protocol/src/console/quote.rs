@@ -4,6 +4,7 @@
 //! quotes a backslash starts an escape: `\n`, `\t`, `\r`, `\0`, `\xHH` (two hexadecimal digits), and before
 //! any other byte it means that byte. The tool writes words with [`put_word`], which is read back exactly.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use thiserror::Error;
 
@@ -83,6 +84,14 @@ pub(super) fn hex(byte: u8) -> [u8; 2] {
         DIGITS[usize::from(byte >> 4)],
         DIGITS[usize::from(byte & 15)],
     ]
+}
+
+/// Lower-case hexadecimal digits.
+pub(super) fn hex_text(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| hex(*byte));
+    digits
+        .map(|digit| char::from(digit.to_ascii_lowercase()))
+        .collect()
 }
 
 /// Appends a word to a line, with a blank in front unless it is the first.

@@ -1,5 +1,8 @@
 //! The table of all commands: words, aliases, arguments, and who may give them.
 
+use alloc::format;
+use alloc::string::String;
+
 /// Which nodes a command can be about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -131,6 +134,17 @@ impl Word {
     /// Its name, then its aliases.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
         core::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
+    /// Its line in `help`.
+    pub fn help_line(&self) -> String {
+        let mut line = format!("  {:<15} {:<28} {}", self.name, self.arguments, self.help);
+        if !self.aliases.is_empty() {
+            line.push_str(" (also: ");
+            line.push_str(&self.aliases.join(", "));
+            line.push(')');
+        }
+        line
     }
 }
 

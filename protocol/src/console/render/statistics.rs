@@ -5,6 +5,7 @@ use super::{Report, line};
 use crate::client::db_statistics::DbStatistics;
 use crate::client::statistics::{Latency, Statistics};
 use crate::console::json::Value;
+use crate::console::quote::hex_text;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -262,10 +263,6 @@ impl DbStatisticsReport {
             ("locks", "num_failed", s.locks.num_failed),
         ]
     }
-}
-
-fn hex_text(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Report for DbStatisticsReport {
