@@ -1,3 +1,5 @@
 //! Test harness.
 
 pub mod client;
+pub mod cluster;
+pub mod probe;

@@ -13,11 +13,23 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use tokio::sync::oneshot;
+
+/// Stands for this program among the clients; no client ever has this id.
+const HERE: ClientId = ClientId(0);
+
+/// Who gets the answer.
+#[derive(Debug)]
+enum Caller {
+    /// A client.
+    Client { outbox: Outbox, reqid: u32 },
+    /// This program itself.
+    Here(oneshot::Sender<()>),
+}
 
 #[derive(Debug)]
 struct Waiting {
-    outbox: Outbox,
-    reqid: u32,
+    caller: Caller,
     db: DbId,
     since: Instant,
 }
@@ -72,7 +84,12 @@ impl Router {
         {
             return;
         }
-        let Some(call_id) = self.note_call(outbox, reqid, db, call.key.len()) else {
+        let client = outbox.client();
+        let caller = Caller::Client {
+            outbox: outbox.clone(),
+            reqid,
+        };
+        let Some(call_id) = self.note_call(client, caller, db, call.key.len()) else {
             outbox.close();
             return;
         };
@@ -84,16 +101,37 @@ impl Router {
         });
     }
 
-    fn note_call(&self, outbox: &Outbox, reqid: u32, db: DbId, key_bytes: usize) -> Option<CallId> {
+    /// Brings a record here for this program itself; ends when this node is its dmaster, at least for a
+    /// moment.
+    pub(super) fn call_here(&self, db: DbId, key: Vec<u8>) -> Option<oneshot::Receiver<()>> {
+        let (sender, answer) = oneshot::channel();
+        let call = self.note_call(HERE, Caller::Here(sender), db, key.len())?;
+        let (key, kind) = (key.into(), CallKind::Null);
+        let input = Input::Call {
+            call,
+            db,
+            key,
+            kind,
+        };
+        self.context.post.records_of(db).send(input);
+        Some(answer)
+    }
+
+    fn note_call(
+        &self,
+        client: ClientId,
+        caller: Caller,
+        db: DbId,
+        key_bytes: usize,
+    ) -> Option<CallId> {
         let mut table = self.calls.table();
         if key_bytes > KEY_BYTES_MAX || table.waiting.len() >= PARKED_CALLS_MAX {
             return None;
         }
         table.last_number = table.last_number.wrapping_add(1);
-        let key = (outbox.client(), table.last_number);
+        let key = (client, table.last_number);
         let waiting = Waiting {
-            outbox: outbox.clone(),
-            reqid,
+            caller,
             db,
             since: Instant::now(),
         };
@@ -108,11 +146,12 @@ impl Router {
             return;
         };
         self.counters.call_done(waiting.since.elapsed());
-        let reply = Reply::Call(CallReply {
-            status: 0,
-            data: done.data.0,
-        });
-        self.reply(&waiting.outbox, waiting.reqid, &reply);
+        let reply = |data| Reply::Call(CallReply { status: 0, data });
+        match waiting.caller {
+            Caller::Client { outbox, reqid } => self.reply(&outbox, reqid, &reply(done.data.0)),
+            // Whoever waited may have had enough.
+            Caller::Here(answer) => drop(answer.send(())),
+        }
     }
 
     /// Tells the record machines that nobody waits for a client's calls any more.

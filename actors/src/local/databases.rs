@@ -1,7 +1,8 @@
 //! Where the databases are: the shared list, and the actors that keep them.
 
 use crate::records::{
-    Attach, DbEntry, DbTable, Detach, EnableSeqnum, GetSeqnum, OpenError, Records, Traverse, db_id,
+    Attach, DbEntry, DbTable, Detach, EnableSeqnum, GetSeqnum, OpenError, ReadRecord, Records,
+    Traverse, WriteRecord, db_id,
 };
 use actix::{Addr, Recipient};
 use ctdb_protocol::id::DbId;
@@ -17,6 +18,8 @@ pub struct ShardAddr {
     pub(super) enable_seqnum: Recipient<EnableSeqnum>,
     pub(super) seqnum: Recipient<GetSeqnum>,
     pub(super) traverse: Recipient<Traverse>,
+    pub(super) read: Recipient<ReadRecord>,
+    pub(super) write: Recipient<WriteRecord>,
 }
 
 impl<M> From<Addr<Records<M>>> for ShardAddr
@@ -29,7 +32,9 @@ where
             detach: records.clone().recipient(),
             enable_seqnum: records.clone().recipient(),
             seqnum: records.clone().recipient(),
-            traverse: records.recipient(),
+            traverse: records.clone().recipient(),
+            read: records.clone().recipient(),
+            write: records.recipient(),
         }
     }
 }

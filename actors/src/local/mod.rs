@@ -11,6 +11,7 @@
 //! * Whatever a client registered goes at once when it disconnects.
 //! * [`prepare`] makes the parts that links and records need; [`LocalHandle::start`] lets clients in.
 
+mod access;
 mod attach;
 mod broadcast;
 mod calls;
@@ -29,6 +30,7 @@ mod tests;
 mod tickles;
 mod traverse;
 
+pub use access::LocalRecords;
 pub use databases::{Databases, ShardAddr};
 
 use crate::context::NodeContext;
@@ -74,6 +76,13 @@ impl LocalHandle {
     /// Controls for this program itself.
     pub fn controls(&self) -> ControlHandle {
         ControlHandle {
+            router: self.router.clone(),
+        }
+    }
+
+    /// Records for this program itself.
+    pub fn records(&self) -> LocalRecords {
+        LocalRecords {
             router: self.router.clone(),
         }
     }

@@ -211,11 +211,61 @@ fn pairs(records: Vec<TraverseRecord>) -> Vec<Record> {
         .collect()
 }
 
-/// A traverse of a client of this node.
+/// Who gets the records of a traverse.
+enum Audience {
+    /// A client, by messages.
+    Client {
+        outbox: Outbox,
+        start: TraverseStart,
+    },
+    /// This program itself; the channel closes after the last record.
+    Here(mpsc::UnboundedSender<Record>),
+}
+
+impl Audience {
+    /// Waits until it can take more; false when it is gone.
+    async fn ready(&self) -> bool {
+        match self {
+            Self::Client { outbox, .. } => outbox.ready().await,
+            Self::Here(records) => !records.is_closed(),
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::Client { outbox, .. } => outbox.is_closed(),
+            Self::Here(records) => records.is_closed(),
+        }
+    }
+
+    fn deliver(&self, router: &Router, (key, data): Record) {
+        match self {
+            Self::Client { start, .. } => {
+                let (reqid, key, data) = (start.reqid, key.0, data.0);
+                Self::message(router, start, &RecordData { reqid, key, data });
+            }
+            // Gone: seen at the next batch.
+            Self::Here(records) => drop(records.send((key, data))),
+        }
+    }
+
+    fn end(&self, router: &Router) {
+        if let Self::Client { start, .. } = self {
+            Self::message(router, start, &RecordData::end(start.reqid));
+        }
+    }
+
+    fn message(router: &Router, start: &TraverseStart, record: &RecordData) {
+        let (srvid, data) = (start.srvid, record.to_bytes());
+        router.deliver(MessageView { srvid, data: &data });
+    }
+}
+
+/// A traverse that was asked for at this node.
 struct Running {
     router: Arc<Router>,
-    outbox: Outbox,
-    start: TraverseStart,
+    audience: Audience,
+    db: DbId,
     with_empty: bool,
     request: u64,
     local: Arc<Window>,
@@ -243,6 +293,26 @@ impl Router {
     ) -> Result<(), &'static str> {
         let outbox = self.registry().outbox(client).cloned();
         let outbox = outbox.ok_or("the client is gone")?;
+        let audience = Audience::Client { outbox, start };
+        self.run_traverse(audience, entry, with_empty)
+    }
+
+    /// Begins a traverse for this program itself; the channel closes after the last record.
+    pub(super) fn traverse_here(
+        self: &Arc<Self>,
+        entry: &DbEntry,
+    ) -> Result<mpsc::UnboundedReceiver<Record>, &'static str> {
+        let (sender, records) = mpsc::unbounded_channel();
+        self.run_traverse(Audience::Here(sender), entry, false)?;
+        Ok(records)
+    }
+
+    fn run_traverse(
+        self: &Arc<Self>,
+        audience: Audience,
+        entry: &DbEntry,
+        with_empty: bool,
+    ) -> Result<(), &'static str> {
         let (asked, batches) = mpsc::unbounded_channel();
         let request = self.next_request();
         {
@@ -254,8 +324,8 @@ impl Router {
         }
         let mut running = Running {
             router: self.clone(),
-            outbox,
-            start,
+            audience,
+            db: entry.id,
             with_empty,
             request,
             local: Arc::default(),
@@ -346,15 +416,14 @@ impl Running {
         self.open.insert(None);
         let window = self.local.clone();
         let sink = LocalSink { window, asked };
-        self.router
-            .walk(DbId(self.start.db_id), self.with_empty, sink);
+        self.router.walk(self.db, self.with_empty, sink);
     }
 
     /// Asks a peer to begin, or to go on; answers whether it is connected.
     fn ask(&mut self, peer: Pnn) -> bool {
         let message = ClientMessage::TraverseStart {
             request: self.request,
-            db: DbId(self.start.db_id),
+            db: self.db,
             with_empty: self.with_empty,
         };
         let reached = self.router.send_peer(peer, message);
@@ -370,7 +439,7 @@ impl Running {
         let seconds = self.router.tunable(TunableId::TraverseTimeout);
         let deadline = Instant::now() + Duration::from_secs(seconds.into());
         if let End::Told = self.pump(deadline).await {
-            self.deliver(&RecordData::end(self.start.reqid));
+            self.audience.end(&self.router);
         }
     }
 
@@ -381,7 +450,7 @@ impl Running {
                 Some(batch) = self.batches.recv() => {
                     let from = batch.from;
                     if self.show(batch) {
-                        match timeout_at(deadline, self.outbox.ready()).await {
+                        match timeout_at(deadline, self.audience.ready()).await {
                             Ok(true) => self.go_on(from),
                             Ok(false) => return End::Gone,
                             Err(_) => return self.late(),
@@ -389,7 +458,7 @@ impl Running {
                     }
                 }
                 _ = look.tick() => {
-                    if self.outbox.is_closed() {
+                    if self.audience.is_gone() {
                         return End::Gone;
                     }
                     let connected = self.router.context.links.connected();
@@ -409,9 +478,8 @@ impl Running {
 
     /// Sends a batch to the client; answers whether its source has more.
     fn show(&mut self, batch: Batch) -> bool {
-        for (key, data) in batch.records {
-            let (reqid, key, data) = (self.start.reqid, key.0, data.0);
-            self.deliver(&RecordData { reqid, key, data });
+        for record in batch.records {
+            self.audience.deliver(&self.router, record);
         }
         if batch.done {
             self.open.remove(&batch.from);
@@ -424,11 +492,6 @@ impl Running {
             None => self.local.taken(),
             Some(peer) => drop(self.ask(peer)),
         }
-    }
-
-    fn deliver(&self, record: &RecordData) {
-        let (srvid, data) = (self.start.srvid, record.to_bytes());
-        self.router.deliver(MessageView { srvid, data: &data });
     }
 }
 

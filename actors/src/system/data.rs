@@ -4,8 +4,8 @@ use super::BootError;
 use crate::context::NodeContext;
 use crate::link::inbound::ClientInbox;
 use crate::link::table::Links;
+use crate::local::{self, ControlHandle, Databases, LocalHandle, LocalRecords};
 use crate::log::notice;
-use crate::local::{self, ControlHandle, Databases, LocalHandle};
 use crate::records::{DataOut, Records, Store, StoreConfig, Wiring};
 use actix::Actor;
 use actix_rt::{Arbiter, ArbiterHandle};
@@ -59,7 +59,10 @@ pub(super) fn start(context: &NodeContext, timing: Timing) -> DataPlane {
     }
     let table = context.databases.clone();
     let addresses = shards.into_iter().map(Into::into).collect();
-    local.set_databases(Databases { table, shards: addresses });
+    local.set_databases(Databases {
+        table,
+        shards: addresses,
+    });
     DataPlane { arbiters, local }
 }
 
@@ -105,10 +108,17 @@ impl DataPlane {
 
     /// Lets clients in.
     pub(super) fn listen(&self, context: &NodeContext) -> Result<(), BootError> {
-        self.local.start(&self.arbiter()).map_err(|source| BootError::ClientSocket {
-            path: context.settings.paths.socket.clone(),
-            source,
-        })
+        self.local
+            .start(&self.arbiter())
+            .map_err(|source| BootError::ClientSocket {
+                path: context.settings.paths.socket.clone(),
+                source,
+            })
+    }
+
+    /// Records for the console.
+    pub(super) fn records(&self) -> LocalRecords {
+        self.local.records()
     }
 
     /// Controls for the console.

@@ -13,6 +13,7 @@ use crate::addresses::real::Real;
 use crate::addresses::recorded::Recorded;
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::console::{self, Executor, Limits, NodeCluster, Token};
 use crate::context::NodeContext;
 use crate::fatal::Fatal;
 use crate::link::table::{Identity, Links};
@@ -72,6 +73,9 @@ pub enum BootError {
         /// Why.
         source: std::io::Error,
     },
+    /// The console's token could not be written.
+    #[error("console token {0}")]
+    Token(#[from] console::TokenError),
     /// The client socket could not be opened.
     #[error("client socket {path}: {source}")]
     ClientSocket {
@@ -170,6 +174,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
     guarded(candidates(&context.settings));
     let control = control::start(&context, &supervisor, timing, &data, &helper).await?;
     data.listen(&context)?;
+    open_console(&context, &supervisor, &data)?;
     ready().map_err(|source| BootError::Socket {
         what: String::from("readiness"),
         source,
@@ -179,6 +184,27 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         _ = shutdown_here.wait_for(|asked| *asked) => "asked by a client",
     };
     stop::orderly(&context, control, reason).await;
+    Ok(())
+}
+
+fn open_console(
+    context: &NodeContext,
+    supervisor: &Supervisor,
+    data: &data::DataPlane,
+) -> Result<(), BootError> {
+    let token = Token::create(context.settings.paths.console_token.as_ref())?;
+    let executor = Executor::new(
+        data.controls(),
+        data.records(),
+        NodeCluster(context.clone()),
+    );
+    let at = context.settings.console_listen;
+    console::start(supervisor, at, executor, token, Limits::default()).map_err(|source| {
+        BootError::Socket {
+            what: format!("console on {at}"),
+            source,
+        }
+    })?;
     Ok(())
 }
 

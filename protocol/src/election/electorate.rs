@@ -9,14 +9,18 @@ use serde::{Deserialize, Serialize};
 pub struct Electorate {
     present: BTreeSet<Pnn>,
     departed: BTreeSet<Pnn>,
+    /// How many count when nobody has departed.
+    configured: usize,
     has_lock: bool,
 }
 
 impl Electorate {
     /// All nodes that are not deleted; `has_lock` if a cluster lock is configured.
     pub fn new(nodes: impl IntoIterator<Item = Pnn>, has_lock: bool) -> Self {
+        let present: BTreeSet<Pnn> = nodes.into_iter().collect();
         Self {
-            present: nodes.into_iter().collect(),
+            configured: present.len(),
+            present,
             departed: BTreeSet::new(),
             has_lock,
         }
@@ -58,11 +62,13 @@ impl Electorate {
 
     /// How many others a leader needs on its side: with the lock one half of all is enough, without it a
     /// majority is needed. Two nodes without a lock are the exception: either may lead alone, as nobody
-    /// could take over otherwise (split brain is possible then, and said so at start).
+    /// could take over otherwise (split brain is possible then, and said so at start). What is left of
+    /// a larger cluster is no such exception: those that departed may come back to one of the two.
     pub fn followers_needed(&self) -> usize {
         let size = self.present.len();
         match (self.has_lock, size) {
-            (_, 0 | 1) | (false, 2) => 0,
+            (_, 0 | 1) => 0,
+            (false, 2) if self.configured == 2 => 0,
             (true, _) => size.div_ceil(2) - 1,
             (false, _) => size / 2,
         }
@@ -85,6 +91,15 @@ mod tests {
         let without: alloc::vec::Vec<_> = (0..9).map(|n| needed(n, false)).collect();
         assert_eq!(with_lock, [0, 0, 0, 1, 1, 2, 2, 3, 3]);
         assert_eq!(without, [0, 0, 0, 1, 2, 2, 3, 3, 4]);
+    }
+
+    /// Found by the simulator: of three nodes without a lock one departs and comes back to one of the
+    /// others only, while the third is cut off; that one must not lead alone.
+    #[test]
+    fn two_that_are_left_of_three_are_not_a_cluster_of_two() {
+        let mut electorate = Electorate::new((0..3).map(Pnn), false);
+        electorate.depart(Pnn(2));
+        assert_eq!((electorate.size(), electorate.followers_needed()), (2, 1));
     }
 
     #[test]

@@ -42,17 +42,21 @@ impl Heartbeat {
             acks.get(needed - 1)
                 .map_or(Instant::ZERO, |acked| *acked + self.timing.lease_hold)
         };
-        if self.electorate.has_lock() {
+        if !self.electorate.has_lock() {
+            by_side
+        } else if needs_side(self.standing) {
             by_side.min(self.lock_proven + self.timing.lease_hold)
         } else {
-            by_side
+            // Nobody of the next leader's side need have heard of this one: it must be over by the time
+            // the keeper gives the lock up.
+            by_side.min(self.lock_proven + self.timing.lock_hold)
         }
     }
 
     /// When nodes that this leader can't reach have certainly stopped to answer, whoever led them before.
     /// Every older leadership rested on acknowledgements of a majority, and one node of ours was in it; or
     /// on the cluster lock, which its keeper had given up before we took it.
-    fn older_leases_end(&self) -> Option<Instant> {
+    pub(super) fn older_leases_end(&self) -> Option<Instant> {
         let Standing::Leader { term, .. } = self.standing else {
             return None;
         };

@@ -145,6 +145,9 @@ impl Heartbeat {
         if self.standing.is_leader() {
             self.lost_followers.insert(pnn);
         }
+        // It may live on a lease of an older leadership that heard of it later than this node did.
+        let older = self.older_leases_end().filter(|_| !departed);
+        let clear_at = older.map_or(clear_at, |older| clear_at.max(older));
         self.tell_clear(pnn, clear_at, out);
         self.refresh_authority(now, out);
     }
@@ -290,6 +293,15 @@ impl Heartbeat {
         }
         if !standing.is_leader() {
             self.timers.stop(&Timer::Authority);
+            if self.standing.is_leader() {
+                // What it lent rested on acknowledgements of others; they may be out of reach by now.
+                self.old_ack = now;
+            }
+            if self.standing.is_leader() && !needs_side(self.standing) {
+                // It rested on the cluster lock, and that is perhaps another node's already.
+                self.lease_until = now;
+                out.push(Effect::LeaseUntil(now));
+            }
         }
         if let Standing::Follower { term, .. } | Standing::Leader { term, .. } = standing {
             self.highest = self.highest.max(term);

@@ -267,3 +267,81 @@ fn own_pause_is_forgiven_but_leases_are_not_renewed_by_it() {
     assert!(world.elections[seen..].iter().all(|(node, ..)| *node != 1));
     assert!(world.leases[1] == lease && lease < world.now);
 }
+
+/// One node of three with the cluster lock, which its keeper proved at the start.
+fn alone_with_the_lock() -> (Heartbeat, Instant) {
+    let start = Instant::from_start(Duration::from_secs(10));
+    let electorate = Electorate::new((0..3).map(Pnn), true);
+    let mut alone = Heartbeat::new(Pnn(0), electorate, T, start);
+    let mut effects = Effects::new();
+    alone.step(start, Input::LockProven(start), &mut effects);
+    let (term, mandate) = (Term(1), Mandate::LockAlone);
+    let standing = Standing::Leader { term, mandate };
+    alone.step(start, Input::Standing(standing), &mut effects);
+    (alone, start)
+}
+
+/// Found by the simulator: the worker of a node that leads by the lock alone is stopped; its keeper gives the
+/// lock up after `lock_hold`; a majority that never heard of this leadership takes it and grants at once.
+#[test]
+fn a_lease_by_the_lock_alone_ends_before_the_keeper_gives_the_lock_up() {
+    let (alone, start) = alone_with_the_lock();
+    assert!(alone.lease_until() > start);
+    assert!(alone.lease_until() <= start + T.lock_hold);
+}
+
+/// Found by the simulator: the lock's helper dies, so that the next leader has the lock at once.
+#[test]
+fn a_lease_by_the_lock_alone_ends_with_the_leadership() {
+    let (mut alone, start) = alone_with_the_lock();
+    let now = start + Duration::from_millis(20);
+    let mut effects = Effects::new();
+    alone.step(now, Input::Standing(Standing::Searching), &mut effects);
+    assert!(effects.as_slice().contains(&Effect::LeaseUntil(now)));
+}
+
+/// Found by the simulator: node 2 can't reach node 1 but acknowledges node 0, which leads; then node 1 leads
+/// and finds node 2 silent since long before its last acknowledgement.
+#[test]
+fn a_node_that_a_new_leader_never_reached_is_waited_for_as_its_old_leader_would() {
+    let mut world = World::new();
+    let acknowledged = world.now;
+    let mut effects = Effects::new();
+    let (term, mandate) = (Term(2), Mandate::Side);
+    let later = world.now + T.dead_after / 2;
+    let standing = Standing::Leader { term, mandate };
+    world.nodes[1].step(later, Input::Standing(standing), &mut effects);
+    let follower = Input::Standing(Standing::Searching);
+    world.nodes[0].step(later, follower, &mut effects);
+    effects.drain();
+    let reason = alloc::string::String::from("cut");
+    let down = Input::LinkDown {
+        peer: Pnn(2),
+        reason,
+    };
+    world.nodes[1].step(later, down, &mut effects);
+    let clear = effects.drain().find_map(|effect| match effect {
+        Effect::Takeover(TakeoverInput::Unreachable { clear_at, .. }) => Some(clear_at),
+        _ => None,
+    });
+    assert!(clear.expect("takeover is told") >= later + T.clear_after());
+    assert!(later > acknowledged);
+}
+
+/// Found by the simulator: what a leader lent rested on others' acknowledgements. When it follows, its own
+/// word must hold the next leader back as theirs would.
+#[test]
+fn a_former_leader_reports_its_leadership_as_acknowledged_until_now() {
+    let mut world = World::new();
+    let mut effects = Effects::new();
+    let follower = Standing::Follower {
+        leader: Pnn(1),
+        term: Term(2),
+    };
+    world.nodes[0].step(world.now, Input::Standing(follower), &mut effects);
+    let age = effects.drain().find_map(|effect| match effect {
+        Effect::Send { keepalive, .. } => Some(keepalive.old_ack_age_ms),
+        _ => None,
+    });
+    assert_eq!(age, Some(0));
+}

@@ -51,6 +51,9 @@ struct Entry {
     assigned: Option<Assignment>,
     /// The owner in the newest plan seen, for the view.
     owner: Option<Pnn>,
+    /// The lease ended while it was here or on its way: the keeper may have deleted it, or others have it by
+    /// now. It has to go, for certain, before it may be taken again.
+    forfeited: bool,
     /// No removal before; the last one failed.
     retry_at: Option<Instant>,
     /// Not able to host before; the last addition failed.
@@ -59,7 +62,7 @@ struct Entry {
 
 impl Entry {
     fn is_settled(&self) -> bool {
-        matches!(self.place, Place::Absent | Place::Present(_))
+        !self.forfeited && matches!(self.place, Place::Absent | Place::Present(_))
     }
 }
 
@@ -130,6 +133,9 @@ impl Holder {
         self.lease = alive;
         if !alive {
             self.log_drop("the lease ended", out);
+            for entry in self.entries.values_mut() {
+                entry.forfeited |= entry.place != Place::Absent;
+            }
         }
         // Whatever the leader planned before this point may be granted to others meanwhile.
         self.forget_plan(now);
@@ -202,6 +208,7 @@ impl Holder {
                 place: Place::Absent,
                 assigned: None,
                 owner: None,
+                forfeited: false,
                 retry_at: None,
                 penalty_until: None,
             });
@@ -275,6 +282,7 @@ impl Holder {
             }
             (Place::Adding(interface), false) => {
                 self.interfaces.vacate(&interface);
+                entry.forfeited = false;
                 entry.penalty_until = Some(now + ADD_PENALTY);
                 failure = failure.or_else(|| Some(String::from("it was not added")));
                 self.reporter.changed(now);
@@ -286,6 +294,7 @@ impl Holder {
             }
             (Place::Removing(interface) | Place::Present(interface), false) => {
                 self.interfaces.vacate(&interface);
+                entry.forfeited = false;
                 entry.retry_at = None;
                 out.push(Effect::Released(address));
                 out.push(Effect::Log(Notice::AddressReleased { address, interface }));
@@ -379,7 +388,12 @@ impl Holder {
         let elsewhere = entry
             .assigned
             .is_some_and(|plan| plan.owner != Some(self.own));
-        elsewhere || !entry.configured || !self.lease || self.leaving || self.is_barred()
+        elsewhere
+            || entry.forfeited
+            || !entry.configured
+            || !self.lease
+            || self.leaving
+            || self.is_barred()
     }
 
     /// On a dead interface while another one lives.

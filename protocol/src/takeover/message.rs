@@ -26,7 +26,7 @@ pub struct KnownAddress {
     pub available: bool,
     /// The node holds it, or is not yet sure that it has given it up.
     pub held: bool,
-    /// No change of it is under way on the node.
+    /// No change of it is under way on the node, and if it is held, it was never out of its lease.
     pub settled: bool,
 }
 

@@ -209,3 +209,80 @@ fn a_run_is_told_once_and_unhosted_addresses_are_named() {
     world.run_for(ms(1_000));
     assert!(world.homes().values().all(Vec::is_empty));
 }
+
+/// Found by the simulator: the lease ends, the kernel refuses to remove an address (the keeper had deleted it),
+/// the lease returns with a plan that gives the address back. Taken for present it was served by nobody, or,
+/// reported as held, kept by its owner while another node had been granted it meanwhile.
+#[test]
+fn what_was_held_when_the_lease_ended_goes_before_it_is_taken_again() {
+    use super::io::{ConfiguredAddress, Effect, Settings};
+    use super::machine::Takeover;
+    use super::message::{Assignment, TakeoverMessage};
+    use crate::election::standing::Standing;
+    use crate::id::{Pnn, Term};
+    use crate::machine::{Effects, Machine};
+    use crate::membership::view::{MembershipView, NodeView};
+    use crate::time::Instant;
+    use crate::timing::Timing;
+    use core::net::{IpAddr, Ipv4Addr};
+
+    let (own, leader, term) = (Pnn(1), Pnn(0), Term(1));
+    let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    let mut machine = Takeover::new(own, Timing::DEFAULT, Settings::default());
+    let mut orders = |millis: u64, input: Input| {
+        let mut effects = Effects::new();
+        machine.step(Instant::from_start(ms(millis)), input, &mut effects);
+        let order = |effect| match effect {
+            Effect::Add { .. } => Some("add"),
+            Effect::Remove { .. } => Some("remove"),
+            _ => None,
+        };
+        effects.drain().filter_map(order).collect::<Vec<_>>()
+    };
+    let plan = |sequence| Input::Message {
+        peer: leader,
+        message: TakeoverMessage::Assign {
+            term,
+            sequence,
+            heard: u64::MAX,
+            assignments: alloc::vec![Assignment {
+                address,
+                owner: Some(own),
+                granted: true
+            }],
+        },
+    };
+    let kernel = |present| Input::Kernel {
+        address,
+        present,
+        error: None,
+    };
+    let (name, interfaces) = ("eth0".into(), alloc::vec!["eth0".into()]);
+    orders(0, Input::Interface { name, up: true });
+    orders(
+        0,
+        Input::Configure(alloc::vec![ConfiguredAddress {
+            address,
+            prefix: 24,
+            interfaces
+        }]),
+    );
+    orders(
+        0,
+        Input::View(MembershipView {
+            own,
+            standing: Standing::Follower { leader, term },
+            nodes: alloc::vec![NodeView::default(); 2],
+            ..MembershipView::default()
+        }),
+    );
+    orders(0, Input::Lease { alive: true });
+    assert_eq!(orders(1, plan(1)), ["add"]);
+    orders(2, kernel(true));
+    assert_eq!(orders(3, Input::Lease { alive: false }), ["remove"]);
+    orders(4, kernel(true));
+    orders(5, Input::Lease { alive: true });
+    orders(6, plan(2));
+    assert_eq!(orders(600, Input::Timeout), ["remove"]);
+    assert_eq!(orders(601, kernel(false)), ["add"]);
+}

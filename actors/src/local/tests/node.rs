@@ -158,6 +158,7 @@ fn context(dir: &Path, own: u32, nodes: u32) -> NodeContext {
         settings: Arc::new(settings),
         tunables: Arc::new(RwLock::new(Tunables::default())),
         board: Board::default(),
+        databases: DbTable::new(),
         post: Post::new(1, &fatal),
         links: Links::new(Arc::new(identity)),
         log,
@@ -335,7 +336,7 @@ impl Node {
 
 fn serve(context: NodeContext, dir: &Path, machine: Solo) -> LocalHandle {
     let handle = prepare(context.clone());
-    let table = DbTable::new();
+    let table = context.databases.clone();
     let config = StoreConfig {
         own: context.links.identity.own,
         volatile_dir: dir.join("volatile"),

@@ -67,7 +67,10 @@ fn basics() {
     );
     assert!(print(&node, &["stats", "2"]).contains("Statistics collected since"));
     assert_eq!(print(&node, &["ip"]), "Public IPs on node 0\n");
-    assert_eq!(print(&node, &["ifaces"]), "No interfaces configured on node 0\n");
+    assert_eq!(
+        print(&node, &["ifaces"]),
+        "No interfaces configured on node 0\n"
+    );
 }
 
 #[test]

@@ -67,8 +67,12 @@ impl Leader {
             .suspects
             .iter()
             .any(|(pnn, withdrawn)| *pnn != owner && !self.has_given_up(*pnn, *withdrawn));
-        // What the owner holds nobody else can hold, whoever has not reported yet.
-        let has_it = holders.is_some_and(|holders| holders.contains(&owner));
+        // What the owner holds for certain nobody else can hold, whoever has not reported yet.
+        let has_it = self
+            .reports
+            .get(&owner)
+            .and_then(|reported| reported.addresses.get(&address))
+            .is_some_and(|known| known.held && known.settled);
         !suspected && (has_it || !unknown)
     }
 

@@ -1,0 +1,63 @@
+//! Bugs planted on purpose, in the simulator's carrying of effects, never in the product: each one proves
+//! that an invariant bites.
+
+/// A planted bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// The gate stays open three seconds longer than the lease.
+    GateOutlivesLease,
+    /// The cluster lock is given to everybody.
+    LockForEverybody,
+    /// Votes are granted by everybody at every time.
+    VotesForEverybody,
+    /// Node 0's own flags never reach the others again once it was unfit.
+    StaleFlags,
+    /// The last member misses every `Commit`.
+    LostCommit,
+    /// Additions of one address never reach the kernel.
+    LostAddition,
+    /// A node that gives a record away stays its dmaster.
+    KeepDmaster,
+    /// A node that takes a record stores a low sequence number now and then.
+    LowRsn,
+    /// A node that takes a record stores it without its data now and then.
+    LoseData,
+    /// One answer to a client is lost.
+    LostReply,
+    /// A mailbox that nobody empties.
+    StuckMailbox,
+}
+
+impl Sabotage {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::GateOutlivesLease,
+        Self::LockForEverybody,
+        Self::VotesForEverybody,
+        Self::StaleFlags,
+        Self::LostCommit,
+        Self::LostAddition,
+        Self::KeepDmaster,
+        Self::LowRsn,
+        Self::LoseData,
+        Self::LostReply,
+        Self::StuckMailbox,
+    ];
+
+    /// Its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GateOutlivesLease => "gate-outlives-lease",
+            Self::LockForEverybody => "lock-for-everybody",
+            Self::VotesForEverybody => "votes-for-everybody",
+            Self::StaleFlags => "stale-flags",
+            Self::LostCommit => "lost-commit",
+            Self::LostAddition => "lost-addition",
+            Self::KeepDmaster => "keep-dmaster",
+            Self::LowRsn => "low-rsn",
+            Self::LoseData => "lose-data",
+            Self::LostReply => "lost-reply",
+            Self::StuckMailbox => "stuck-mailbox",
+        }
+    }
+}
