@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ctdb_itests::hostile;
 use ctdb_itests::probe::{Stop, dual, hold, outage};
 
 const USAGE: &str = "usage:
@@ -15,6 +16,10 @@ const USAGE: &str = "usage:
       answered at once (above 40 ms)
   probe hold
       the first process of a namespace: prints READY, reaps orphans, ends with its standard input
+  probe hostile-node ADDRESS:PORT OWN_PNN PEER_PNN COUNT SEED
+  probe hostile-client SOCKET COUNT SEED
+  probe hostile-console ADDRESS:PORT COUNT SEED
+      bad input: counts of what was sent
   --until-eof as the first argument of a measurement ends it early, when standard input ends";
 
 fn main() -> ExitCode {
@@ -40,6 +45,20 @@ fn run(args: &[&str]) -> Result<(), Box<dyn Error>> {
             let (stop, rest) = stop(rest)?;
             let (interface, rest) = rest.split_first().ok_or(USAGE)?;
             dual(interface, &addresses(rest)?, &stop)?.to_json()
+        }
+        ["hostile-node", to, own, peer, count, seed] => hostile::node(
+            to.parse()?,
+            own.parse()?,
+            peer.parse()?,
+            count.parse()?,
+            seed.parse()?,
+        )?
+        .to_json(),
+        ["hostile-client", socket, count, seed] => {
+            hostile::client(socket, count.parse()?, seed.parse()?)?.to_json()
+        }
+        ["hostile-console", to, count, seed] => {
+            hostile::console(to.parse()?, count.parse()?, seed.parse()?)?.to_json()
         }
         _ => return Err(USAGE.into()),
     };

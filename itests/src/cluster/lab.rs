@@ -132,6 +132,17 @@ impl Cluster {
     /// Starts the daemon of a node and returns when that command does.
     pub fn start(&self, node: usize) {
         let daemon = self.layout.daemon.path();
+        // Debian's event daemon outlives a killed ctdbd by seconds, and stands in the way of the next one.
+        let network = self.network_id(node);
+        wait_until(
+            self.layout.daemon.patience(),
+            "the end of an event daemon",
+            || {
+                processes(&network)
+                    .iter()
+                    .all(|process| process.program != "ctdb-eventd")
+            },
+        );
         self.run(node, &[&daemon.to_string_lossy()]).ok();
     }
 
