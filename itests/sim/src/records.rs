@@ -8,6 +8,7 @@ use crate::store::{RecordName, Waiter, Walk};
 use crate::world::World;
 use ctdb_protocol::id::{DbId, Generation, Pnn, Rsn};
 use ctdb_protocol::membership;
+use ctdb_protocol::membership::io::Recover;
 use ctdb_protocol::membership::message::DbInfo;
 use ctdb_protocol::record::header::{HEADER_BYTES, RecordHeader};
 use ctdb_protocol::record::io::Input;
@@ -69,7 +70,9 @@ impl World {
         let (outcome, new) = apply(op, pnn, old.as_deref());
         let Some(new) = new else { return outcome };
         let new = sabotaged(self.bench.options.sabotage, op, pnn, new);
-        if let Some(complaint) = old.as_deref().and_then(|old| newer(old, &new)) {
+        let written_off = matches!(op, LocalOp::Take { .. }) && self.ledger.replace(pnn, name);
+        let complaint = old.as_deref().and_then(|old| newer(old, &new));
+        if let Some(complaint) = complaint.filter(|_| !written_off) {
             let now = self.bench.now;
             let detail = format!("at {now} µs, node {pnn}, {name:?}, {op:?}: {complaint}");
             self.watch.fail("records never go back", detail);
@@ -184,7 +187,36 @@ impl World {
     /// A node loses its copy of a record by a rule: what only this copy had is gone.
     fn forfeit(&mut self, pnn: Pnn, name: &RecordName) {
         self.ledger.write_off(&self.nodes, pnn, name);
+        self.ledger.replace(pnn, name);
         self.nodes[pnn.0 as usize].store.records.remove(name);
+    }
+
+    /// Membership orders a recovery's step of the record machine.
+    pub(crate) fn note_recovery(&mut self, pnn: Pnn, order: &Recover) {
+        match order {
+            Recover::Prepare(composition) => {
+                if let Some(process) = self.nodes[pnn.0 as usize].process.as_mut() {
+                    process.members.clone_from(&composition.members);
+                }
+            }
+            Recover::Rebuild { .. } => {
+                let members = self.nodes[pnn.0 as usize]
+                    .process
+                    .as_ref()
+                    .map(|p| p.members.clone());
+                let members = members.unwrap_or_default();
+                let left_out = |node: &&crate::node::Node| {
+                    node.process.is_some() && !members.contains(&node.pnn)
+                };
+                if self.nodes.iter().any(|node| left_out(&node)) {
+                    self.bench.census.count("recovery.fork");
+                    self.ledger.fork(self.nodes.iter().map(|node| node.pnn));
+                }
+            }
+            Recover::Serve { db, .. } => self.ledger.served(&self.nodes, pnn, *db),
+            Recover::Commit { .. } => self.ledger.committed(pnn),
+            Recover::Suspend => {}
+        }
     }
 
     /// A worker is gone: its volatile databases with it.

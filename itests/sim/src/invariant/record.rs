@@ -4,13 +4,17 @@
 //!   node loses its memory or drops it because the cluster went on without it;
 //! * what was acknowledged is in the record at the end, but for what only such a lost copy had: the updates
 //!   made on that node since the record last left another one.
+//!
+//! While a side is cut off its clients go on writing what they are dmaster of (nothing can stop them). If the
+//! other side recovers meanwhile without those living nodes, two copies of a record may go on: of these one
+//! wins, and what only the other ones had may be missing too.
 
 use crate::node::{Life, Node};
 use crate::store::{RecordName, count_of, counts};
-use ctdb_protocol::id::Pnn;
+use ctdb_protocol::id::{DbId, Pnn};
 use ctdb_protocol::membership::view::RecoveryMode;
 use ctdb_protocol::record::header::RecordHeader;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Why `new` is no successor of `old` on one node.
 pub(crate) fn newer(old: &[u8], new: &[u8]) -> Option<String> {
@@ -63,6 +67,11 @@ struct Account {
 #[derive(Debug, Default)]
 pub struct Ledger {
     accounts: BTreeMap<RecordName, Account>,
+    /// Nodes for which a living node was left out of a recovery since they last served: both sides may
+    /// have gone on with the same record.
+    forked: BTreeSet<Pnn>,
+    /// Copies that lost against another side's; what only they had is written off.
+    stale: BTreeSet<(Pnn, RecordName)>,
 }
 
 impl Ledger {
@@ -72,14 +81,46 @@ impl Ledger {
         *account.acknowledged.entry(pnn).or_default() += 1;
     }
 
+    /// A recovery goes on without nodes that live.
+    pub fn fork(&mut self, nodes: impl Iterator<Item = Pnn>) {
+        self.forked.extend(nodes);
+    }
+
+    /// Node `pnn` serves a database again: after a fork its copies that are no dmaster's have lost.
+    pub fn served(&mut self, nodes: &[Node], pnn: Pnn, db: DbId) {
+        if !self.forked.contains(&pnn) {
+            return;
+        }
+        let store = &nodes[pnn.0 as usize].store;
+        for name in store.records.keys().filter(|(of, _)| *of == db) {
+            if !store.is_writable(name, pnn) {
+                self.write_off(nodes, pnn, name);
+                self.stale.insert((pnn, name.clone()));
+            }
+        }
+    }
+
+    /// Node `pnn` serves everything.
+    pub fn committed(&mut self, pnn: Pnn) {
+        self.forked.remove(&pnn);
+    }
+
+    /// A new copy comes to `pnn`; answers whether the old one was written off.
+    pub fn replace(&mut self, pnn: Pnn, name: &RecordName) -> bool {
+        self.stale.remove(&(pnn, name.clone()))
+    }
+
     /// Node `pnn` loses its copy: what no other copy has may be missing from now on.
     pub fn write_off(&mut self, nodes: &[Node], pnn: Pnn, name: &RecordName) {
         let Some((_, mine)) = nodes[pnn.0 as usize].store.read(name) else {
             return;
         };
+        if self.stale.contains(&(pnn, name.clone())) {
+            return;
+        }
         let others: Vec<Vec<u64>> = nodes
             .iter()
-            .filter(|node| node.pnn != pnn)
+            .filter(|node| node.pnn != pnn && !self.stale.contains(&(node.pnn, name.clone())))
             .filter_map(|node| Some(node.store.read(name)?.1))
             .collect();
         let account = self.accounts.entry(name.clone()).or_default();
