@@ -82,7 +82,7 @@ impl World {
         let wait = if self.bench.one_in(3) {
             self.bench.between(50, 2 * MS)
         } else {
-            self.bench.between(5 * MS, 400 * MS)
+            self.bench.between(20 * MS, 900 * MS)
         };
         self.bench.after(wait, Event::Client(number));
     }
@@ -166,12 +166,15 @@ impl World {
     fn write(&mut self, number: usize) {
         let Client { node, record, .. } = &self.clients[number];
         let (pnn, record) = (*node, record.clone());
-        let nodes = self.bench.options.nodes;
-        self.nodes[pnn.0 as usize]
-            .store
-            .increment(&record, pnn, nodes);
+        self.increments += 1;
+        let id = self.increments;
+        self.nodes[pnn.0 as usize].store.increment(&record, id);
         self.bench.census.count("client.increment");
-        self.ledger.acknowledge(&record, pnn);
+        self.ledger.acknowledge(&record, id);
+        let now = self.bench.now;
+        self.bench.trace.line(now, Some(pnn), || {
+            format!("record {record:?} incremented by {id}")
+        });
         self.unlock(pnn, &record);
         self.rest(number);
     }

@@ -4,7 +4,7 @@ use crate::clock::MS;
 use crate::event::{Mail, Work};
 use crate::invariant::record::{newer, writers};
 use crate::sabotage::Sabotage;
-use crate::store::{RecordName, Waiter, Walk};
+use crate::store::{RecordName, Waiter, Walk, increments};
 use crate::world::World;
 use ctdb_protocol::id::{DbId, Generation, Pnn, Rsn};
 use ctdb_protocol::membership;
@@ -77,6 +77,10 @@ impl World {
             let detail = format!("at {now} µs, node {pnn}, {name:?}, {op:?}: {complaint}");
             self.watch.fail("records never go back", detail);
         }
+        let now = self.bench.now;
+        self.bench
+            .trace
+            .line(now, Some(pnn), || record_line(name, op, &new));
         let mine = RecordHeader::split(&new).is_some_and(|(header, _)| header.dmaster == pnn);
         store.records.insert(name.clone(), new);
         if mine && let Some(detail) = writers(&self.nodes, pnn, name) {
@@ -232,6 +236,26 @@ impl World {
         }
         self.nodes[pnn.0 as usize].store = crate::store::Store::default();
     }
+}
+
+/// A change of a record, for the trace.
+fn record_line(name: &RecordName, op: &LocalOp, value: &[u8]) -> String {
+    let stored = RecordHeader::split(value);
+    let word = match op {
+        LocalOp::Read => "read",
+        LocalOp::Give { .. } => "give",
+        LocalOp::Take { .. } => "take",
+        LocalOp::Adopt => "adopt",
+        LocalOp::Demote { .. } => "demote",
+    };
+    let stored = stored.map(|(header, data)| {
+        (
+            header.rsn.0,
+            header.dmaster.0,
+            increments(data).last().copied(),
+        )
+    });
+    format!("record {name:?} {word}: {stored:?}")
 }
 
 /// The planted bugs that live in the store.

@@ -48,6 +48,8 @@ pub struct World {
     /// Which client waits for a call.
     pub(crate) calling: BTreeMap<CallId, usize>,
     pub(crate) calls: u64,
+    /// Number of the newest increment.
+    pub(crate) increments: u32,
     pub(crate) ledger: Ledger,
     pub(crate) watch: Watch,
 }
@@ -82,6 +84,7 @@ impl World {
             clients: Vec::new(),
             calling: BTreeMap::new(),
             calls: 0,
+            increments: 0,
             ledger: Ledger::default(),
             watch: Watch::default(),
         };

@@ -10,7 +10,7 @@
 //! wins, and what only the other ones had may be missing too.
 
 use crate::node::{Life, Node};
-use crate::store::{RecordName, count_of, counts};
+use crate::store::{RecordName, increments};
 use ctdb_protocol::id::{DbId, Pnn};
 use ctdb_protocol::membership::view::RecoveryMode;
 use ctdb_protocol::record::header::RecordHeader;
@@ -25,12 +25,11 @@ pub(crate) fn newer(old: &[u8], new: &[u8]) -> Option<String> {
             old.rsn, new.rsn
         ));
     }
-    let (before, after) = (counts(old_data), counts(new_data));
-    let lost = (0..before.len() as u32)
-        .map(Pnn)
-        .find(|pnn| count_of(&after, *pnn) < count_of(&before, *pnn))?;
+    let (before, after) = (increments(old_data), increments(new_data));
+    let lost = before.iter().find(|id| after.binary_search(id).is_err())?;
     Some(format!(
-        "increments of node {lost} fell from {before:?} to {after:?}"
+        "increment {lost} of {} is not in the new copy",
+        before.len()
     ))
 }
 
@@ -56,11 +55,11 @@ pub(crate) fn writers(nodes: &[Node], pnn: Pnn, name: &RecordName) -> Option<Str
     ))
 }
 
-/// What is known of one record's increments, by node.
+/// What is known of one record's increments.
 #[derive(Clone, Debug, Default)]
 struct Account {
-    acknowledged: BTreeMap<Pnn, u64>,
-    lost: BTreeMap<Pnn, u64>,
+    acknowledged: Vec<u32>,
+    lost: BTreeSet<u32>,
 }
 
 /// What clients were told, and what may be missing.
@@ -75,10 +74,10 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A client of `pnn` was told that its increment is stored.
-    pub fn acknowledge(&mut self, name: &RecordName, pnn: Pnn) {
+    /// A client was told that its increment is stored.
+    pub fn acknowledge(&mut self, name: &RecordName, id: u32) {
         let account = self.accounts.entry(name.clone()).or_default();
-        *account.acknowledged.entry(pnn).or_default() += 1;
+        account.acknowledged.push(id);
     }
 
     /// A recovery goes on without nodes that live.
@@ -118,20 +117,14 @@ impl Ledger {
         if self.stale.contains(&(pnn, name.clone())) {
             return;
         }
-        let others: Vec<Vec<u64>> = nodes
+        let others: Vec<Vec<u32>> = nodes
             .iter()
             .filter(|node| node.pnn != pnn && !self.stale.contains(&(node.pnn, name.clone())))
             .filter_map(|node| Some(node.store.read(name)?.1))
             .collect();
+        let kept = |id: &u32| others.iter().any(|other| other.binary_search(id).is_ok());
         let account = self.accounts.entry(name.clone()).or_default();
-        for of in (0..mine.len() as u32).map(Pnn) {
-            let kept = others
-                .iter()
-                .map(|counts| count_of(counts, of))
-                .max()
-                .unwrap_or(0);
-            *account.lost.entry(of).or_default() += count_of(&mine, of).saturating_sub(kept);
-        }
+        account.lost.extend(mine.into_iter().filter(|id| !kept(id)));
     }
 
     /// At rest: each record has one dmaster at most, and nothing is missing but what may be.
@@ -146,16 +139,19 @@ impl Ledger {
                 return Err(format!("{name:?} has dmasters {holders:?}"));
             }
             let shown = holders.first().and_then(|node| node.store.read(name));
-            let shown = shown.map(|(_, counts)| counts).unwrap_or_default();
-            for (pnn, acknowledged) in &account.acknowledged {
-                let lost = account.lost.get(pnn).copied().unwrap_or(0);
-                let count = count_of(&shown, *pnn);
-                if count > *acknowledged || count + lost < *acknowledged {
-                    return Err(format!(
-                        "{name:?} shows {count} increments of node {pnn}; {acknowledged} were \
-                         acknowledged, {lost} may be lost"
-                    ));
-                }
+            let shown = shown.map(|(_, increments)| increments).unwrap_or_default();
+            let missing = account
+                .acknowledged
+                .iter()
+                .find(|id| shown.binary_search(id).is_err() && !account.lost.contains(id));
+            if let Some(missing) = missing {
+                return Err(format!(
+                    "{name:?} at {:?} lacks increment {missing}",
+                    holders.first().map(|node| node.pnn)
+                ));
+            }
+            if let Some(id) = shown.iter().find(|id| !account.acknowledged.contains(id)) {
+                return Err(format!("{name:?} shows increment {id}, which nobody made"));
             }
         }
         Ok(())
