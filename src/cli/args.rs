@@ -84,6 +84,12 @@ pub(super) fn command() -> clap::Command {
 }
 
 impl Arguments {
+    /// The shell of `completion SHELL`, a command of the tool that the console does not know.
+    pub(super) fn completion(&self) -> Option<Option<&str>> {
+        let (first, rest) = self.words.split_first()?;
+        (first == "completion").then(|| rest.first().and_then(|shell| shell.to_str()))
+    }
+
     /// The words of the console line: options, then `--`, then the command as it was given.
     pub(super) fn console_words(&self, default_max_runtime: Option<String>) -> Vec<Vec<u8>> {
         let mut words = Vec::new();

@@ -6,6 +6,7 @@
 
 mod args;
 mod client;
+mod completion;
 mod interactive;
 mod local;
 mod place;
@@ -35,6 +36,9 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::from(error.use_stderr()));
         }
     };
+    if let Some(shell) = arguments.completion() {
+        return print(&completion::script(shell));
+    }
     let words = arguments.console_words(std::env::var("CTDB_TIMEOUT").ok());
     let reply = match grammar::read_words(words.clone()) {
         Err(refusal) => refusal.into(),

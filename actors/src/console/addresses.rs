@@ -1,6 +1,6 @@
 //! Commands about public addresses and their interfaces.
 
-use super::ask::is_reachable;
+use super::ask::{failed, is_reachable};
 use super::execute::{Answer, Run};
 use ctdb_protocol::client::iface::{Iface, IfaceList};
 use ctdb_protocol::client::pnn::UNKNOWN;
@@ -95,7 +95,12 @@ impl Run<'_> {
         let reply = self.ask.reply(pnn, Opcode::GetPublicIpInfo, query).await?;
         if reply.status != 0 {
             let text = format!("Node {pnn} does not know about IP {address}");
-            return Err(Refusal::printed(text));
+            // 4.17 writes the first line to standard output.
+            let message = failed(Opcode::GetPublicIpInfo, &reply).message;
+            return Err(Refusal {
+                output: format!("{text}\n"),
+                ..Refusal::new(message)
+            });
         }
         let info = PublicIpInfo::parse(&reply.data);
         let info = info.map_err(|error| Refusal::new(error.to_string()))?;

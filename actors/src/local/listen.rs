@@ -7,7 +7,7 @@ use crate::log::text;
 use crate::supervise::LifeGuard;
 use actix::fut::ActorFutureExt;
 use actix::prelude::WrapFuture;
-use actix::{Actor, AsyncContext, Context, StreamHandler};
+use actix::{Actor, ActorContext, AsyncContext, Context, StreamHandler};
 use ctdb_protocol::notice::Level;
 use futures_util::stream;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -93,8 +93,12 @@ impl Actor for Listener {
                 });
                 ctx.add_stream(accepted);
             }
-            // Out of descriptors: the supervisor tries again.
-            Err(error) => panic!("client socket: {error}"),
+            // Out of descriptors, say. This actor ends with its guard armed: the supervisor tries again.
+            Err(error) => {
+                let log = &self.router.context.log;
+                text(log, Level::Err, format_args!("Client socket: {error}"));
+                ctx.stop();
+            }
         }
         let telling = super::broadcast::run(self.router.clone()).into_actor(self);
         ctx.spawn(telling.map(|(), _, _| ()));

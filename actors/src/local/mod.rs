@@ -24,6 +24,7 @@ mod registry;
 mod remote;
 mod router;
 mod session;
+mod sink;
 mod statistics;
 #[cfg(test)]
 mod tests;

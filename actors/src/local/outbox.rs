@@ -46,6 +46,8 @@ struct Pending {
     /// Bytes of the first packet that are written already.
     written: usize,
     closed: bool,
+    /// Packets that waited when the client was given up because it does not read.
+    given_up: Option<usize>,
 }
 
 impl Outbox {
@@ -102,8 +104,15 @@ impl Outbox {
         pending.bytes.extend(rest);
         pending.lengths.push_back(packet.len());
         if pending.bytes.len() > QUEUE_BYTES_MAX || pending.lengths.len() > self.packets_max() {
+            let waiting = pending.lengths.len();
             self.close_locked(&mut pending);
+            pending.given_up = Some(waiting);
         }
+    }
+
+    /// Packets that waited when the client was given up because it does not read; `None` if it was not.
+    pub(super) fn given_up(&self) -> Option<usize> {
+        self.pending().given_up
     }
 
     /// Closes the connection; its session ends.
@@ -185,6 +194,7 @@ impl Outbox {
     fn close_locked(&self, pending: &mut Pending) {
         *pending = Pending {
             closed: true,
+            given_up: pending.given_up,
             ..Pending::default()
         };
         // The session's reader is woken by the shutdown of the socket; an error means it is down already.

@@ -7,7 +7,7 @@ use super::controls::{Answer, Ask};
 use super::outbox::Outbox;
 use super::packet::MessageView;
 use super::router::Router;
-use crate::log::text;
+use crate::log::{notice, text};
 use actix::fut::ActorFutureExt;
 use actix::prelude::WrapFuture;
 use actix::{Actor, ActorContext, AsyncContext, Context, StreamHandler};
@@ -17,7 +17,7 @@ use ctdb_protocol::client::{
     Control, ControlFlags, ControlReply, FrameSplitter, Reply, Request, WireError, pnn,
 };
 use ctdb_protocol::limits::CLIENT_PACKET_BYTES_MAX;
-use ctdb_protocol::notice::Level;
+use ctdb_protocol::notice::{Level, Notice};
 use futures_util::stream;
 use std::cell::RefCell;
 use std::fmt;
@@ -190,14 +190,14 @@ impl Session {
     }
 
     fn leave(&self, leave: Leave, ctx: &mut Context<Self>) {
+        let (log, outbox) = (&self.router.context.log, &self.outbox);
+        let name = format!("client {} (pid {})", outbox.client(), outbox.pid());
         if let Leave::Junk(what) = leave {
-            let (log, pid) = (&self.router.context.log, self.outbox.pid());
-            let client = self.outbox.client();
-            text(
-                log,
-                Level::Warning,
-                format_args!("Client {client} (pid {pid}): {what}: closing the connection"),
-            );
+            let said = format_args!("Closing connection with {name}: {what}");
+            text(log, Level::Warning, said);
+        } else if let Some(queued) = outbox.given_up() {
+            let (connection, queued) = (name, queued as u64);
+            notice(log, &Notice::QueueFull { connection, queued });
         }
         self.end();
         ctx.stop();

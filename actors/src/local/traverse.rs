@@ -6,81 +6,32 @@
 //!  shard ──► PeerSink ══ data lane ═┘         │ after each batch
 //!                ▲════════ TraverseStart ═════┘ (the same again: "go on")
 //! ```
-//! Nothing piles up: each source may be [`WINDOW`] batches ahead, and the task lets it go on only when the
+//! Nothing piles up: each source may be [`super::sink::WINDOW`] batches ahead, and the task lets it go on only when the
 //! client reads. A repeated `TraverseStart` acknowledges one batch; a source remembers a traverse until its
 //! `TraverseStop`, so that a late acknowledgement is not taken for a new one.
 
 use super::outbox::Outbox;
 use super::packet::MessageView;
 use super::router::Router;
-use crate::records::{DbEntry, RecordError, SinkState, Traverse, TraverseRecord, TraverseSink};
+use super::sink::{Batch, LocalSink, PeerSink, Record, Window};
+use crate::records::{DbEntry, Traverse, TraverseSink};
 use ctdb_protocol::client::Payload;
 use ctdb_protocol::client::traverse::{RecordData, TraverseStart};
 use ctdb_protocol::id::{ClientId, DbId, Pnn};
 use ctdb_protocol::tunable::TunableId;
-use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::message::{ClientMessage, DbKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// Batches that a source may be ahead of the client.
-const WINDOW: u32 = 4;
 /// Most traverses that a node serves, and that its clients run, at once.
 const TRAVERSES_MAX: usize = 1_024;
 /// How often it is looked whether client and sources are still there.
 const LOST_CHECK: Duration = Duration::from_millis(100);
-
-/// Key, and header with data.
-type Record = (Bytes, Bytes);
-
-/// Records of one source; `from` is `None` for this node.
-#[derive(Debug)]
-struct Batch {
-    from: Option<Pnn>,
-    records: Vec<Record>,
-    done: bool,
-}
-
-/// How far a source is ahead.
-#[derive(Debug, Default)]
-struct Window {
-    ahead: AtomicU32,
-    gone: AtomicBool,
-}
-
-impl Window {
-    fn state(&self) -> SinkState {
-        if self.gone.load(Ordering::Relaxed) {
-            SinkState::Gone
-        } else if self.ahead.load(Ordering::Relaxed) < WINDOW {
-            SinkState::Ready
-        } else {
-            SinkState::Full
-        }
-    }
-
-    fn sent(&self) {
-        self.ahead.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn taken(&self) {
-        // A peer that acknowledges too much gains nothing.
-        let _ = self
-            .ahead
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |ahead| {
-                ahead.checked_sub(1)
-            });
-    }
-
-    fn close(&self) {
-        self.gone.store(true, Ordering::Relaxed);
-    }
-}
 
 /// The traverses of this node's clients, and those that it serves for others.
 #[derive(Debug, Default)]
@@ -118,97 +69,6 @@ impl Traverses {
             window.close();
         }
     }
-}
-
-/// Brings records of this node to a traverse of this node.
-struct LocalSink {
-    window: Arc<Window>,
-    asked: mpsc::UnboundedSender<Batch>,
-}
-
-impl LocalSink {
-    fn send(&self, records: Vec<Record>, done: bool) {
-        let from = None;
-        if self
-            .asked
-            .send(Batch {
-                from,
-                records,
-                done,
-            })
-            .is_err()
-        {
-            self.window.close();
-        }
-    }
-}
-
-impl TraverseSink for LocalSink {
-    fn state(&self) -> SinkState {
-        self.window.state()
-    }
-
-    fn batch(&mut self, records: Vec<TraverseRecord>) {
-        self.window.sent();
-        self.send(pairs(records), false);
-    }
-
-    fn done(&mut self, _: Result<(), RecordError>) {}
-}
-
-/// However the walk ends, the traverse must not wait for it.
-impl Drop for LocalSink {
-    fn drop(&mut self) {
-        self.send(Vec::new(), true);
-    }
-}
-
-/// Brings records of this node to a traverse of a peer.
-struct PeerSink {
-    router: Arc<Router>,
-    window: Arc<Window>,
-    peer: Pnn,
-    request: u64,
-}
-
-impl PeerSink {
-    fn send(&self, records: Vec<Record>, done: bool) {
-        let request = self.request;
-        let message = ClientMessage::TraverseRecords {
-            request,
-            records,
-            done,
-        };
-        if !self.router.send_peer(self.peer, message) {
-            self.window.close();
-        }
-    }
-}
-
-impl TraverseSink for PeerSink {
-    fn state(&self) -> SinkState {
-        self.window.state()
-    }
-
-    fn batch(&mut self, records: Vec<TraverseRecord>) {
-        self.window.sent();
-        self.send(pairs(records), false);
-    }
-
-    fn done(&mut self, _: Result<(), RecordError>) {}
-}
-
-impl Drop for PeerSink {
-    fn drop(&mut self) {
-        self.send(Vec::new(), true);
-    }
-}
-
-fn pairs(records: Vec<TraverseRecord>) -> Vec<Record> {
-    records
-        .into_iter()
-        .map(|record| (record.key, record.value))
-        .collect()
 }
 
 /// Who gets the records of a traverse.

@@ -18,7 +18,9 @@ pub const DATABASES: [&str; 2] = ["sim.tdb", "late.tdb"];
 /// Records that clients use in each database.
 const KEYS: u64 = 6;
 /// A client that waits longer at the end of a run was forgotten.
-const ANSWER_WITHIN: Micros = 8 * SEC;
+const ANSWER_WITHIN: Micros = 2 * SEC;
+/// No client begins anything in this last part of a run.
+const QUIET: Micros = 3 * SEC;
 
 /// What a client is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +75,14 @@ impl World {
 
     fn rest(&mut self, number: usize) {
         self.clients[number].step = Step::Idle;
+        // The end is judged at rest.
+        if self.bench.now + QUIET > self.bench.options.end {
+            return;
+        }
         let wait = if self.bench.one_in(3) {
             self.bench.between(50, 2 * MS)
         } else {
-            self.bench.between(5 * MS, 400 * MS)
+            self.bench.between(20 * MS, 900 * MS)
         };
         self.bench.after(wait, Event::Client(number));
     }
@@ -160,12 +166,15 @@ impl World {
     fn write(&mut self, number: usize) {
         let Client { node, record, .. } = &self.clients[number];
         let (pnn, record) = (*node, record.clone());
-        let nodes = self.bench.options.nodes;
-        self.nodes[pnn.0 as usize]
-            .store
-            .increment(&record, pnn, nodes);
+        self.increments += 1;
+        let id = self.increments;
+        self.nodes[pnn.0 as usize].store.increment(&record, id);
         self.bench.census.count("client.increment");
-        self.ledger.acknowledge(&record, pnn);
+        self.ledger.acknowledge(&record, id);
+        let now = self.bench.now;
+        self.bench.trace.line(now, Some(pnn), || {
+            format!("record {record:?} incremented by {id}")
+        });
         self.unlock(pnn, &record);
         self.rest(number);
     }

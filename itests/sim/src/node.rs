@@ -129,6 +129,8 @@ pub struct Process {
     pub authority_until: Micros,
     /// The cluster, as last told by the membership.
     pub view: MembershipView,
+    /// Members of the composition last prepared.
+    pub members: Vec<Pnn>,
     /// The last mail of each mailbox comes then.
     pub mail_last: [Micros; 6],
     /// How much waits in each mailbox.
@@ -229,6 +231,7 @@ impl Process {
             standing: Standing::Searching,
             authority_until: 0,
             view: MembershipView::default(),
+            members: Vec::new(),
             mail_last: [0; 6],
             mail_waiting: [0; 6],
             alarms: [None; 6],

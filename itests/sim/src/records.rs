@@ -4,10 +4,11 @@ use crate::clock::MS;
 use crate::event::{Mail, Work};
 use crate::invariant::record::{newer, writers};
 use crate::sabotage::Sabotage;
-use crate::store::{RecordName, Waiter, Walk};
+use crate::store::{RecordName, Waiter, Walk, increments};
 use crate::world::World;
 use ctdb_protocol::id::{DbId, Generation, Pnn, Rsn};
 use ctdb_protocol::membership;
+use ctdb_protocol::membership::io::Recover;
 use ctdb_protocol::membership::message::DbInfo;
 use ctdb_protocol::record::header::{HEADER_BYTES, RecordHeader};
 use ctdb_protocol::record::io::Input;
@@ -69,11 +70,17 @@ impl World {
         let (outcome, new) = apply(op, pnn, old.as_deref());
         let Some(new) = new else { return outcome };
         let new = sabotaged(self.bench.options.sabotage, op, pnn, new);
-        if let Some(complaint) = old.as_deref().and_then(|old| newer(old, &new)) {
+        let written_off = matches!(op, LocalOp::Take { .. }) && self.ledger.replace(pnn, name);
+        let complaint = old.as_deref().and_then(|old| newer(old, &new));
+        if let Some(complaint) = complaint.filter(|_| !written_off) {
             let now = self.bench.now;
             let detail = format!("at {now} µs, node {pnn}, {name:?}, {op:?}: {complaint}");
             self.watch.fail("records never go back", detail);
         }
+        let now = self.bench.now;
+        self.bench
+            .trace
+            .line(now, Some(pnn), || record_line(name, op, &new));
         let mine = RecordHeader::split(&new).is_some_and(|(header, _)| header.dmaster == pnn);
         store.records.insert(name.clone(), new);
         if mine && let Some(detail) = writers(&self.nodes, pnn, name) {
@@ -184,7 +191,36 @@ impl World {
     /// A node loses its copy of a record by a rule: what only this copy had is gone.
     fn forfeit(&mut self, pnn: Pnn, name: &RecordName) {
         self.ledger.write_off(&self.nodes, pnn, name);
+        self.ledger.replace(pnn, name);
         self.nodes[pnn.0 as usize].store.records.remove(name);
+    }
+
+    /// Membership orders a recovery's step of the record machine.
+    pub(crate) fn note_recovery(&mut self, pnn: Pnn, order: &Recover) {
+        match order {
+            Recover::Prepare(composition) => {
+                if let Some(process) = self.nodes[pnn.0 as usize].process.as_mut() {
+                    process.members.clone_from(&composition.members);
+                }
+            }
+            Recover::Rebuild { .. } => {
+                let members = self.nodes[pnn.0 as usize]
+                    .process
+                    .as_ref()
+                    .map(|p| p.members.clone());
+                let members = members.unwrap_or_default();
+                let left_out = |node: &&crate::node::Node| {
+                    node.process.is_some() && !members.contains(&node.pnn)
+                };
+                if self.nodes.iter().any(|node| left_out(&node)) {
+                    self.bench.census.count("recovery.fork");
+                    self.ledger.fork(self.nodes.iter().map(|node| node.pnn));
+                }
+            }
+            Recover::Serve { db, .. } => self.ledger.served(&self.nodes, pnn, *db),
+            Recover::Commit { .. } => self.ledger.committed(pnn),
+            Recover::Suspend => {}
+        }
     }
 
     /// A worker is gone: its volatile databases with it.
@@ -200,6 +236,26 @@ impl World {
         }
         self.nodes[pnn.0 as usize].store = crate::store::Store::default();
     }
+}
+
+/// A change of a record, for the trace.
+fn record_line(name: &RecordName, op: &LocalOp, value: &[u8]) -> String {
+    let stored = RecordHeader::split(value);
+    let word = match op {
+        LocalOp::Read => "read",
+        LocalOp::Give { .. } => "give",
+        LocalOp::Take { .. } => "take",
+        LocalOp::Adopt => "adopt",
+        LocalOp::Demote { .. } => "demote",
+    };
+    let stored = stored.map(|(header, data)| {
+        (
+            header.rsn.0,
+            header.dmaster.0,
+            increments(data).last().copied(),
+        )
+    });
+    format!("record {name:?} {word}: {stored:?}")
 }
 
 /// The planted bugs that live in the store.

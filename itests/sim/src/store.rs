@@ -2,10 +2,10 @@
 //!
 //! It stands for the TDB files and their shell (`actors/src/records`): operations on a locked record wait
 //! first come first served; scans and wipes go in slices and come back for locked records. The data of a
-//! record counts the increments of each node, 8 bytes per node, so that what is lost can be told exactly.
+//! record lists the numbers of its increments, 4 bytes each, so that what is lost can be told exactly.
 
 use ctdb_protocol::id::{DbId, Generation, Pnn};
-use ctdb_protocol::record::header::{HEADER_BYTES, RecordHeader};
+use ctdb_protocol::record::header::RecordHeader;
 use ctdb_protocol::record::local::LocalOp;
 use ctdb_protocol::wire::bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -52,9 +52,9 @@ pub struct Store {
 
 impl Store {
     /// Header and increments of a record.
-    pub fn read(&self, name: &RecordName) -> Option<(RecordHeader, Vec<u64>)> {
+    pub fn read(&self, name: &RecordName) -> Option<(RecordHeader, Vec<u32>)> {
         let (header, data) = RecordHeader::split(self.records.get(name)?)?;
-        Some((header, counts(data)))
+        Some((header, increments(data)))
     }
 
     /// Whether a client of `own` may write the record.
@@ -63,17 +63,10 @@ impl Store {
             .is_some_and(|(header, _)| header.dmaster == own)
     }
 
-    /// A client of node `own` among `nodes` increments the record; the header stays.
-    pub fn increment(&mut self, name: &RecordName, own: Pnn, nodes: u32) {
-        let Some(value) = self.records.get_mut(name) else {
-            return;
-        };
-        value.resize(HEADER_BYTES + 8 * nodes as usize, 0);
-        let at = HEADER_BYTES + 8 * own.0 as usize;
-        if let Some(bytes) = value.get_mut(at..at + 8) {
-            let mut word = [0; 8];
-            word.copy_from_slice(bytes);
-            bytes.copy_from_slice(&(u64::from_le_bytes(word) + 1).to_le_bytes());
+    /// A client increments the record, the increment having number `id`; the header stays.
+    pub fn increment(&mut self, name: &RecordName, id: u32) {
+        if let Some(value) = self.records.get_mut(name) {
+            value.extend_from_slice(&id.to_le_bytes());
         }
     }
 
@@ -84,19 +77,14 @@ impl Store {
     }
 }
 
-/// The increments in a record's data; missing ones are 0.
-pub fn counts(data: &[u8]) -> Vec<u64> {
-    let words = data.chunks_exact(8);
+/// The increments in a record's data, in ascending order.
+pub fn increments(data: &[u8]) -> Vec<u32> {
+    let words = data.chunks_exact(4);
     words
         .map(|word| {
-            let mut bytes = [0; 8];
+            let mut bytes = [0; 4];
             bytes.copy_from_slice(word);
-            u64::from_le_bytes(bytes)
+            u32::from_le_bytes(bytes)
         })
         .collect()
-}
-
-/// One entry of [`counts`].
-pub fn count_of(counts: &[u64], pnn: Pnn) -> u64 {
-    counts.get(pnn.0 as usize).copied().unwrap_or(0)
 }

@@ -48,6 +48,8 @@ pub struct World {
     /// Which client waits for a call.
     pub(crate) calling: BTreeMap<CallId, usize>,
     pub(crate) calls: u64,
+    /// Number of the newest increment.
+    pub(crate) increments: u32,
     pub(crate) ledger: Ledger,
     pub(crate) watch: Watch,
 }
@@ -82,6 +84,7 @@ impl World {
             clients: Vec::new(),
             calling: BTreeMap::new(),
             calls: 0,
+            increments: 0,
             ledger: Ledger::default(),
             watch: Watch::default(),
         };
@@ -485,7 +488,12 @@ impl World {
 
     fn perform(&mut self, pnn: Pnn, action: Action) {
         match action {
-            Action::Post(mail) => self.post(pnn, mail),
+            Action::Post(mail) => {
+                if let Mail::Record(record::io::Input::Recover(order)) = &mail {
+                    self.note_recovery(pnn, order);
+                }
+                self.post(pnn, mail);
+            }
             Action::Send { peer, lane, packet } => self.send(pnn, peer, lane, packet),
             Action::CloseLink(peer) => self.drop_link(pnn, peer, "it is silent", 200 * MS),
             Action::Lease(until) => self.extend_lease(pnn, until),
@@ -514,7 +522,7 @@ impl World {
             Action::Open(name) => self.open(pnn, &name),
             Action::Reply(call) => {
                 let lost = self.bench.options.sabotage == Some(Sabotage::LostReply);
-                if !(lost && self.bench.now > 50 * SEC) {
+                if !(lost && self.bench.now > 55 * SEC) {
                     self.answer(call);
                 }
             }

@@ -47,12 +47,12 @@ pub fn put_note(out: &mut Vec<u8>, note: &str) {
     out.push(b'\n');
 }
 
-/// Appends the last line; control characters in the message become blanks.
+/// Appends the last line; control characters in the message, tabs excepted, become blanks.
 pub fn put_end(out: &mut Vec<u8>, code: i32, message: &str) {
     if code == 0 {
         out.extend(OK.bytes());
     } else {
-        let message = message.replace(char::is_control, " ");
+        let message = message.replace(|c: char| c.is_control() && c != '\t', " ");
         out.extend(alloc::format!("ERR {code} {message}").bytes());
     }
     out.push(b'\n');

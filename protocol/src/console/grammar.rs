@@ -37,10 +37,7 @@ pub fn read_words(words: Vec<Vec<u8>>) -> Result<Option<(&'static Word, Request)
     let name = words.remove(0);
     let word = find(&name)?;
     if word.scope == Scope::Local && options.node != NodeChoice::Own {
-        let message = format!(
-            "Command '{}' is about the local node only: no -n",
-            word.name
-        );
+        let message = format!("Cannot specify node for command {}", word.name);
         return Err(Refusal::new(message));
     }
     let mut arguments = Arguments {
@@ -122,6 +119,15 @@ impl Arguments {
     }
 }
 
+/// 4.17 says nothing about a bad value of a tunable.
+fn quietly(refusal: Refusal) -> Refusal {
+    if refusal.code != EINVAL {
+        return refusal;
+    }
+    let message = format!("({})", refusal.message);
+    Refusal { message, ..refusal }
+}
+
 fn number<T: FromStr>(what: &str, text: &str) -> Result<T, Refusal> {
     let invalid = |_| Refusal::coded(EINVAL, format!("Invalid {what} {text}"));
     text.parse().map_err(invalid)
@@ -137,13 +143,13 @@ fn command(verb: Verb, arguments: &mut Arguments) -> Result<Command, Refusal> {
         Verb::GetVar => Command::GetVar(arguments.text()?),
         Verb::SetVar => Command::SetVar {
             name: arguments.text()?,
-            value: arguments.number("value")?,
+            value: arguments.number("value").map_err(quietly)?,
         },
         Verb::ListVars => Command::ListVars,
         Verb::Statistics => Command::Statistics,
         Verb::StatisticsReset => Command::StatisticsReset,
         Verb::Stats => Command::Stats {
-            count: count(arguments, 1)?.min(SAMPLES_MAX),
+            count: count(arguments, SAMPLES_MAX)?.min(SAMPLES_MAX),
         },
         Verb::Ip => Command::Ip {
             all: arguments.all()?,
@@ -289,10 +295,12 @@ fn level(text: &str) -> Result<i32, Refusal> {
             .ok()
             .filter(|number| (-3..=10).contains(number))
     };
-    named.map(|(_, number)| *number).or_else(numbered).ok_or_else(|| {
-        Refusal::new(format!(
-            "Invalid debug level '{text}'. Valid levels are: ERROR | WARNING | NOTICE | INFO | DEBUG"
-        ))
+    let number = named.map(|(_, number)| *number).or_else(numbered);
+    number.ok_or_else(|| {
+        let mut refusal = Refusal::new("\tERROR | WARNING | NOTICE | INFO | DEBUG");
+        let first = format!("Invalid debug level '{text}'. Valid levels are:");
+        refusal.notes.push(first);
+        refusal
     })
 }
 

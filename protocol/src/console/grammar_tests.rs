@@ -126,9 +126,9 @@ fn refusals_name_the_fault() {
         ("attach ../x", 22, "Invalid database name"),
         ("runstate FOO", 1, "Invalid run state (FOO)"),
         ("ipinfo x", 1, "Invalid IP address x"),
-        ("setdebug FOO", 1, "Invalid debug level 'FOO'"),
+        ("setdebug FOO", 1, "ERROR | WARNING"),
         ("nodestatus 0,x", 1, "Invalid node x"),
-        ("-n 1 pnn", 1, "local node only"),
+        ("-n 1 pnn", 1, "Cannot specify node for command pnn"),
         ("ip 'all", 1, "quote ' is not closed"),
         ("help frob", 1, "Unknown command 'frob'"),
     ] {

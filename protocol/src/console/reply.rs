@@ -63,6 +63,8 @@ pub struct Refusal {
     pub message: String,
     /// What goes to standard output all the same: a usage text, a message that 4.17 writes there.
     pub output: String,
+    /// Lines of standard error before the message.
+    pub notes: Vec<String>,
 }
 
 impl Refusal {
@@ -77,6 +79,7 @@ impl Refusal {
             code,
             message: message.into(),
             output: String::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -86,15 +89,16 @@ impl Refusal {
         let message = alloc::format!("({output})");
         output.push('\n');
         Self {
-            code: 1,
-            message,
             output,
+            ..Self::new(message)
         }
     }
 }
 
 impl From<Refusal> for Reply {
     fn from(refusal: Refusal) -> Self {
-        Self::text(refusal.output).failed(refusal.code, refusal.message)
+        let mut reply = Self::text(refusal.output).failed(refusal.code, refusal.message);
+        reply.notes = refusal.notes;
+        reply
     }
 }

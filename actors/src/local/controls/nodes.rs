@@ -10,6 +10,7 @@ use ctdb_protocol::client::uptime::{TimeVal, Uptime};
 use ctdb_protocol::client::vnnmap::VnnMap;
 use ctdb_protocol::client::{ControlReply, Opcode};
 use ctdb_protocol::flags::NodeFlags;
+use ctdb_protocol::id::Generation;
 use ctdb_protocol::settings::{ClusterLock, NODE_PORT, NodeEntry};
 use ctdb_protocol::time::Instant;
 use std::net::SocketAddr;
@@ -78,7 +79,8 @@ fn node_map(router: &Router, flags: impl Fn(usize) -> NodeFlags) -> NodeMap {
 fn vnn_map(router: &Router) -> VnnMap {
     let view = router.context.board.view();
     VnnMap {
-        generation: view.composition.generation.0,
+        // Before its first composition a node has none, which clients know as INVALID.
+        generation: view.composition.generation.0.max(Generation::INVALID.0),
         map: view.composition.vnnmap.iter().map(|pnn| pnn.0).collect(),
     }
 }

@@ -16,8 +16,11 @@ pub(super) type Forgotten = Arc<Mutex<Vec<CallId>>>;
 /// Key of a record on which calls are never answered.
 pub(super) const STUCK: &[u8] = b"stuck";
 
+/// Calls on one record.
+type Callers = Vec<(CallId, CallKind)>;
+
 pub(super) struct Solo {
-    waiting: BTreeMap<(DbId, Vec<u8>), Vec<(CallId, CallKind)>>,
+    waiting: BTreeMap<(DbId, Vec<u8>), Callers>,
     forgotten: Forgotten,
 }
 

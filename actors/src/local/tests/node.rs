@@ -11,9 +11,9 @@ use crate::link::lane::LaneSender;
 use crate::link::table::{Identity, Links};
 use crate::local::{ControlHandle, Databases, LocalHandle, ShardAddr, prepare};
 use crate::log::{Format, LogConfig, Target};
-use crate::post::Post;
+use crate::post::{Feed, Post};
 use crate::records::{DataOut, DbTable, Records, Store, StoreConfig, Wiring};
-use actix::{Actor, Arbiter, System};
+use actix::{Actor, Arbiter, Context, Handler, System};
 use ctdb_protocol::election::standing::{Mandate, Standing};
 use ctdb_protocol::flags::{NodeFlags, RunState};
 use ctdb_protocol::heartbeat::message::NodeState;
@@ -29,10 +29,11 @@ use ctdb_protocol::tunable::Tunables;
 use ctdb_protocol::wire::frame::FrameSplitter;
 use ctdb_protocol::wire::hello::Lane;
 use ctdb_protocol::wire::message::DataMessage;
+use ctdb_protocol::{membership, takeover};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, RwLock, mpsc};
+use std::sync::{Arc, Mutex, RwLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 use tokio::net::{TcpListener, TcpStream};
@@ -45,6 +46,7 @@ pub(super) struct Node {
     pub(super) context: NodeContext,
     pub(super) controls: ControlHandle,
     pub(super) forgotten: Forgotten,
+    pub(super) heard: Heard,
     arbiter: actix::ArbiterHandle,
     handle: LocalHandle,
     stop: Option<oneshot::Sender<()>>,
@@ -59,6 +61,28 @@ impl Drop for Node {
         }
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+/// Notes what a duty would hear.
+struct Ear<T>(Arc<Mutex<Vec<T>>>);
+
+impl<T: Unpin + 'static> Actor for Ear<T> {
+    type Context = Context<Self>;
+}
+
+impl<T: Unpin + Send + 'static> Handler<Feed<T>> for Ear<T> {
+    type Result = ();
+
+    fn handle(&mut self, Feed(input): Feed<T>, _: &mut Context<Self>) {
+        self.0.lock().unwrap().push(input);
+    }
+}
+
+/// What the duties heard.
+#[derive(Clone, Default)]
+pub(super) struct Heard {
+    pub(super) membership: Arc<Mutex<Vec<membership::io::Input>>>,
+    pub(super) takeover: Arc<Mutex<Vec<takeover::io::Input>>>,
 }
 
 struct LinksOut(Links);
@@ -235,11 +259,22 @@ impl Node {
         context.board.set_standing(standing(own));
         let (forgotten, (stop, stopped)) = (Forgotten::default(), oneshot::channel());
         let (tell, told) = mpsc::channel();
-        let inner = (context.clone(), dir.clone(), forgotten.clone());
+        let heard = Heard::default();
+        let inner = (
+            context.clone(),
+            dir.clone(),
+            forgotten.clone(),
+            heard.clone(),
+        );
         let thread = std::thread::spawn(move || {
             System::new().block_on(async move {
-                let (context, dir, forgotten) = inner;
-                let handle = serve(context, &dir, Solo::new(forgotten));
+                let (context, dir, forgotten, heard) = inner;
+                let post = &context.post;
+                let ear = Ear(heard.membership).start();
+                post.membership.occupy(ear.recipient());
+                post.takeover
+                    .occupy(Ear(heard.takeover).start().recipient());
+                let handle = serve(&context, &dir, Solo::new(forgotten));
                 let arbiter = Arbiter::current();
                 handle.start(&arbiter).expect("socket");
                 tell.send((handle, arbiter)).expect("the test waits");
@@ -254,6 +289,7 @@ impl Node {
             context,
             controls,
             forgotten,
+            heard,
             arbiter,
             handle,
             stop,
@@ -334,7 +370,7 @@ impl Node {
     }
 }
 
-fn serve(context: NodeContext, dir: &Path, machine: Solo) -> LocalHandle {
+fn serve(context: &NodeContext, dir: &Path, machine: Solo) -> LocalHandle {
     let handle = prepare(context.clone());
     let table = context.databases.clone();
     let config = StoreConfig {

@@ -49,7 +49,7 @@ impl Raw {
 
     /// The next packet as bytes; `None` when the daemon closed the connection.
     pub(super) fn packet(&mut self) -> Option<Vec<u8>> {
-        let mut buffer = [0; 64 << 10];
+        let mut buffer = [0; 8 << 10];
         loop {
             if let Some(packet) = self.splitter.next_packet().expect("sound") {
                 return Some(packet.to_vec());

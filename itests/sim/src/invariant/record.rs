@@ -4,13 +4,17 @@
 //!   node loses its memory or drops it because the cluster went on without it;
 //! * what was acknowledged is in the record at the end, but for what only such a lost copy had: the updates
 //!   made on that node since the record last left another one.
+//!
+//! While a side is cut off its clients go on writing what they are dmaster of (nothing can stop them). If the
+//! other side recovers meanwhile without those living nodes, two copies of a record may go on: of these one
+//! wins, and what only the other ones had may be missing too.
 
 use crate::node::{Life, Node};
-use crate::store::{RecordName, count_of, counts};
-use ctdb_protocol::id::Pnn;
+use crate::store::{RecordName, increments};
+use ctdb_protocol::id::{DbId, Pnn};
 use ctdb_protocol::membership::view::RecoveryMode;
 use ctdb_protocol::record::header::RecordHeader;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Why `new` is no successor of `old` on one node.
 pub(crate) fn newer(old: &[u8], new: &[u8]) -> Option<String> {
@@ -21,12 +25,11 @@ pub(crate) fn newer(old: &[u8], new: &[u8]) -> Option<String> {
             old.rsn, new.rsn
         ));
     }
-    let (before, after) = (counts(old_data), counts(new_data));
-    let lost = (0..before.len() as u32)
-        .map(Pnn)
-        .find(|pnn| count_of(&after, *pnn) < count_of(&before, *pnn))?;
+    let (before, after) = (increments(old_data), increments(new_data));
+    let lost = before.iter().find(|id| after.binary_search(id).is_err())?;
     Some(format!(
-        "increments of node {lost} fell from {before:?} to {after:?}"
+        "increment {lost} of {} is not in the new copy",
+        before.len()
     ))
 }
 
@@ -52,24 +55,58 @@ pub(crate) fn writers(nodes: &[Node], pnn: Pnn, name: &RecordName) -> Option<Str
     ))
 }
 
-/// What is known of one record's increments, by node.
+/// What is known of one record's increments.
 #[derive(Clone, Debug, Default)]
 struct Account {
-    acknowledged: BTreeMap<Pnn, u64>,
-    lost: BTreeMap<Pnn, u64>,
+    acknowledged: Vec<u32>,
+    lost: BTreeSet<u32>,
 }
 
 /// What clients were told, and what may be missing.
 #[derive(Debug, Default)]
 pub struct Ledger {
     accounts: BTreeMap<RecordName, Account>,
+    /// Nodes for which a living node was left out of a recovery since they last served: both sides may
+    /// have gone on with the same record.
+    forked: BTreeSet<Pnn>,
+    /// Copies that lost against another side's; what only they had is written off.
+    stale: BTreeSet<(Pnn, RecordName)>,
 }
 
 impl Ledger {
-    /// A client of `pnn` was told that its increment is stored.
-    pub fn acknowledge(&mut self, name: &RecordName, pnn: Pnn) {
+    /// A client was told that its increment is stored.
+    pub fn acknowledge(&mut self, name: &RecordName, id: u32) {
         let account = self.accounts.entry(name.clone()).or_default();
-        *account.acknowledged.entry(pnn).or_default() += 1;
+        account.acknowledged.push(id);
+    }
+
+    /// A recovery goes on without nodes that live.
+    pub fn fork(&mut self, nodes: impl Iterator<Item = Pnn>) {
+        self.forked.extend(nodes);
+    }
+
+    /// Node `pnn` serves a database again: after a fork its copies that are no dmaster's have lost.
+    pub fn served(&mut self, nodes: &[Node], pnn: Pnn, db: DbId) {
+        if !self.forked.contains(&pnn) {
+            return;
+        }
+        let store = &nodes[pnn.0 as usize].store;
+        for name in store.records.keys().filter(|(of, _)| *of == db) {
+            if !store.is_writable(name, pnn) {
+                self.write_off(nodes, pnn, name);
+                self.stale.insert((pnn, name.clone()));
+            }
+        }
+    }
+
+    /// Node `pnn` serves everything.
+    pub fn committed(&mut self, pnn: Pnn) {
+        self.forked.remove(&pnn);
+    }
+
+    /// A new copy comes to `pnn`; answers whether the old one was written off.
+    pub fn replace(&mut self, pnn: Pnn, name: &RecordName) -> bool {
+        self.stale.remove(&(pnn, name.clone()))
     }
 
     /// Node `pnn` loses its copy: what no other copy has may be missing from now on.
@@ -77,20 +114,17 @@ impl Ledger {
         let Some((_, mine)) = nodes[pnn.0 as usize].store.read(name) else {
             return;
         };
-        let others: Vec<Vec<u64>> = nodes
+        if self.stale.contains(&(pnn, name.clone())) {
+            return;
+        }
+        let others: Vec<Vec<u32>> = nodes
             .iter()
-            .filter(|node| node.pnn != pnn)
+            .filter(|node| node.pnn != pnn && !self.stale.contains(&(node.pnn, name.clone())))
             .filter_map(|node| Some(node.store.read(name)?.1))
             .collect();
+        let kept = |id: &u32| others.iter().any(|other| other.binary_search(id).is_ok());
         let account = self.accounts.entry(name.clone()).or_default();
-        for of in (0..mine.len() as u32).map(Pnn) {
-            let kept = others
-                .iter()
-                .map(|counts| count_of(counts, of))
-                .max()
-                .unwrap_or(0);
-            *account.lost.entry(of).or_default() += count_of(&mine, of).saturating_sub(kept);
-        }
+        account.lost.extend(mine.into_iter().filter(|id| !kept(id)));
     }
 
     /// At rest: each record has one dmaster at most, and nothing is missing but what may be.
@@ -105,16 +139,19 @@ impl Ledger {
                 return Err(format!("{name:?} has dmasters {holders:?}"));
             }
             let shown = holders.first().and_then(|node| node.store.read(name));
-            let shown = shown.map(|(_, counts)| counts).unwrap_or_default();
-            for (pnn, acknowledged) in &account.acknowledged {
-                let lost = account.lost.get(pnn).copied().unwrap_or(0);
-                let count = count_of(&shown, *pnn);
-                if count > *acknowledged || count + lost < *acknowledged {
-                    return Err(format!(
-                        "{name:?} shows {count} increments of node {pnn}; {acknowledged} were \
-                         acknowledged, {lost} may be lost"
-                    ));
-                }
+            let shown = shown.map(|(_, increments)| increments).unwrap_or_default();
+            let missing = account
+                .acknowledged
+                .iter()
+                .find(|id| shown.binary_search(id).is_err() && !account.lost.contains(id));
+            if let Some(missing) = missing {
+                return Err(format!(
+                    "{name:?} at {:?} lacks increment {missing}",
+                    holders.first().map(|node| node.pnn)
+                ));
+            }
+            if let Some(id) = shown.iter().find(|id| !account.acknowledged.contains(id)) {
+                return Err(format!("{name:?} shows increment {id}, which nobody made"));
             }
         }
         Ok(())
