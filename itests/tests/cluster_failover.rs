@@ -195,6 +195,11 @@ faults! {
     cut_private_of_an_ordinary_node: Ordinary, true, |cluster, node| cluster.cut(node, Cable::Private), heal;
     cut_private_of_the_leader: Leader, true, |cluster, node| cluster.cut(node, Cable::Private), heal;
     cut_public: Ordinary, true, |cluster, node| cluster.cut(node, Cable::Public), heal;
+    lose_both: Ordinary, true, |cluster, node| cluster.lose(node, Cable::Both), heal;
+    lose_private_of_an_ordinary_node: Ordinary, true,
+        |cluster, node| cluster.lose(node, Cable::Private), heal;
+    lose_private_of_the_leader: Leader, true,
+        |cluster, node| cluster.lose(node, Cable::Private), heal;
     kill_worker: Ordinary, false, |cluster, node| assert_eq!(cluster.kill(node, Whom::Worker), 1), nothing;
     kill_worker_of_the_leader: Leader, false,
         |cluster, node| assert_eq!(cluster.kill(node, Whom::Worker), 1), nothing;

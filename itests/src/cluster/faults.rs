@@ -17,11 +17,12 @@ pub enum Cable {
 }
 
 impl Cable {
-    fn names(self) -> &'static [&'static str] {
+    /// The switch's ends and their bridges.
+    fn ends(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Private => &["a"],
-            Self::Public => &["b"],
-            Self::Both => &["a", "b"],
+            Self::Private => &[("a", "private")],
+            Self::Public => &[("b", "public")],
+            Self::Both => &[("a", "private"), ("b", "public")],
         }
     }
 }
@@ -88,19 +89,24 @@ impl Cluster {
 
     /// Pulls a cable: neither side sees the other, and the node loses its carrier.
     pub fn cut(&self, node: usize, cable: Cable) {
-        self.set_cables(node, cable, "down");
+        self.each_end(node, cable, |end, _| format!("link set {end} down\n"));
+    }
+
+    /// Loses everything that goes through a cable, somewhere in the switch: the node keeps its carrier.
+    pub fn lose(&self, node: usize, cable: Cable) {
+        self.each_end(node, cable, |end, _| format!("link set {end} nomaster\n"));
     }
 
     /// Puts all cables back.
     pub fn heal(&self, node: usize) {
-        self.set_cables(node, Cable::Both, "up");
+        self.each_end(node, Cable::Both, |end, bridge| {
+            format!("link set {end} master {bridge} up\n")
+        });
     }
 
-    fn set_cables(&self, node: usize, cable: Cable, state: &str) {
-        let lines = cable
-            .names()
-            .iter()
-            .map(|name| format!("link set {name}{node} {state}\n"));
+    fn each_end(&self, node: usize, cable: Cable, line: impl Fn(&str, &str) -> String) {
+        let ends = cable.ends().iter();
+        let lines = ends.map(|(end, bridge)| line(&format!("{end}{node}"), bridge));
         self.switch().ip_batch(&lines.collect::<String>());
     }
 }
