@@ -49,7 +49,7 @@ pub(super) struct ControlPlane {
 }
 
 /// Starts everything; nothing is sent before the links are dialled at the end.
-pub(super) async fn start(
+pub(super) fn start(
     context: &NodeContext,
     supervisor: &Supervisor,
     timing: Timing,

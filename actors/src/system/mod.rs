@@ -172,7 +172,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
     let supervisor = Supervisor::new(&context.log, &context.fatal);
     let data = data::start(&context, timing);
     guarded(candidates(&context.settings));
-    let control = control::start(&context, &supervisor, timing, &data, &helper).await?;
+    let control = control::start(&context, &supervisor, timing, &data, &helper)?;
     data.listen(&context)?;
     open_console(&context, &supervisor, &data)?;
     ready().map_err(|source| BootError::Socket {

@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn each_mismatch_is_named() {
-        let cases: [(fn(&mut Hello), &str); 6] = [
+        type Spoil = fn(&mut Hello);
+        let cases: [(Spoil, &str); 6] = [
             (|h| h.magic = 1, "not a ctdb node"),
             (|h| h.version = 9, "protocol version 9"),
             (|h| h.cluster = String::from("x"), "cluster name 'x'"),
