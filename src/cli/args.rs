@@ -84,10 +84,10 @@ pub(super) fn command() -> clap::Command {
 }
 
 impl Arguments {
-    /// The shell of `completion SHELL`, a command of the tool that the console does not know.
-    pub(super) fn completion(&self) -> Option<Option<&str>> {
+    /// What follows `completion`, a command of the tool that the console does not know.
+    pub(super) fn completion(&self) -> Option<&[OsString]> {
         let (first, rest) = self.words.split_first()?;
-        (first == "completion").then(|| rest.first().and_then(|shell| shell.to_str()))
+        (first == "completion").then_some(rest)
     }
 
     /// The words of the console line: options, then `--`, then the command as it was given.

@@ -36,7 +36,8 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::from(error.use_stderr()));
         }
     };
-    if let Some(shell) = arguments.completion() {
+    if let Some(words) = arguments.completion() {
+        let shell = words.first().and_then(|shell| shell.to_str());
         return print(&completion::script(shell));
     }
     let words = arguments.console_words(std::env::var("CTDB_TIMEOUT").ok());

@@ -94,7 +94,7 @@ impl World {
 
     /// Runs to the end or to the first broken invariant.
     pub fn run(&mut self) -> Result<(), Broken> {
-        while let Some(event) = self.bench.next() {
+        while let Some(event) = self.bench.pop() {
             if self.bench.now > self.bench.options.end {
                 break;
             }
