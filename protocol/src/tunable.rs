@@ -3,7 +3,7 @@
 //! The order is part of the client protocol (`GET_ALL_TUNABLES` sends all 62 values as `u32`), so
 //! the rows below are never moved, and obsolete ones keep their slot. Names are matched without
 //! regard to case. A value that the admin wrote down carries a mark, because some of our timings
-//! leave 4.17's figures behind until somebody asks for them (see [`crate::settings::Timing`]).
+//! leave 4.17's figures behind until somebody asks for them (see [`crate::timing::Timing`]).
 //!
 //! Invariant: a [`Tunables`] always holds exactly [`COUNT`] values.
 

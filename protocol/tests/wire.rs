@@ -58,10 +58,7 @@ fn control() -> Vec<(&'static str, ControlMessage)> {
         authority_left_ms: 700,
         old_ack_age_ms: u32::MAX,
     };
-    let address = IpAddr::from([10, 0, 0, 31]);
-    let six: IpAddr = "fd00::31".parse().expect("a literal");
     let election = |message| ControlMessage::Election(message);
-    let takeover = |message| ControlMessage::Takeover(message);
     vec![
         ("keepalive", ControlMessage::Keepalive(keepalive)),
         ("goodbye", ControlMessage::Goodbye),
@@ -73,6 +70,14 @@ fn control() -> Vec<(&'static str, ControlMessage)> {
             "vote-grant",
             election(ElectionMessage::VoteGrant { term: Term(4) }),
         ),
+    ]
+}
+
+fn takeovers() -> Vec<(&'static str, ControlMessage)> {
+    let address = IpAddr::from([10, 0, 0, 31]);
+    let six: IpAddr = "fd00::31".parse().expect("a literal");
+    let takeover = |message| ControlMessage::Takeover(message);
+    vec![
         (
             "assign",
             takeover(TakeoverMessage::Assign {
@@ -332,6 +337,7 @@ fn packets() -> Vec<(&'static str, Packet)> {
     };
     let control = control()
         .into_iter()
+        .chain(takeovers())
         .map(|(name, m)| (name, Packet::Control(m)));
     let membership = membership()
         .into_iter()
@@ -373,10 +379,10 @@ fn bytes_are_golden() {
         .map(|(name, packet)| (name, hex(&frame(&packet))))
         .collect();
     if std::env::var_os("CTDB_BLESS").is_some() {
-        let text: String = now
-            .iter()
-            .map(|(name, hex)| format!("{name} {hex}\n"))
-            .collect();
+        let mut text = String::new();
+        for (name, hex) in &now {
+            let _ = writeln!(text, "{name} {hex}");
+        }
         std::fs::write(GOLDEN, text).expect("the golden file is written");
     }
     let golden = std::fs::read_to_string(GOLDEN).expect("the golden file");
