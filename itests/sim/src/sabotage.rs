@@ -8,7 +8,7 @@ pub enum Sabotage {
     GateOutlivesLease,
     /// The cluster lock is given to everybody.
     LockForEverybody,
-    /// Votes are granted by everybody at every time.
+    /// Votes are granted by everybody at every time, and every leader believes that all follow it.
     VotesForEverybody,
     /// Node 0's own flags never reach the others again once it was unfit.
     StaleFlags,
