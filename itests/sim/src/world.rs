@@ -174,17 +174,14 @@ impl World {
         let now = self.bench.now;
         let most = if self.bench.one_in(2_000) { 5 * MS } else { 60 };
         let wait = self.bench.between(5, most);
-        let stuck = self.bench.options.sabotage == Some(Sabotage::StuckMailbox);
+        let leaks = self.bench.options.sabotage == Some(Sabotage::LeakingMailbox);
         let Some(process) = self.nodes[pnn.0 as usize].process.as_mut() else {
             return;
         };
         let box_number = mail.duty().index();
         let comes = process.mail_last[box_number].max(now + wait);
         process.mail_last[box_number] = comes;
-        process.mail_waiting[box_number] += 1;
-        if stuck && pnn == Pnn(0) && mail.duty() == Duty::Takeover {
-            return;
-        }
+        process.mail_waiting[box_number] += 1 + usize::from(leaks);
         let life = process.life;
         self.bench.at(
             comes,

@@ -74,7 +74,7 @@ fn each_planted_bug_is_found() {
         Sabotage::KeepDmaster => vec!["one dmaster"],
         Sabotage::LowRsn | Sabotage::LoseData => vec!["records never go back"],
         Sabotage::LostReply => vec!["calls are answered"],
-        Sabotage::StuckMailbox => vec!["queues are bounded"],
+        Sabotage::LeakingMailbox => vec!["queues are bounded"],
     };
     for bug in Sabotage::ALL {
         let found = (1..=SEEDS_FOR_A_BUG).find_map(|seed| {
