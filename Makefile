@@ -18,10 +18,10 @@ build: deps ## debug build of everything
 	$(CARGO) build --workspace --all-targets --locked
 
 release: deps ## optimised programs in target/release
-	$(CARGO) build --release --locked --bins
+	$(CARGO) build --release --locked --workspace --bins
 
 demo: release ## a three-node cluster on this machine, a record that migrates, a node that dies
-	itests/demo
+	$(CARGO) run --release --locked -p ctdb-itests --bin demo
 
 test: deps ## everything a change must pass, under 20 minutes on two cores
 	$(MAKE) verify
@@ -61,7 +61,7 @@ fuzz: release ## a million mutated frames at both doors
 	$(CARGO) test --release --locked -p ctdb-itests --test hostile -- --ignored --test-threads=1
 
 bench: release ## figures beside Debian's ctdbd
-	itests/bench
+	$(CARGO) run --release --locked -p ctdb-itests --bin bench
 
 doc: ## API documentation
 	$(CARGO) doc --workspace --no-deps --locked

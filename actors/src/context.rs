@@ -6,6 +6,7 @@ use crate::fatal::Fatal;
 use crate::link::table::Links;
 use crate::log::LogHandle;
 use crate::post::Post;
+use crate::records::DbTable;
 use ctdb_protocol::settings::Settings;
 use ctdb_protocol::tunable::Tunables;
 use slog::Logger;
@@ -22,6 +23,8 @@ pub struct NodeContext {
     pub tunables: Arc<RwLock<Tunables>>,
     /// What the control plane publishes.
     pub board: Board,
+    /// The open databases.
+    pub databases: DbTable,
     /// The duties.
     pub post: Post,
     /// The other nodes.

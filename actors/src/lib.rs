@@ -14,10 +14,12 @@
 pub mod addresses;
 pub mod board;
 pub mod clock;
+pub mod console;
 pub mod context;
 pub mod duty;
 pub mod fatal;
 pub mod link;
+pub mod local;
 pub mod lock;
 pub mod log;
 pub mod net;

@@ -1,3 +1,6 @@
 //! Test harness.
 
 pub mod client;
+pub mod cluster;
+pub mod hostile;
+pub mod probe;

@@ -14,6 +14,7 @@
 extern crate alloc;
 
 pub mod client;
+pub mod console;
 pub mod election;
 pub mod flags;
 pub mod hash;

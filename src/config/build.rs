@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ctdb_protocol::notice::Level as LogLevel;
+use ctdb_protocol::notice::Level;
 use ctdb_protocol::settings::{
     CONSOLE_PORT, Cluster, ClusterLock, Database, Events, Failover, LogFormat, LogLocation,
     Logging, NODE_PORT, Paths, Settings, StartState, Startup,
@@ -31,7 +31,7 @@ pub(super) fn settings(loader: &mut Loader, schema: Schema, legacy: &Legacy) -> 
     let lmaster = flag(loader, "legacy", "lmaster capability", lmaster, true);
     let script_level = std::mem::take(&mut duties.script_log_level);
     let script_level = loader.take("legacy", "script log level", script_level);
-    let script_level = script_level.map_or(LogLevel::Err, |level| level.0);
+    let script_level = script_level.map_or(Level::Err, |level| level.0);
     let logging = logging(loader, schema.logging, script_level);
     let database = database(loader, schema.database);
     let failover = failover(loader, schema.failover, &paths, named);
@@ -157,7 +157,7 @@ fn cluster(loader: &mut Loader, keys: ClusterKeys, lmaster_capability: bool) -> 
     }
 }
 
-fn logging(loader: &mut Loader, keys: LoggingKeys, script_level: LogLevel) -> Logging {
+fn logging(loader: &mut Loader, keys: LoggingKeys, script_level: Level) -> Logging {
     let default = || LogLocation::File(text(&loader.layout.log.join("log.ctdb")));
     let default = default();
     Logging {
@@ -166,7 +166,7 @@ fn logging(loader: &mut Loader, keys: LoggingKeys, script_level: LogLevel) -> Lo
             .map_or(default, |at| at.0),
         level: loader
             .take("logging", "log level", keys.level)
-            .map_or(LogLevel::Notice, |l| l.0),
+            .map_or(Level::Notice, |l| l.0),
         script_level,
         format: loader
             .take("logging", "format", keys.format)

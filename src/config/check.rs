@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ctdb_protocol::notice::Level as LogLevel;
+use ctdb_protocol::notice::Level;
 use ctdb_protocol::settings::{ClusterLock, LogLocation, Settings};
 use ctdb_protocol::timing::Timing;
 use ctdb_protocol::tunable::{Tunables, listed};
@@ -188,15 +188,15 @@ fn location(location: &LogLocation) -> String {
     }
 }
 
-fn level(level: LogLevel) -> &'static str {
+fn level(level: Level) -> &'static str {
     match level {
-        LogLevel::Emerg => "EMERG",
-        LogLevel::Alert => "ALERT",
-        LogLevel::Crit => "CRIT",
-        LogLevel::Err => "ERROR",
-        LogLevel::Warning => "WARNING",
-        LogLevel::Notice => "NOTICE",
-        LogLevel::Info => "INFO",
-        LogLevel::Debug => "DEBUG",
+        Level::Emerg => "EMERG",
+        Level::Alert => "ALERT",
+        Level::Crit => "CRIT",
+        Level::Err => "ERROR",
+        Level::Warning => "WARNING",
+        Level::Notice => "NOTICE",
+        Level::Info => "INFO",
+        Level::Debug => "DEBUG",
     }
 }

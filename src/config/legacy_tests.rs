@@ -1,6 +1,7 @@
 //! One test per variable that the two seed documents name, then the rules that hold for all.
 
-use ctdb_protocol::settings::{ClusterLock, LogLevel, LogLocation};
+use ctdb_protocol::notice::Level;
+use ctdb_protocol::settings::{ClusterLock, LogLocation};
 use ctdb_protocol::tunable::TunableId;
 
 use crate::config::Loaded;
@@ -181,14 +182,14 @@ fn ctdb_notify_script() {
 #[test]
 fn the_seeds_debug_levels() {
     let levels = [
-        ("EMERG", LogLevel::Emerg),
-        ("ALERT", LogLevel::Alert),
-        ("CRIT", LogLevel::Crit),
-        ("ERR", LogLevel::Error),
-        ("WARNING", LogLevel::Warning),
-        ("NOTICE", LogLevel::Notice),
-        ("INFO", LogLevel::Info),
-        ("DEBUG", LogLevel::Debug),
+        ("EMERG", Level::Emerg),
+        ("ALERT", Level::Alert),
+        ("CRIT", Level::Crit),
+        ("ERR", Level::Err),
+        ("WARNING", Level::Warning),
+        ("NOTICE", Level::Notice),
+        ("INFO", Level::Info),
+        ("DEBUG", Level::Debug),
     ];
     for (number, (name, level)) in (-3..).zip(levels) {
         assert_eq!(
@@ -257,7 +258,7 @@ fn start_and_limits() {
     assert!(settings.startup.state.stopped && settings.startup.state.disabled);
     assert!(!settings.startup.realtime_scheduling && settings.startup.suppress_core_file);
     assert_eq!(settings.startup.max_open_files, Some(10_000));
-    assert_eq!(settings.logging.script_level, LogLevel::Info);
+    assert_eq!(settings.logging.script_level, Level::Info);
 }
 
 #[test]
@@ -366,11 +367,7 @@ fn later_files_win_and_ctdb_conf_wins_over_all_of_them() {
     directory.write("etc/ctdb/ctdb.conf", "[cluster]\n recovery lock = /d\n");
     assert_eq!(lock(&directory), ClusterLock::File("/d".to_owned()));
     let level = directory.load().expect("valid").settings.logging.level;
-    assert_eq!(
-        level,
-        LogLevel::Error,
-        "keys that later files leave alone stay"
-    );
+    assert_eq!(level, Level::Err, "keys that later files leave alone stay");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ctdb_protocol::notice::Level as LogLevel;
+use ctdb_protocol::notice::Level;
 use ctdb_protocol::settings::{ClusterLock, LogLocation};
 
 use super::super::testing::{Directory, TestHost};
@@ -37,8 +37,8 @@ fn defaults_are_those_of_4_17() {
         .display()
         .to_string();
     assert_eq!(settings.logging.location, LogLocation::File(log));
-    assert_eq!(settings.logging.level, LogLevel::Notice);
-    assert_eq!(settings.logging.script_level, LogLevel::Err);
+    assert_eq!(settings.logging.level, Level::Notice);
+    assert_eq!(settings.logging.script_level, Level::Err);
     assert_eq!(settings.cluster.lock, ClusterLock::None);
     assert!(settings.cluster.leader_capability && settings.cluster.lmaster_capability);
     assert_eq!((settings.cluster.pnn, settings.cluster.nodes.len()), (1, 3));
@@ -70,7 +70,7 @@ fn every_key_arrives() {
     directory.write("etc/ctdb/e.sh", "");
     let settings = loaded(&directory).settings;
     assert_eq!(settings.logging.location, LogLocation::SyslogUdp);
-    assert_eq!(settings.logging.level, LogLevel::Debug);
+    assert_eq!(settings.logging.level, Level::Debug);
     assert_eq!(settings.cluster.name, "nas");
     let words = ["/bin/helper", "a", "b"].map(str::to_owned).to_vec();
     assert_eq!(settings.cluster.lock, ClusterLock::Command(words));

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use ctdb_protocol::notice::Level as LogLevel;
+use ctdb_protocol::notice;
 use ctdb_protocol::settings::{ClusterLock, LogFormat, LogLocation};
 
 use super::nearest::nearest;
@@ -221,18 +221,18 @@ impl KeyText for Script {
 
 /// Log level.
 #[derive(Debug)]
-pub(super) struct Level(pub(super) LogLevel);
+pub(super) struct Level(pub(super) notice::Level);
 
 /// The level names, ours and the seed's; 4.17 knows the last five.
-const LEVELS: [(&str, LogLevel); 8] = [
-    ("EMERG", LogLevel::Emerg),
-    ("ALERT", LogLevel::Alert),
-    ("CRIT", LogLevel::Crit),
-    ("ERROR", LogLevel::Err),
-    ("WARNING", LogLevel::Warning),
-    ("NOTICE", LogLevel::Notice),
-    ("INFO", LogLevel::Info),
-    ("DEBUG", LogLevel::Debug),
+const LEVELS: [(&str, notice::Level); 8] = [
+    ("EMERG", notice::Level::Emerg),
+    ("ALERT", notice::Level::Alert),
+    ("CRIT", notice::Level::Crit),
+    ("ERROR", notice::Level::Err),
+    ("WARNING", notice::Level::Warning),
+    ("NOTICE", notice::Level::Notice),
+    ("INFO", notice::Level::Info),
+    ("DEBUG", notice::Level::Debug),
 ];
 
 impl KeyText for Level {

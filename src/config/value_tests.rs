@@ -30,16 +30,16 @@ fn numbers_are_read_as_strtoul_does() {
 #[test]
 fn levels_are_words_beginnings_of_words_and_numbers() {
     let cases = [
-        ("NOTICE", LogLevel::Notice),
-        ("debug", LogLevel::Debug),
-        ("ERR", LogLevel::Err),
-        ("E", LogLevel::Err),
-        ("EMERG", LogLevel::Emerg),
-        ("warn", LogLevel::Warning),
-        ("-3", LogLevel::Emerg),
-        ("0", LogLevel::Err),
-        ("4", LogLevel::Debug),
-        ("10", LogLevel::Debug),
+        ("NOTICE", notice::Level::Notice),
+        ("debug", notice::Level::Debug),
+        ("ERR", notice::Level::Err),
+        ("E", notice::Level::Err),
+        ("EMERG", notice::Level::Emerg),
+        ("warn", notice::Level::Warning),
+        ("-3", notice::Level::Emerg),
+        ("0", notice::Level::Err),
+        ("4", notice::Level::Debug),
+        ("10", notice::Level::Debug),
     ];
     for (text, level) in cases {
         assert_eq!(Level::read(text).expect(text).0, level, "{text}");

@@ -9,9 +9,8 @@ use super::table::Links;
 use crate::log::notice;
 use crate::supervise::LifeGuard;
 use actix::prelude::Message;
-use actix::{
-    Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler, WrapFuture,
-};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use actix_rt::ArbiterHandle;
 use ctdb_protocol::heartbeat;
 use ctdb_protocol::id::{Instance, Pnn};
 use ctdb_protocol::notice::Notice;

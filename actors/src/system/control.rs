@@ -13,6 +13,7 @@ use crate::link::inbound::Inbound;
 use crate::link::peer::{Accepted, CloseLink, LinkContext, PeerLink};
 use crate::link::{listen, socket};
 use crate::lock::{ClusterLock, LockCommand};
+use crate::records::DbEntry;
 use crate::supervise::{Supervisor, last_panic};
 use actix::{Actor, Addr};
 use ctdb_protocol::election::electorate::Electorate;
@@ -236,6 +237,12 @@ fn keep_membership(context: &NodeContext, supervisor: &Supervisor, timing: Timin
         )
         .start();
         context.post.membership.occupy(actor.recipient());
+        // The shards told theirs before there was a membership.
+        let databases = context.databases.list().iter().map(DbEntry::info).collect();
+        context
+            .post
+            .membership
+            .send(membership::io::Input::Databases(databases));
         context.post.membership.send(membership::io::Input::Retell);
     });
 }

@@ -4,25 +4,24 @@ use super::BootError;
 use crate::context::NodeContext;
 use crate::link::inbound::ClientInbox;
 use crate::link::table::Links;
+use crate::local::{self, ControlHandle, Databases, LocalHandle, LocalRecords};
 use crate::log::notice;
-use crate::records::{CallDone, DataOut, DbTable, Records, Store, StoreConfig, Wiring};
-use actix::{Actor, Addr, Arbiter, ArbiterHandle};
+use crate::records::{DataOut, Records, Store, StoreConfig, Wiring};
+use actix::Actor;
+use actix_rt::{Arbiter, ArbiterHandle};
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::notice::Notice;
 use ctdb_protocol::record::machine::RecordMachine;
 use ctdb_protocol::timing::Timing;
 use ctdb_protocol::tunable::TunableId;
 use ctdb_protocol::wire::message::DataMessage;
-use std::sync::{Arc, mpsc};
-
-/// Actor of one shard.
-pub type Shard = Addr<Records<RecordMachine>>;
+use std::sync::mpsc;
 
 /// What the rest of the node needs of the data plane.
 pub(super) struct DataPlane {
     /// The first one reads the data lanes and serves the clients too.
     arbiters: Vec<Arbiter>,
-    shards: Vec<Shard>,
+    local: LocalHandle,
 }
 
 impl DataOut for Links {
@@ -33,28 +32,17 @@ impl DataOut for Links {
 }
 
 /// Starts the arbiters and the shards, which attach the persistent databases that are there.
-pub(super) fn start(
-    context: &NodeContext,
-    timing: Timing,
-    databases: &DbTable,
-    call_done: &(impl Fn(CallDone) + Clone + Send + 'static),
-) -> DataPlane {
+pub(super) fn start(context: &NodeContext, timing: Timing) -> DataPlane {
+    let local = local::prepare(context.clone());
     let count = context.post.records.len();
-    let mut plane = DataPlane {
-        arbiters: Vec::new(),
-        shards: Vec::new(),
-    };
+    let (mut arbiters, mut shards) = (Vec::new(), Vec::new());
     for shard in 0..count {
         let arbiter = Arbiter::new();
-        let mut store = Store::new(store_config(context, shard, count), databases.clone());
-        for (name, error) in store.attach_persistent() {
-            let reason = error.to_string();
-            notice(&context.log, &Notice::DatabaseFailed { name, reason });
-        }
+        let store = open_store(context, shard, count);
         let machine = RecordMachine::new(own(context), timing, context.links.identity.instance.0);
         let wiring = Wiring {
             links: Box::new(context.links.clone()),
-            call_done: Box::new(call_done.clone()),
+            call_done: local.call_done(),
             membership: context.post.membership.clone(),
             log: context.log.clone(),
         };
@@ -66,10 +54,26 @@ pub(super) fn start(
         });
         let actor = started.recv().expect("the arbiter was started above");
         context.post.records[shard].occupy(actor.clone().recipient());
-        plane.arbiters.push(arbiter);
-        plane.shards.push(actor);
+        arbiters.push(arbiter);
+        shards.push(actor);
     }
-    plane
+    let table = context.databases.clone();
+    let addresses = shards.into_iter().map(Into::into).collect();
+    local.set_databases(Databases {
+        table,
+        shards: addresses,
+    });
+    DataPlane { arbiters, local }
+}
+
+fn open_store(context: &NodeContext, shard: usize, shards: usize) -> Store {
+    let config = store_config(context, shard, shards);
+    let mut store = Store::new(config, context.databases.clone());
+    for (name, error) in store.attach_persistent() {
+        let reason = error.to_string();
+        notice(&context.log, &Notice::DatabaseFailed { name, reason });
+    }
+    store
 }
 
 fn own(context: &NodeContext) -> Pnn {
@@ -92,17 +96,33 @@ fn store_config(context: &NodeContext, shard: usize, shards: usize) -> StoreConf
 }
 
 impl DataPlane {
-    pub(super) fn shards(&self) -> &[Shard] {
-        &self.shards
+    /// Takes what peers send on behalf of their clients.
+    pub(super) fn inbox(&self) -> ClientInbox {
+        self.local.inbox()
     }
 
-    pub(super) fn inbox(&self) -> ClientInbox {
-        Arc::new(|_, _| {})
-    }
+    /// Reads the data lanes.
     pub(super) fn arbiter(&self) -> ArbiterHandle {
         self.arbiters[0].handle()
     }
-    pub(super) fn listen(&self, _context: &NodeContext) -> Result<(), BootError> {
-        Ok(())
+
+    /// Lets clients in.
+    pub(super) fn listen(&self, context: &NodeContext) -> Result<(), BootError> {
+        self.local
+            .start(&self.arbiter())
+            .map_err(|source| BootError::ClientSocket {
+                path: context.settings.paths.socket.clone(),
+                source,
+            })
+    }
+
+    /// Records for the console.
+    pub(super) fn records(&self) -> LocalRecords {
+        self.local.records()
+    }
+
+    /// Controls for the console.
+    pub(super) fn controls(&self) -> ControlHandle {
+        self.local.controls()
     }
 }

@@ -13,6 +13,7 @@ use crate::addresses::real::Real;
 use crate::addresses::recorded::Recorded;
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::console::{self, Executor, Limits, NodeCluster, Token};
 use crate::context::NodeContext;
 use crate::fatal::Fatal;
 use crate::link::table::{Identity, Links};
@@ -21,6 +22,7 @@ use crate::net::address::HeldAddress;
 use crate::net::gate::GateConfig;
 use crate::net::lease::LeaseConfig;
 use crate::post::Post;
+use crate::records::DbTable;
 use crate::supervise::{Supervisor, install_panic_hook};
 use ctdb_protocol::id::{Instance, Pnn};
 use ctdb_protocol::notice::Notice;
@@ -71,6 +73,9 @@ pub enum BootError {
         /// Why.
         source: std::io::Error,
     },
+    /// The console's token could not be written.
+    #[error("console token {0}")]
+    Token(#[from] console::TokenError),
     /// The client socket could not be opened.
     #[error("client socket {path}: {source}")]
     ClientSocket {
@@ -95,7 +100,7 @@ pub fn run(boot: Boot) -> Result<(), BootError> {
     // Forks once, so before there are threads.
     ctdb_tdb::probe_mutexes();
     make_directories(&boot.settings)?;
-    actix::System::new().block_on(live(boot))
+    actix_rt::System::new().block_on(live(boot))
 }
 
 fn make_directories(settings: &Settings) -> Result<(), BootError> {
@@ -154,6 +159,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         settings: Arc::new(settings),
         tunables: Arc::new(RwLock::new(tunables)),
         board: Board::default(),
+        databases: DbTable::new(),
         post,
         links,
         log,
@@ -164,11 +170,11 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         fatal,
     };
     let supervisor = Supervisor::new(&context.log, &context.fatal);
-    let databases = crate::records::DbTable::new();
-    let data = data::start(&context, timing, &databases, &|_| {});
+    let data = data::start(&context, timing);
     guarded(candidates(&context.settings));
     let control = control::start(&context, &supervisor, timing, &data, &helper).await?;
     data.listen(&context)?;
+    open_console(&context, &supervisor, &data)?;
     ready().map_err(|source| BootError::Socket {
         what: String::from("readiness"),
         source,
@@ -178,6 +184,27 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         _ = shutdown_here.wait_for(|asked| *asked) => "asked by a client",
     };
     stop::orderly(&context, control, reason).await;
+    Ok(())
+}
+
+fn open_console(
+    context: &NodeContext,
+    supervisor: &Supervisor,
+    data: &data::DataPlane,
+) -> Result<(), BootError> {
+    let token = Token::create(context.settings.paths.console_token.as_ref())?;
+    let executor = Executor::new(
+        data.controls(),
+        data.records(),
+        NodeCluster(context.clone()),
+    );
+    let at = context.settings.console_listen;
+    console::start(supervisor, at, executor, token, Limits::default()).map_err(|source| {
+        BootError::Socket {
+            what: format!("console on {at}"),
+            source,
+        }
+    })?;
     Ok(())
 }
 

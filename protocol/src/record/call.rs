@@ -12,7 +12,7 @@ use super::io::{CallId, CallKind};
 use super::local::LocalOutcome;
 use super::message::RecordBody;
 use super::outlet::Outlet;
-use super::work::Incoming;
+use super::work::{Coming, Incoming};
 use crate::id::{Pnn, Rsn};
 use crate::limits::{PARKED_CALLS_MAX, RECORD_WAITERS_MAX};
 use crate::wire::bytes::Bytes;
@@ -29,7 +29,7 @@ impl Database {
     pub(super) fn on_client_call(
         &mut self,
         call: CallId,
-        key: Bytes,
+        key: &Bytes,
         kind: CallKind,
         out: &mut Outlet<'_>,
     ) {
@@ -42,7 +42,7 @@ impl Database {
         }
         work.waiters.push((call, kind));
         self.waiting += 1;
-        self.advance(&key, out);
+        self.advance(key, out);
     }
 
     /// Forgets calls whose client is gone; a record under way still comes here.
@@ -71,14 +71,16 @@ impl Database {
         let Some(work) = self.work.get_mut(key) else {
             return;
         };
-        work.adopted = false;
+        if work.coming == Coming::Adopted {
+            work.coming = Coming::Asked;
+        }
         // What came meanwhile is stored first; what was asked for needs no second request.
-        if work.asked || work.incoming.is_some() {
+        if work.coming == Coming::Asked || work.incoming.is_some() {
             return;
         }
         match out.lmaster(key) {
             Some(lmaster) if self.phase == Phase::Served && !out.suspended => {
-                work.asked = true;
+                work.coming = Coming::Asked;
                 let call = RecordBody::Call {
                     key: key.clone(),
                     requester: out.own,
@@ -86,14 +88,14 @@ impl Database {
                 };
                 out.send(lmaster, self.id, call);
             }
-            _ => work.parked = true,
+            _ => work.coming = Coming::Parked,
         }
     }
 
     /// A record comes to this node.
     pub(super) fn on_migrate(
         &mut self,
-        key: Bytes,
+        key: &Bytes,
         rsn: Rsn,
         flags: u32,
         data: Bytes,
@@ -107,7 +109,7 @@ impl Database {
             None => self.writes += 1,
         }
         work.incoming = Some(Incoming { rsn, flags, data });
-        self.advance(&key, out);
+        self.advance(key, out);
     }
 
     /// A record that came is stored.
@@ -115,9 +117,7 @@ impl Database {
         let Some(work) = self.work.get_mut(key) else {
             return;
         };
-        work.asked = false;
-        work.adopted = false;
-        work.parked = false;
+        work.coming = Coming::Unknown;
         if !work.waiters.is_empty() && !work.gives.is_empty() {
             work.hold_until = Some(out.now + HOLD);
         }

@@ -11,7 +11,7 @@ use super::message::RecordBody;
 use super::outlet::Outlet;
 use super::rebuild::Rebuild;
 use super::sweep::Sweep;
-use super::work::{Next, Running, Why, Work, writes};
+use super::work::{Coming, Next, Running, Why, Work, writes};
 use crate::id::{DbId, Generation, Pnn};
 use crate::limits::PARKED_CALLS_MAX;
 use crate::notice::{Notice, ShownDb};
@@ -83,7 +83,7 @@ impl Database {
         match input {
             Input::Call {
                 call, key, kind, ..
-            } => self.on_client_call(call, key, kind, out),
+            } => self.on_client_call(call, &key, kind, out),
             Input::Local { key, outcome, .. } => self.on_outcome(&key, outcome, out),
             Input::Scanned { holdings, done, .. } if generation == out.composition.generation => {
                 self.on_scanned(holdings, done, out);
@@ -118,7 +118,7 @@ impl Database {
                 data,
                 ..
             } => {
-                self.on_migrate(key, rsn, flags, data, out);
+                self.on_migrate(&key, rsn, flags, data, out);
             }
             RecordBody::Lost { key, to } => self.seek(key, to, out),
             RecordBody::Probe { key } => {
@@ -133,7 +133,7 @@ impl Database {
                 rsn,
                 is_dmaster,
             } => {
-                self.on_probed(peer, key, rsn, is_dmaster, out);
+                self.on_probed(peer, &key, rsn, is_dmaster, out);
             }
         }
     }
@@ -160,7 +160,8 @@ impl Database {
     /// The composition ends here: nothing moves any more.
     pub(super) fn close(&mut self) {
         self.phase = Phase::Closed;
-        self.fresh = false;
+        // What is not open here can hold nothing of the time before.
+        self.fresh = !self.opened;
         self.directory = Directory::default();
         self.rebuild = Rebuild::default();
         self.sweep.reset();
@@ -178,7 +179,9 @@ impl Database {
             self.on_message(peer, body, out);
         }
         for work in self.work.values_mut() {
-            work.parked = false;
+            if work.coming == Coming::Parked {
+                work.coming = Coming::Unknown;
+            }
         }
         self.advance_all(out);
     }

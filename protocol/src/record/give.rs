@@ -7,7 +7,7 @@ use super::database::Database;
 use super::local::LocalOutcome;
 use super::message::RecordBody;
 use super::outlet::Outlet;
-use super::work::Want;
+use super::work::{Coming, Want};
 use crate::id::Pnn;
 use crate::limits::HOPS_MAX;
 use crate::notice::{Notice, ShownDb};
@@ -34,7 +34,7 @@ impl Database {
         let is_of_search = core::mem::take(&mut work.search_gives);
         if to == out.own {
             // A search found it where it was wanted: look again.
-            work.asked = false;
+            work.coming = Coming::Unknown;
         } else if !work.gives.iter().any(|want| want.to == to) {
             // A node has one request per record on its way, so the members bound this queue.
             let want = Want { to, hops };
@@ -54,8 +54,11 @@ impl Database {
         outcome: LocalOutcome,
         out: &mut Outlet<'_>,
     ) {
-        if let Some(work) = self.work.get_mut(key) {
-            work.adopted = false;
+        let Some(work) = self.work.get_mut(key) else {
+            return;
+        };
+        if work.coming == Coming::Adopted {
+            work.coming = Coming::Asked;
         }
         if let LocalOutcome::Given {
             to,
@@ -73,10 +76,7 @@ impl Database {
             };
             return out.send(to, self.id, migrate);
         }
-        let Some(work) = self.work.get_mut(key) else {
-            return;
-        };
-        if work.asked || work.incoming.is_some() {
+        if work.coming == Coming::Asked || work.incoming.is_some() {
             work.gives.push_front(want);
         } else if let Some(lmaster) = out.lmaster(key) {
             let lost = RecordBody::Lost {

@@ -73,7 +73,7 @@ impl RecordMachine {
             Input::Message { peer, message } => self.on_message(now, peer, message, effects),
             Input::PeerDown { peer } => {
                 self.each(now, effects, |database, out| {
-                    database.on_peer_down(peer, out)
+                    database.on_peer_down(peer, out);
                 });
             }
             Input::Forget { calls } => {
@@ -151,7 +151,7 @@ impl RecordMachine {
         self.committed = false;
         self.composition = composition;
         self.databases.values_mut().for_each(Database::close);
-        self.each(now, fx, |database, out| database.advance_all(out));
+        self.each(now, fx, Database::advance_all);
         for (peer, message) in core::mem::take(&mut self.ahead) {
             self.on_message(now, peer, message, fx);
         }
@@ -159,7 +159,7 @@ impl RecordMachine {
 
     fn on_rebuild(&mut self, now: Instant, info: DbInfo, counts: bool, fx: &mut Effects<Effect>) {
         self.on_one(now, info.id, fx, |database, out| {
-            database.begin_rebuild(info, counts, out)
+            database.begin_rebuild(info, counts, out);
         });
     }
 

@@ -86,12 +86,12 @@ impl Database {
     pub(super) fn on_probed(
         &mut self,
         peer: Pnn,
-        key: Bytes,
+        key: &Bytes,
         rsn: Option<Rsn>,
         is_dmaster: bool,
         out: &mut Outlet<'_>,
     ) {
-        let Some(seek) = self.directory.seeks.get_mut(&key) else {
+        let Some(seek) = self.directory.seeks.get_mut(key) else {
             return;
         };
         if !seek.awaited.remove(&peer) {
@@ -99,14 +99,15 @@ impl Database {
         }
         let copy = rsn.map(|rsn| (is_dmaster, rsn, Reverse(peer)));
         seek.best = seek.best.max(copy);
-        if seek.awaited.is_empty() {
-            if let Some(seek) = self.directory.seeks.remove(&key) {
-                self.end_seek(key, &seek, out);
-            }
+        if !seek.awaited.is_empty() {
+            return;
+        }
+        if let Some(seek) = self.directory.seeks.remove(key) {
+            self.end_seek(key, &seek, out);
         }
     }
 
-    fn end_seek(&mut self, key: Bytes, seek: &Seek, out: &mut Outlet<'_>) {
+    fn end_seek(&mut self, key: &Bytes, seek: &Seek, out: &mut Outlet<'_>) {
         let Some((first, others)) = seek.wanted.split_first() else {
             return;
         };
@@ -117,12 +118,12 @@ impl Database {
                     let (adopt, demote) = (vec![key.clone()], Vec::new());
                     out.send(holder, self.id, RecordBody::Settle { adopt, demote });
                 }
-                self.order_give(&key, holder, *first, out);
+                self.order_give(key, holder, *first, out);
             }
         }
         let mut from = *first;
         for to in others {
-            self.order_give(&key, from, *to, out);
+            self.order_give(key, from, *to, out);
             from = *to;
         }
     }

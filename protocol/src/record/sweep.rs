@@ -10,6 +10,7 @@ use super::io::Effect;
 use super::local::{LocalOp, LocalOutcome};
 use super::message::{Holding, RecordBody};
 use super::outlet::Outlet;
+use super::work::Coming;
 use crate::id::Pnn;
 use crate::limits::DIRECTORY_BATCH;
 use crate::membership::message::DbInfo;
@@ -204,8 +205,10 @@ impl Database {
         out: &mut Outlet<'_>,
     ) {
         if let (LocalOutcome::Mine { .. }, Some(work)) = (outcome, self.work.get_mut(key)) {
-            work.adopted = work.asked;
-            work.parked = false;
+            work.coming = match work.coming {
+                Coming::Asked | Coming::Adopted => Coming::Adopted,
+                Coming::Unknown | Coming::Parked => Coming::Unknown,
+            };
         }
         let Some(batch) = self.sweep.batches.get_mut(&number) else {
             return;

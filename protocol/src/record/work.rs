@@ -58,21 +58,30 @@ pub(super) struct Incoming {
     pub(super) data: Bytes,
 }
 
+/// Whether the record will come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Coming {
+    /// Nobody knows: look first.
+    #[default]
+    Unknown,
+    /// It is not here and must not be asked for before the database is served.
+    Parked,
+    /// We asked the lmaster.
+    Asked,
+    /// We asked, but it is here already: a search made our copy the newest one before the chain, which
+    /// waits for that copy, reached us. The chain will bring it once more.
+    Adopted,
+}
+
 /// A record that something is going on with.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     pub(super) running: Option<Running>,
     /// Calls of local clients.
     pub(super) waiters: Vec<(CallId, CallKind)>,
-    /// We asked the lmaster: the record will come.
-    pub(super) asked: bool,
-    /// It is here although it will come: a search made our copy the newest one before the chain, which
-    /// waits for that copy, reached us.
-    pub(super) adopted: bool,
-    /// The give of that search comes next; it goes before those of the chain, which are for later.
+    pub(super) coming: Coming,
+    /// The give of a search comes next; it goes before those of the chain, which are for later.
     pub(super) search_gives: bool,
-    /// The record is not here and must not be asked for before the database is served.
-    pub(super) parked: bool,
     pub(super) incoming: Option<Incoming>,
     pub(super) settles: VecDeque<(LocalOp, u64)>,
     /// lmasters that seek the record.
@@ -114,20 +123,21 @@ impl Work {
         if let Some(lmaster) = self.probes.pop() {
             return Next::Run(Why::Probe { lmaster }, LocalOp::Read);
         }
-        if self.asked && !self.adopted {
+        if self.coming == Coming::Asked {
             return Next::Rest;
         }
-        if may_answer && !self.parked && !self.waiters.is_empty() {
+        if may_answer && self.coming != Coming::Parked && !self.waiters.is_empty() {
             return Next::Run(Why::Look, LocalOp::Read);
         }
         if self.gives.is_empty() {
-            return if self.waiters.is_empty() {
+            // What the chain will bring must be remembered, or it would be asked for twice.
+            return if self.waiters.is_empty() && self.coming != Coming::Adopted {
                 Next::Done
             } else {
                 Next::Rest
             };
         }
-        if self.asked && self.search_gives {
+        if self.coming == Coming::Adopted && self.search_gives {
             return Next::Rest;
         }
         match self.hold_until {
@@ -146,9 +156,11 @@ impl Work {
 
     /// Forgets what belongs to the old composition. What came already is kept: it may be the newest copy.
     pub(super) fn forget_composition(&mut self) {
-        self.parked |= self.asked && self.incoming.is_none();
-        self.asked = false;
-        self.adopted = false;
+        self.coming = match self.coming {
+            Coming::Asked if self.incoming.is_none() => Coming::Parked,
+            Coming::Parked => Coming::Parked,
+            Coming::Unknown | Coming::Asked | Coming::Adopted => Coming::Unknown,
+        };
         self.search_gives = false;
         self.settles.clear();
         self.probes.clear();

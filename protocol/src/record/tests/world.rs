@@ -8,20 +8,18 @@ use super::clients::Client;
 use crate::id::{DbId, Generation, Pnn, Rsn};
 use crate::machine::{Effects, Machine};
 use crate::membership::io::Recover;
-use crate::membership::message::{Composition, DbInfo};
+use crate::membership::message::Composition;
 use crate::record::header::{HEADER_BYTES, RecordHeader};
 use crate::record::io::{CallId, Effect, Input};
-use crate::record::local::{LocalOp, LocalOutcome, apply};
+use crate::record::local::LocalOp;
 use crate::record::machine::RecordMachine;
-use crate::record::message::{Holding, RecordMessage};
+use crate::record::message::RecordMessage;
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::timing::Timing;
 use crate::wire::bytes::Bytes;
 use crate::wire::message::DbKind;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::ToString;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -34,19 +32,19 @@ pub(super) struct Node {
     pub(super) machine: RecordMachine,
     pub(super) store: BTreeMap<Bytes, Vec<u8>>,
     /// Operations that wait for a chain.
-    chains: BTreeMap<Bytes, VecDeque<LocalOp>>,
-    answers: VecDeque<Input>,
-    control: VecDeque<Recover>,
-    walks: VecDeque<Effect>,
+    pub(super) chains: BTreeMap<Bytes, VecDeque<LocalOp>>,
+    pub(super) answers: VecDeque<Input>,
+    pub(super) control: VecDeque<Recover>,
+    pub(super) walks: VecDeque<Effect>,
     pub(super) alive: bool,
     /// Left the composition: what it does must not be seen by others.
     pub(super) stale: bool,
-    opened: bool,
+    pub(super) opened: bool,
 }
 
 /// What the leader waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Leader {
+pub(super) enum Leader {
     Preparing,
     Rebuilding,
     Serving,
@@ -65,14 +63,14 @@ enum Event {
 
 pub(super) struct World {
     pub(super) rng: Rng,
-    now: Instant,
+    pub(super) now: Instant,
     pub(super) nodes: Vec<Node>,
-    links: BTreeMap<(Pnn, Pnn), VecDeque<RecordMessage>>,
-    leader: Leader,
+    pub(super) links: BTreeMap<(Pnn, Pnn), VecDeque<RecordMessage>>,
+    pub(super) leader: Leader,
     pub(super) composition: Composition,
-    contributors: Vec<Pnn>,
-    prepared: BTreeSet<usize>,
-    ready: BTreeSet<Pnn>,
+    pub(super) contributors: Vec<Pnn>,
+    pub(super) prepared: BTreeSet<usize>,
+    pub(super) ready: BTreeSet<Pnn>,
     pub(super) clients: Vec<Client>,
     /// Only the client whose turn it is acts.
     pub(super) ring: Option<usize>,
@@ -128,92 +126,12 @@ impl World {
         world
     }
 
-    fn open(&mut self, node: usize) {
+    pub(super) fn open(&mut self, node: usize) {
         self.nodes[node].opened = true;
         self.nodes[node].answers.push_back(Input::Opened {
             db: DB,
             kind: DbKind::Volatile,
         });
-    }
-
-    /// The leader begins a recovery with all who live; stale nodes come back without their records.
-    pub(super) fn recover(&mut self) {
-        let members = |world: &Self, wanted: &dyn Fn(&Node) -> bool| -> Vec<Pnn> {
-            let nodes = world.nodes.iter().enumerate();
-            nodes
-                .filter(|(_, node)| wanted(node))
-                .map(|(pnn, _)| Pnn(pnn as u32))
-                .collect()
-        };
-        self.contributors = members(self, &|node| node.alive && !node.stale);
-        self.begin(members(self, &|node| node.alive));
-    }
-
-    fn begin(&mut self, members: Vec<Pnn>) {
-        // Not every member need be lmaster.
-        let lmasters = 1 + self.rng.below(members.len() as u64) as usize;
-        let mut vnnmap = members.clone();
-        vnnmap.truncate(lmasters);
-        self.composition = Composition {
-            generation: self.composition.generation.next(),
-            members,
-            vnnmap,
-        };
-        self.prepared.clear();
-        self.ready.clear();
-        self.leader = Leader::Preparing;
-        self.order(&Recover::Prepare(self.composition.clone()));
-    }
-
-    fn order(&mut self, order: &Recover) {
-        for member in &self.composition.members {
-            self.nodes[member.0 as usize]
-                .control
-                .push_back(order.clone());
-        }
-    }
-
-    /// A node leaves the composition with its records; the others go on without it.
-    pub(super) fn suspend(&mut self, node: usize) {
-        self.nodes[node].control.clear();
-        self.feed(node, Input::Recover(Recover::Suspend));
-        self.nodes[node].stale = true;
-        self.widen();
-        let is_in = |pnn: &usize| self.nodes[*pnn].alive && !self.nodes[*pnn].stale;
-        let members: Vec<Pnn> = (0..self.nodes.len())
-            .filter(is_in)
-            .map(|pnn| Pnn(pnn as u32))
-            .collect();
-        self.contributors.clone_from(&members);
-        self.begin(members);
-    }
-
-    /// A node dies with its store.
-    pub(super) fn kill(&mut self, node: usize) {
-        let dead = &mut self.nodes[node];
-        dead.alive = false;
-        dead.store.clear();
-        dead.control.clear();
-        self.clients.retain(|client| client.node != node);
-        let gone = Pnn(node as u32);
-        self.links
-            .retain(|(from, to), _| *from != gone && *to != gone);
-        self.widen();
-        for peer in 0..self.nodes.len() {
-            if self.nodes[peer].alive {
-                self.feed(peer, Input::PeerDown { peer: gone });
-            }
-        }
-    }
-
-    /// What only a lost node knew may be gone: the newest copy of the others is the least to be seen.
-    fn widen(&mut self) {
-        for (key, (low, _)) in &mut self.allowed {
-            let in_force = self.nodes.iter().filter(|node| node.alive && !node.stale);
-            let copies = in_force.filter_map(|node| node.store.get(key));
-            let newest = copies.map(|value| counter(value)).max().unwrap_or(0);
-            *low = newest.min(*low);
-        }
     }
 
     pub(super) fn feed(&mut self, node: usize, input: Input) {
@@ -318,7 +236,7 @@ impl World {
                     );
                 }
             }
-            Event::Chain(node, key) => self.operate(node, key),
+            Event::Chain(node, key) => self.operate(node, &key),
             Event::Answer(node) => {
                 if let Some(input) = self.nodes[node].answers.pop_front() {
                     self.feed(node, input);
@@ -331,133 +249,6 @@ impl World {
             }
             Event::Walk(node) => self.walk(node),
             Event::Client(index) => self.act(index),
-        }
-    }
-
-    fn operate(&mut self, pnn: usize, key: Bytes) {
-        let fails = self.fail_one_in > 0 && self.rng.chance(1, self.fail_one_in);
-        let node = &mut self.nodes[pnn];
-        let Some(op) = node.chains.get_mut(&key).and_then(VecDeque::pop_front) else {
-            return;
-        };
-        let outcome = if fails {
-            LocalOutcome::Failed
-        } else {
-            let old = node.store.get(&key).map(Vec::as_slice);
-            let (outcome, value) = apply(&op, Pnn(pnn as u32), old);
-            if let Some(value) = value {
-                assert!(
-                    old.map(rsn) <= Some(rsn(&value)),
-                    "the sequence number went back"
-                );
-                node.store.insert(key.clone(), value);
-            }
-            outcome
-        };
-        let answer = Input::Local {
-            db: DB,
-            key: key.clone(),
-            outcome,
-        };
-        node.answers.push_back(answer);
-        let dmasters = self.dmasters(&key);
-        assert!(dmasters.len() <= 1, "{key:?} has dmasters {dmasters:?}");
-    }
-
-    /// Members whose own header makes them dmaster.
-    pub(super) fn dmasters(&self, key: &Bytes) -> Vec<usize> {
-        let in_force = |pnn: &usize| self.nodes[*pnn].alive && !self.nodes[*pnn].stale;
-        let owns = |pnn: &usize| is_mine(&self.nodes[*pnn], *pnn, key);
-        (0..self.nodes.len())
-            .filter(in_force)
-            .filter(owns)
-            .collect()
-    }
-
-    fn walk(&mut self, pnn: usize) {
-        let node = &mut self.nodes[pnn];
-        match node.walks.pop_front() {
-            Some(Effect::Scan { generation, db }) => {
-                let holding = |(key, value): (&Bytes, &Vec<u8>)| Holding {
-                    key: key.clone(),
-                    rsn: rsn(value),
-                    is_dmaster: RecordHeader::split(value)
-                        .is_some_and(|(header, _)| header.dmaster == Pnn(pnn as u32)),
-                };
-                let all: Vec<Holding> = node.store.iter().map(holding).collect();
-                let half = all.len() / 2;
-                for (part, done) in [(&all[..half], false), (&all[half..], true)] {
-                    let holdings = part.to_vec();
-                    let answer = Input::Scanned {
-                        generation,
-                        db,
-                        holdings,
-                        done,
-                    };
-                    node.answers.push_back(answer);
-                }
-            }
-            Some(Effect::Wipe { generation, db }) => {
-                node.store.clear();
-                node.answers.push_back(Input::Wiped { generation, db });
-            }
-            _ => {}
-        }
-    }
-
-    fn on_order(&mut self, node: usize, order: Recover) {
-        match &order {
-            Recover::Prepare(composition)
-                if composition.generation == self.composition.generation =>
-            {
-                self.prepared.insert(node);
-            }
-            Recover::Serve { generation, .. } if *generation == self.composition.generation => {
-                self.nodes[node].stale = false;
-            }
-            _ => {}
-        }
-        self.feed(node, Input::Recover(order));
-    }
-
-    /// The leader's part.
-    fn lead(&mut self) {
-        let generation = self.composition.generation;
-        match self.leader {
-            Leader::Preparing if self.prepared.len() == self.composition.members.len() => {
-                self.leader = Leader::Rebuilding;
-                self.order(&Recover::Rebuild {
-                    generation,
-                    contributors: self.contributors.clone(),
-                    databases: vec![DbInfo {
-                        id: DB,
-                        name: "counters.tdb".to_string(),
-                        kind: DbKind::Volatile,
-                    }],
-                });
-            }
-            Leader::Rebuilding => {
-                if self
-                    .composition
-                    .vnnmap
-                    .iter()
-                    .all(|pnn| self.ready.contains(pnn))
-                {
-                    self.leader = Leader::Serving;
-                    self.order(&Recover::Serve { generation, db: DB });
-                    self.order(&Recover::Commit { generation });
-                }
-            }
-            Leader::Serving
-                if self
-                    .nodes
-                    .iter()
-                    .all(|node| !node.alive || node.control.is_empty()) =>
-            {
-                self.leader = Leader::Resting;
-                self.commits += 1;
-            }
-            Leader::Preparing | Leader::Serving | Leader::Resting => {}
         }
     }
 

@@ -1,0 +1,36 @@
+//! Controls that this version does not carry out, with a text instead of a bare -1.
+
+use super::{Answer, Ask};
+use ctdb_protocol::client::{ControlReply, Opcode};
+
+pub(super) fn answer(ask: &Ask<'_>) -> Option<Answer> {
+    let what = match ask.opcode {
+        Opcode::Trans3Commit
+        | Opcode::UpdateRecord
+        | Opcode::StartPersistentUpdate
+        | Opcode::CancelPersistentUpdate => "transactions on persistent and replicated databases",
+        Opcode::WipeDatabase
+        | Opcode::DbFreeze
+        | Opcode::DbThaw
+        | Opcode::DbTransactionStart
+        | Opcode::DbTransactionCommit
+        | Opcode::DbTransactionCancel
+        | Opcode::DbPull
+        | Opcode::DbPushStart
+        | Opcode::DbPushConfirm
+        | Opcode::DbSetHealthy => "replacing the content of a database",
+        Opcode::DbVacuum => "vacuuming on request",
+        Opcode::GetDbStatistics => "statistics of single databases",
+        Opcode::ReloadNodesFile => "changing the nodes of a running cluster",
+        Opcode::AddPublicIp | Opcode::DelPublicIp | Opcode::ReloadPublicIps => {
+            "changing the public addresses of a running node"
+        }
+        Opcode::TakeoverIp | Opcode::ReleaseIp => {
+            "moving single addresses (the leader places them; see 'ctdb ipreallocate')"
+        }
+        Opcode::SendGratuitousArp => "announcing addresses on request (it is done after each move)",
+        _ => return None,
+    };
+    let text = format!("{}: this version does not support {what}", ask.opcode);
+    Some(ControlReply::error(text).into())
+}

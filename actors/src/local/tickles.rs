@@ -1,0 +1,132 @@
+//! TCP connections of clients to public addresses, to be tickled by whoever takes the address over.
+
+use super::router::Router;
+use ctdb_protocol::client::sockaddr::Connection;
+use ctdb_protocol::client::{ControlFlags, Opcode, Payload, pnn};
+use ctdb_protocol::id::{ClientId, SrvId};
+use ctdb_protocol::wire::message::ClientMessage;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Most connections kept.
+const CONNECTIONS_MAX: usize = 262_144;
+
+/// Connections by public address.
+#[derive(Debug, Default)]
+pub(super) struct Tickles {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    of_address: BTreeMap<IpAddr, BTreeSet<Connection>>,
+    of_client: BTreeMap<ClientId, BTreeSet<Connection>>,
+    count: usize,
+}
+
+/// The same connection with IPv4 addresses as such, as smbd's dual-stack sockets need it.
+fn plain(connection: Connection) -> Connection {
+    Connection {
+        src: connection.src.canonical(),
+        dst: connection.dst.canonical(),
+    }
+}
+
+impl Tickles {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a connection; one beyond the bound is not noted.
+    pub(super) fn add(&self, connection: Connection) {
+        let connection = plain(connection);
+        let Some(address) = connection.dst.ip() else {
+            return;
+        };
+        let mut table = self.table();
+        if table.count < CONNECTIONS_MAX
+            && table
+                .of_address
+                .entry(address)
+                .or_default()
+                .insert(connection)
+        {
+            table.count += 1;
+        }
+    }
+
+    /// Forgets a connection.
+    pub(super) fn remove(&self, connection: Connection) {
+        let connection = plain(connection);
+        let Some(address) = connection.dst.ip() else {
+            return;
+        };
+        let mut table = self.table();
+        let Some(list) = table.of_address.get_mut(&address) else {
+            return;
+        };
+        let removed = list.remove(&connection);
+        if list.is_empty() {
+            table.of_address.remove(&address);
+        }
+        table.count -= usize::from(removed);
+    }
+
+    /// All connections of an address.
+    pub(super) fn of(&self, address: IpAddr) -> Vec<Connection> {
+        let table = self.table();
+        let list = table.of_address.get(&address);
+        list.into_iter().flatten().copied().collect()
+    }
+
+    /// Replaces the connections of an address.
+    pub(super) fn set(&self, address: IpAddr, connections: &[Connection]) {
+        for connection in self.of(address) {
+            self.remove(connection);
+        }
+        for connection in connections {
+            self.add(*connection);
+        }
+    }
+
+    fn add_of_client(&self, client: ClientId, connection: Connection) {
+        let connection = plain(connection);
+        self.add(connection);
+        let mut table = self.table();
+        table
+            .of_client
+            .entry(client)
+            .or_default()
+            .insert(connection);
+    }
+}
+
+impl Router {
+    /// Notes a connection of a local client, here and at the other nodes.
+    pub(super) fn add_connection(&self, client: ClientId, connection: Connection) {
+        self.tickles.add_of_client(client, connection);
+        self.tell_peers(Opcode::TcpAdd, connection);
+    }
+
+    /// Forgets the connections of a client that is gone.
+    pub(super) fn forget_connections(&self, client: ClientId) {
+        let connections = self.tickles.table().of_client.remove(&client);
+        for connection in connections.into_iter().flatten() {
+            self.tickles.remove(connection);
+            self.tell_peers(Opcode::TcpRemove, connection);
+        }
+    }
+
+    /// Tells all other nodes of a connection.
+    pub(super) fn tell_peers(&self, opcode: Opcode, connection: Connection) {
+        let message = || ClientMessage::Control {
+            request: 0,
+            opcode: opcode.number(),
+            srvid: SrvId(0),
+            flags: ControlFlags::NOREPLY.bits(),
+            data: connection.to_bytes().into(),
+        };
+        self.route(pnn::BROADCAST_CONNECTED, || (), message);
+    }
+}

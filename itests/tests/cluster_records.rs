@@ -1,0 +1,227 @@
+//! Records on real nodes: they migrate, counters are exact, and what the loss of a node may cost is bounded.
+
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use ctdb_itests::cluster::{Cluster, Layout, Whom, have_root, program, wait_until};
+use ctdb_protocol::hash::key_hash;
+use serde_json::Value;
+
+const SOCKET: &str = "/run/ctdb/ctdbd.socket";
+const DB: &str = "itest.tdb";
+
+/// Increments of each client: the figure of the specification with `CTDB_LONG`, less in a short run.
+fn increments() -> u64 {
+    if std::env::var_os("CTDB_LONG").is_some() {
+        10_000
+    } else {
+        2_000
+    }
+}
+
+fn up(name: &str) -> Cluster {
+    let cluster = Cluster::up(&Layout::new(name, 3));
+    cluster.ctdb(0, &["attach", DB]).ok();
+    cluster
+}
+
+/// `ctdb-client` on a node.
+fn client(cluster: &Cluster, node: usize, args: &[&str]) -> Child {
+    let program = program("ctdb-client");
+    let mut command = cluster.command(node, &program.to_string_lossy());
+    command
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.spawn().expect("nsenter(1) runs")
+}
+
+fn line(child: Child) -> Value {
+    let output = child.wait_with_output().expect("its end");
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(text.trim()).unwrap_or_else(|_| {
+        panic!(
+            "no line of JSON: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        )
+    })
+}
+
+fn count(cluster: &Cluster, node: usize, key: &str, times: u64) -> Child {
+    client(
+        cluster,
+        node,
+        &["counter", SOCKET, DB, key, &times.to_string(), "200"],
+    )
+}
+
+fn read(cluster: &Cluster, node: usize, key: &str) -> u64 {
+    let line = line(client(cluster, node, &["read", SOCKET, DB, key]));
+    line["value"]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no value: {line}"))
+}
+
+fn done(line: &Value) -> u64 {
+    line["increments"]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no count: {line}"))
+}
+
+/// A key whose lmaster is that node, by the vnnmap that `ctdb status` shows.
+fn key_of_lmaster(cluster: &Cluster, lmaster: usize) -> String {
+    let status = cluster.ctdb(0, &["status"]).ok();
+    let map: Vec<usize> = status
+        .lines()
+        .filter(|line| line.starts_with("hash:"))
+        .map(|line| {
+            line.rsplit(':')
+                .next()
+                .and_then(|text| text.parse().ok())
+                .expect("a slot")
+        })
+        .collect();
+    assert!(map.contains(&lmaster), "{status}");
+    (0..100_000)
+        .map(|number| format!("counter-{number}"))
+        .find(|key| map[key_hash(key.as_bytes()) as usize % map.len()] == lmaster)
+        .expect("a key")
+}
+
+#[test]
+fn what_one_node_writes_all_others_read() {
+    if !have_root("what_one_node_writes_all_others_read") {
+        return;
+    }
+    let cluster = up("records");
+    for writer in cluster.nodes() {
+        let value = format!("written by {writer}");
+        cluster.ctdb(writer, &["writekey", DB, "key", &value]).ok();
+        for reader in cluster.nodes() {
+            let shown = cluster.ctdb(reader, &["readkey", DB, "key"]).ok();
+            let expected = format!("Data: size:{} ptr:[{value}]", value.len());
+            assert!(shown.contains(&expected), "node {reader}: {shown}");
+        }
+    }
+    cluster.assert_clean();
+}
+
+#[test]
+fn counters_on_all_nodes_are_exact() {
+    if !have_root("counters_on_all_nodes_are_exact") {
+        return;
+    }
+    let cluster = up("counters");
+    let times = increments();
+    let clients: Vec<Child> = cluster
+        .nodes()
+        .map(|node| count(&cluster, node, "counter", times))
+        .collect();
+    for client in clients {
+        let line = line(client);
+        assert_eq!(done(&line), times, "{line}");
+        println!("counter: {line}");
+    }
+    for node in cluster.nodes() {
+        assert_eq!(read(&cluster, node, "counter"), 3 * times, "node {node}");
+    }
+    cluster.assert_clean();
+}
+
+/// Clients on nodes 0 and 1 count while node 2, which has no client, dies: nothing may be lost.
+fn exact_while_node_2_dies(name: &str, lmaster: usize) {
+    if !have_root(name) {
+        return;
+    }
+    let cluster = up(name);
+    let key = key_of_lmaster(&cluster, lmaster);
+    let times = increments();
+    let clients = [0, 1].map(|node| count(&cluster, node, &key, times));
+    sleep(Duration::from_millis(300));
+    assert!(cluster.kill(2, Whom::All) > 0);
+    for client in clients {
+        let line = line(client);
+        assert_eq!(done(&line), times, "{line}");
+    }
+    for node in [0, 1] {
+        assert_eq!(read(&cluster, node, &key), 2 * times, "node {node}");
+    }
+    cluster.start(2);
+    cluster.wait_settled("all nodes OK after the dead one came back");
+    assert_eq!(
+        read(&cluster, 2, &key),
+        2 * times,
+        "the node that came back"
+    );
+    cluster.assert_clean();
+}
+
+#[test]
+fn exact_while_a_bystander_dies() {
+    exact_while_node_2_dies("exact_while_a_bystander_dies", 0);
+}
+
+#[test]
+fn exact_while_the_lmaster_dies() {
+    exact_while_node_2_dies("exact_while_the_lmaster_dies", 2);
+}
+
+/// What may be lost: increments of the dead node's own client, those since the record last came to it. What the
+/// survivors' clients have done must all be there.
+#[test]
+fn bounded_loss_while_the_dmaster_dies() {
+    if !have_root("bounded_loss_while_the_dmaster_dies") {
+        return;
+    }
+    let cluster = up("dmaster");
+    let key = key_of_lmaster(&cluster, 0);
+    let times = increments();
+    let survivors = [0, 1].map(|node| count(&cluster, node, &key, times));
+    let victim = count(&cluster, 2, &key, u64::from(u32::MAX));
+    sleep(Duration::from_millis(300));
+    assert!(cluster.kill(2, Whom::All) > 0);
+    let dead = line(victim);
+    let kept: u64 = survivors
+        .map(|client| {
+            let line = line(client);
+            assert_eq!(done(&line), times, "{line}");
+            done(&line)
+        })
+        .iter()
+        .sum();
+    let value = read(&cluster, 0, &key);
+    let lost = (kept + done(&dead))
+        .checked_sub(value)
+        .expect("no more than was counted");
+    println!(
+        "dmaster died: {value} of {} increments, {lost} lost, dead client: {dead}",
+        kept + done(&dead)
+    );
+    assert!(value >= kept, "increments of survivors are lost");
+    assert!(lost <= done(&dead), "more lost than the dead node did");
+    cluster.assert_clean();
+}
+
+/// The record's only copy is on the node that dies: the others find the last one that was handed on.
+#[test]
+fn nothing_is_resurrected() {
+    if !have_root("nothing_is_resurrected") {
+        return;
+    }
+    let cluster = up("deleted");
+    for node in [0, 1] {
+        line(count(&cluster, node, "gone", 5));
+    }
+    line(client(&cluster, 0, &["delete", SOCKET, DB, "gone"]));
+    assert!(cluster.kill(2, Whom::All) > 0);
+    let patience = cluster.layout().daemon.patience();
+    wait_until(patience, "the survivors settle", || {
+        cluster.settled_among(&[0, 1])
+    });
+    for node in [0, 1] {
+        let line = line(client(&cluster, node, &["read", SOCKET, DB, "gone"]));
+        assert!(line["value"].is_null(), "node {node}: {line}");
+    }
+    cluster.assert_clean();
+}

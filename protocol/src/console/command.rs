@@ -1,0 +1,155 @@
+//! A command with its arguments, as far as they can be checked without asking a daemon.
+
+use super::options::Options;
+use super::words::Verb;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use crate::flags::RunState;
+
+/// One line, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Its options.
+    pub options: Options,
+    /// What is asked for.
+    pub command: Command,
+}
+
+/// Nodes named by an argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Nodes {
+    /// The node that `-n` says.
+    Chosen,
+    /// `all`
+    All,
+    /// A list of numbers, in its order.
+    List(Vec<u32>),
+}
+
+/// A database as the admin names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DbName(pub String);
+
+impl DbName {
+    /// The id, if a number (decimal, or hexadecimal after `0x`) was given.
+    pub fn id(&self) -> Option<u32> {
+        match self
+            .0
+            .strip_prefix("0x")
+            .or_else(|| self.0.strip_prefix("0X"))
+        {
+            Some(digits) => u32::from_str_radix(digits, 16).ok(),
+            None => self.0.parse().ok(),
+        }
+    }
+}
+
+/// How `attach` makes a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachKind {
+    /// Neither of the others.
+    Volatile,
+    /// `persistent`
+    Persistent,
+    /// `replicated`
+    Replicated,
+}
+
+/// A change of a node's flags that is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlagChange {
+    /// `disable`
+    Disable,
+    /// `enable`
+    Enable,
+    /// `stop`
+    Stop,
+    /// `continue`
+    Continue,
+    /// `ban`, in seconds.
+    Ban(u32),
+    /// `unban`
+    Unban,
+}
+
+/// Every command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is described in the table of `words`")]
+pub enum Command {
+    Version,
+    Status,
+    Uptime,
+    Ping,
+    RunState(Vec<RunState>),
+    GetVar(String),
+    SetVar {
+        name: String,
+        value: u32,
+    },
+    ListVars,
+    Statistics,
+    StatisticsReset,
+    Stats {
+        count: usize,
+    },
+    Ip {
+        all: bool,
+    },
+    IpInfo(IpAddr),
+    Ifaces,
+    SetIfaceLink {
+        name: String,
+        up: bool,
+    },
+    ProcessExists {
+        pid: i32,
+        srvid: Option<u64>,
+    },
+    GetDbMap,
+    GetDbStatus(DbName),
+    CatDb(DbName),
+    GetCapabilities,
+    Pnn,
+    /// With Samba's number of the level.
+    SetDebug(i32),
+    GetDebug,
+    Attach {
+        name: String,
+        kind: AttachKind,
+    },
+    GetPid,
+    Change(FlagChange),
+    Shutdown,
+    Recover,
+    IpReallocate,
+    ListNodes,
+    Leader,
+    IsNotLeader,
+    GetReclock,
+    SetLmasterRole(bool),
+    SetLeaderRole(bool),
+    ReadKey {
+        db: DbName,
+        key: Vec<u8>,
+    },
+    WriteKey {
+        db: DbName,
+        key: Vec<u8>,
+        value: Vec<u8>,
+    },
+    DeleteKey {
+        db: DbName,
+        key: Vec<u8>,
+    },
+    GetDbSeqnum(DbName),
+    NodeStatus(Nodes),
+    DbStatistics(DbName),
+    GetLog {
+        lines: usize,
+    },
+    Auth(Vec<u8>),
+    Help(Option<Verb>),
+    Quit,
+}

@@ -1,0 +1,174 @@
+use super::super::words::Access;
+use super::*;
+use alloc::string::ToString;
+use alloc::vec;
+
+fn command_of(line: &str) -> Command {
+    let read = read(line.as_bytes()).unwrap_or_else(|refusal| panic!("{line}: {refusal:?}"));
+    read.unwrap_or_else(|| panic!("{line}: nothing")).1.command
+}
+
+fn refused(line: &str) -> (i32, String) {
+    match read(line.as_bytes()) {
+        Err(refusal) => (refusal.code, refusal.message),
+        Ok(read) => panic!("{line}: {read:?}"),
+    }
+}
+
+fn db() -> DbName {
+    DbName("a.tdb".to_string())
+}
+
+#[test]
+#[allow(clippy::too_many_lines, reason = "one table")]
+fn lines_and_what_they_mean() {
+    let (key, value) = (b"k".to_vec(), b"v w".to_vec());
+    for (line, expected) in [
+        ("status", Command::Status),
+        ("STATUS -X", Command::Status),
+        ("ip all", Command::Ip { all: true }),
+        ("-n 2 ip", Command::Ip { all: false }),
+        (
+            "ipinfo 10.0.0.1",
+            Command::IpInfo("10.0.0.1".parse().expect("ip")),
+        ),
+        (
+            "runstate running Setup",
+            Command::RunState(vec![RunState::Running, RunState::Setup]),
+        ),
+        (
+            "setvar MonitorInterval 3",
+            Command::SetVar {
+                name: "MonitorInterval".into(),
+                value: 3,
+            },
+        ),
+        (
+            "process-exists 7 0x10",
+            Command::ProcessExists {
+                pid: 7,
+                srvid: Some(16),
+            },
+        ),
+        ("setdebug debug", Command::SetDebug(10)),
+        ("setdebug 3", Command::SetDebug(3)),
+        (
+            "attach a.tdb",
+            Command::Attach {
+                name: "a.tdb".into(),
+                kind: AttachKind::Volatile,
+            },
+        ),
+        (
+            "attach a.tdb persistent",
+            Command::Attach {
+                name: "a.tdb".into(),
+                kind: AttachKind::Persistent,
+            },
+        ),
+        ("disable -n 2", Command::Change(FlagChange::Disable)),
+        ("ban 60", Command::Change(FlagChange::Ban(60))),
+        ("sync", Command::IpReallocate),
+        ("recmaster", Command::Leader),
+        ("isnotrecmaster", Command::IsNotLeader),
+        ("setrecmasterrole on", Command::SetLeaderRole(true)),
+        ("nodestatus", Command::NodeStatus(Nodes::Chosen)),
+        ("nodestatus all", Command::NodeStatus(Nodes::All)),
+        (
+            "nodestatus 1,0,1",
+            Command::NodeStatus(Nodes::List(vec![1, 0])),
+        ),
+        (
+            "readkey a.tdb k readonly",
+            Command::ReadKey {
+                db: db(),
+                key: key.clone(),
+            },
+        ),
+        (
+            "writekey a.tdb k 'v w'",
+            Command::WriteKey {
+                db: db(),
+                key: key.clone(),
+                value,
+            },
+        ),
+        (
+            "writekey a.tdb k -- -v",
+            Command::WriteKey {
+                db: db(),
+                key,
+                value: b"-v".to_vec(),
+            },
+        ),
+        ("getlog 5", Command::GetLog { lines: 5 }),
+        ("stats 9999", Command::Stats { count: 100 }),
+        ("help ban", Command::Help(Some(Verb::Ban))),
+    ] {
+        assert_eq!(command_of(line), expected, "{line}");
+    }
+    assert!(matches!(read(b"  "), Ok(None)));
+}
+
+#[test]
+fn refusals_name_the_fault() {
+    for (line, code, part) in [
+        ("frob", 1, "Unknown command 'frob'"),
+        ("statuss", 1, "did you mean 'status'?"),
+        ("lvsmaster", 1, "did you mean 'lvs leader'?"),
+        ("ban", 1, "Usage: ctdb [OPTION...] ban <bantime>"),
+        ("ban 0", 22, "Ban time cannot be zero"),
+        ("ban x", 22, "Invalid ban time x"),
+        ("setvar A", 1, "Usage:"),
+        ("setvar A b", 22, "Invalid value b"),
+        ("disable 3", 1, "Usage: ctdb [OPTION...] disable"),
+        ("attach a.tdb foo", 1, "Usage:"),
+        ("attach ../x", 22, "Invalid database name"),
+        ("runstate FOO", 1, "Invalid run state (FOO)"),
+        ("ipinfo x", 1, "Invalid IP address x"),
+        ("setdebug FOO", 1, "ERROR | WARNING"),
+        ("nodestatus 0,x", 1, "Invalid node x"),
+        ("-n 1 pnn", 1, "Cannot specify node for command pnn"),
+        ("ip 'all", 1, "quote ' is not closed"),
+        ("help frob", 1, "Unknown command 'frob'"),
+    ] {
+        let (got, message) = refused(line);
+        assert_eq!(got, code, "{line}: {message}");
+        assert!(message.contains(part), "{line}: {message}");
+    }
+}
+
+#[test]
+fn every_word_is_read_and_keeps_its_access() {
+    for word in WORDS {
+        for name in word.names() {
+            // Too many arguments for every command: the word is known all the same.
+            let line = format!("{name} 1 1 1 1 1 1 1 1 1");
+            let message = match read(line.as_bytes()) {
+                Ok(_) => String::new(),
+                Err(refusal) => refusal.message,
+            };
+            assert!(
+                word.verb == Verb::Help || !message.contains("Unknown command"),
+                "{name}: {message}"
+            );
+        }
+    }
+    let (word, _) = read(b"catdb x").expect("valid").expect("a command");
+    assert_eq!(word.access, Access::Token);
+}
+
+#[test]
+fn any_bytes_are_survived() {
+    let mut seed = 7_u64;
+    for _ in 0..2_000 {
+        let line: Vec<u8> = (0..seed % 40)
+            .map(|_| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (seed >> 56) as u8
+            })
+            .collect();
+        seed = seed.wrapping_add(1);
+        let _ = read(&line);
+    }
+}

@@ -1,0 +1,149 @@
+//! The leader of the world, and what befalls the nodes.
+
+use super::world::{DB, Leader, Node, World, counter};
+use crate::id::Pnn;
+use crate::membership::io::Recover;
+use crate::membership::message::{Composition, DbInfo};
+use crate::record::io::Input;
+use crate::wire::message::DbKind;
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+
+impl World {
+    /// The leader begins a recovery with all who live; stale nodes come back without their records.
+    pub(super) fn recover(&mut self) {
+        let members = |world: &Self, wanted: &dyn Fn(&Node) -> bool| -> Vec<Pnn> {
+            let nodes = world.nodes.iter().enumerate();
+            nodes
+                .filter(|(_, node)| wanted(node))
+                .map(|(pnn, _)| Pnn(pnn as u32))
+                .collect()
+        };
+        self.contributors = members(self, &|node| node.alive && !node.stale);
+        self.begin(members(self, &|node| node.alive));
+    }
+
+    pub(super) fn begin(&mut self, members: Vec<Pnn>) {
+        // Not every member need be lmaster.
+        let lmasters = 1 + self.rng.below(members.len() as u64) as usize;
+        let mut vnnmap = members.clone();
+        vnnmap.truncate(lmasters);
+        self.composition = Composition {
+            generation: self.composition.generation.next(),
+            members,
+            vnnmap,
+        };
+        self.prepared.clear();
+        self.ready.clear();
+        self.leader = Leader::Preparing;
+        self.order(&Recover::Prepare(self.composition.clone()));
+    }
+
+    pub(super) fn order(&mut self, order: &Recover) {
+        for member in &self.composition.members {
+            self.nodes[member.0 as usize]
+                .control
+                .push_back(order.clone());
+        }
+    }
+
+    /// A node leaves the composition with its records; the others go on without it.
+    pub(super) fn suspend(&mut self, node: usize) {
+        self.nodes[node].control.clear();
+        self.feed(node, Input::Recover(Recover::Suspend));
+        self.nodes[node].stale = true;
+        self.widen();
+        let is_in = |pnn: &usize| self.nodes[*pnn].alive && !self.nodes[*pnn].stale;
+        let members: Vec<Pnn> = (0..self.nodes.len())
+            .filter(is_in)
+            .map(|pnn| Pnn(pnn as u32))
+            .collect();
+        self.contributors.clone_from(&members);
+        self.begin(members);
+    }
+
+    /// A node dies with its store.
+    pub(super) fn kill(&mut self, node: usize) {
+        let dead = &mut self.nodes[node];
+        dead.alive = false;
+        dead.store.clear();
+        dead.control.clear();
+        self.clients.retain(|client| client.node != node);
+        let gone = Pnn(node as u32);
+        self.links
+            .retain(|(from, to), _| *from != gone && *to != gone);
+        self.widen();
+        for peer in 0..self.nodes.len() {
+            if self.nodes[peer].alive {
+                self.feed(peer, Input::PeerDown { peer: gone });
+            }
+        }
+    }
+
+    /// What only a lost node knew may be gone: the newest copy of the others is the least to be seen.
+    pub(super) fn widen(&mut self) {
+        for (key, (low, _)) in &mut self.allowed {
+            let in_force = self.nodes.iter().filter(|node| node.alive && !node.stale);
+            let copies = in_force.filter_map(|node| node.store.get(key));
+            let newest = copies.map(|value| counter(value)).max().unwrap_or(0);
+            *low = newest.min(*low);
+        }
+    }
+
+    pub(super) fn on_order(&mut self, node: usize, order: Recover) {
+        match &order {
+            Recover::Prepare(composition)
+                if composition.generation == self.composition.generation =>
+            {
+                self.prepared.insert(node);
+            }
+            Recover::Serve { generation, .. } if *generation == self.composition.generation => {
+                self.nodes[node].stale = false;
+            }
+            _ => {}
+        }
+        self.feed(node, Input::Recover(order));
+    }
+
+    /// The leader's part.
+    pub(super) fn lead(&mut self) {
+        let generation = self.composition.generation;
+        match self.leader {
+            Leader::Preparing if self.prepared.len() == self.composition.members.len() => {
+                self.leader = Leader::Rebuilding;
+                self.order(&Recover::Rebuild {
+                    generation,
+                    contributors: self.contributors.clone(),
+                    databases: vec![DbInfo {
+                        id: DB,
+                        name: "counters.tdb".to_string(),
+                        kind: DbKind::Volatile,
+                    }],
+                });
+            }
+            Leader::Rebuilding => {
+                if self
+                    .composition
+                    .vnnmap
+                    .iter()
+                    .all(|pnn| self.ready.contains(pnn))
+                {
+                    self.leader = Leader::Serving;
+                    self.order(&Recover::Serve { generation, db: DB });
+                    self.order(&Recover::Commit { generation });
+                }
+            }
+            Leader::Serving
+                if self
+                    .nodes
+                    .iter()
+                    .all(|node| !node.alive || node.control.is_empty()) =>
+            {
+                self.leader = Leader::Resting;
+                self.commits += 1;
+            }
+            Leader::Preparing | Leader::Serving | Leader::Resting => {}
+        }
+    }
+}

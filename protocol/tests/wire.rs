@@ -1,0 +1,445 @@
+//! The node protocol's bytes: golden ones for every message, and what hostile frames cost.
+
+use ctdb_protocol::election::message::ElectionMessage;
+use ctdb_protocol::flags::{Capabilities, NodeFlags, RunState};
+use ctdb_protocol::heartbeat::message::{Claim, Keepalive, NodeState};
+use ctdb_protocol::id::{DbId, Generation, Instance, Pnn, Rsn, SrvId, Term};
+use ctdb_protocol::membership::message::{Composition, DbInfo, MembershipMessage, Stamp};
+use ctdb_protocol::record::message::{Holding, RecordBody, RecordMessage};
+use ctdb_protocol::rng::Rng;
+use ctdb_protocol::takeover::message::{Assignment, KnownAddress, TakeoverMessage};
+use ctdb_protocol::wire::bytes::Bytes;
+use ctdb_protocol::wire::codec::{DecodeError, LENGTH_BYTES, decode, encode};
+use ctdb_protocol::wire::hello::{Hello, Lane, MAGIC, VERSION};
+use ctdb_protocol::wire::message::{ClientMessage, ControlMessage, DataMessage, DbKind, Packet};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+const GOLDEN: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/src/wire/testdata/messages.txt"
+);
+
+fn bytes(text: &str) -> Bytes {
+    Bytes::from(text.as_bytes())
+}
+
+fn hello() -> Packet {
+    Packet::Hello(Hello {
+        magic: MAGIC,
+        version: VERSION,
+        features: 1,
+        lane: Lane::Data,
+        cluster: String::from("nas"),
+        pnn: Pnn(1),
+        peer: Pnn(0),
+        instance: Instance(9),
+        generation: Generation(77),
+        key_proof: Bytes::default(),
+    })
+}
+
+fn control() -> Vec<(&'static str, ControlMessage)> {
+    let node = NodeState {
+        flags: NodeFlags::UNHEALTHY,
+        run_state: RunState::Running,
+        capabilities: Capabilities::default(),
+        committed: Generation(77),
+    };
+    let keepalive = Keepalive {
+        sent_at_us: 1_000_001,
+        echo_us: 900_000,
+        node,
+        claim: Claim {
+            leader: Some(Pnn(2)),
+            term: Term(3),
+        },
+        authority_left_ms: 700,
+        old_ack_age_ms: u32::MAX,
+    };
+    let address = IpAddr::from([10, 0, 0, 31]);
+    let six: IpAddr = "fd00::31".parse().expect("a literal");
+    let election = |message| ControlMessage::Election(message);
+    let takeover = |message| ControlMessage::Takeover(message);
+    vec![
+        ("keepalive", ControlMessage::Keepalive(keepalive)),
+        ("goodbye", ControlMessage::Goodbye),
+        (
+            "vote-request",
+            election(ElectionMessage::VoteRequest { term: Term(4) }),
+        ),
+        (
+            "vote-grant",
+            election(ElectionMessage::VoteGrant { term: Term(4) }),
+        ),
+        (
+            "assign",
+            takeover(TakeoverMessage::Assign {
+                term: Term(3),
+                sequence: 8,
+                heard: 2,
+                assignments: vec![
+                    Assignment {
+                        address,
+                        owner: Some(Pnn(1)),
+                        granted: true,
+                    },
+                    Assignment {
+                        address: six,
+                        owner: None,
+                        granted: false,
+                    },
+                ],
+            }),
+        ),
+        (
+            "report",
+            takeover(TakeoverMessage::Report {
+                term: Term(3),
+                sequence: 8,
+                number: 5,
+                addresses: vec![KnownAddress {
+                    address,
+                    available: true,
+                    held: false,
+                    settled: true,
+                }],
+            }),
+        ),
+        (
+            "noted",
+            takeover(TakeoverMessage::Noted {
+                term: Term(3),
+                number: 5,
+            }),
+        ),
+        (
+            "want-run",
+            takeover(TakeoverMessage::WantRun { request: 6 }),
+        ),
+        (
+            "run-done",
+            takeover(TakeoverMessage::RunDone { request: 6 }),
+        ),
+    ]
+}
+
+fn membership() -> Vec<(&'static str, MembershipMessage)> {
+    let generation = Generation(78);
+    let stamp = Stamp {
+        term: Term(3),
+        generation,
+    };
+    let databases = vec![DbInfo {
+        id: DbId(0x4d2a_432b),
+        name: String::from("g_lock.tdb"),
+        kind: DbKind::Volatile,
+    }];
+    let composition = Composition {
+        generation,
+        members: vec![Pnn(0), Pnn(2)],
+        vnnmap: vec![Pnn(0), Pnn(0), Pnn(2)],
+    };
+    let db = DbId(0x4d2a_432b);
+    let reason = String::from("node 1 left");
+    vec![
+        (
+            "prepare",
+            MembershipMessage::Prepare {
+                term: Term(3),
+                composition,
+                reason: reason.clone(),
+            },
+        ),
+        (
+            "prepared",
+            MembershipMessage::Prepared {
+                generation,
+                committed: stamp,
+                prepared: stamp,
+                databases: databases.clone(),
+            },
+        ),
+        (
+            "rebuild",
+            MembershipMessage::Rebuild {
+                generation,
+                newest: stamp,
+                contributors: vec![Pnn(0)],
+                databases,
+            },
+        ),
+        ("ready", MembershipMessage::Ready { generation, db }),
+        ("serve", MembershipMessage::Serve { generation, db }),
+        ("commit", MembershipMessage::Commit { generation }),
+        (
+            "want-recovery",
+            MembershipMessage::WantRecovery {
+                reason: reason.clone(),
+            },
+        ),
+        (
+            "ban",
+            MembershipMessage::Ban {
+                seconds: 300,
+                reason,
+            },
+        ),
+    ]
+}
+
+fn records() -> Vec<(&'static str, RecordBody)> {
+    let key = bytes("key");
+    let (to, hops) = (Pnn(2), 1);
+    vec![
+        (
+            "call",
+            RecordBody::Call {
+                key: key.clone(),
+                requester: to,
+                hops,
+            },
+        ),
+        (
+            "give",
+            RecordBody::Give {
+                key: key.clone(),
+                to,
+                hops,
+            },
+        ),
+        (
+            "migrate",
+            RecordBody::Migrate {
+                key: key.clone(),
+                rsn: Rsn(5),
+                flags: 0x1_0000,
+                data: bytes("v"),
+                hops,
+            },
+        ),
+        (
+            "lost",
+            RecordBody::Lost {
+                key: key.clone(),
+                to,
+            },
+        ),
+        ("probe", RecordBody::Probe { key: key.clone() }),
+        (
+            "probed",
+            RecordBody::Probed {
+                key: key.clone(),
+                rsn: Some(Rsn(5)),
+                is_dmaster: true,
+            },
+        ),
+        (
+            "directory",
+            RecordBody::Directory {
+                holdings: vec![Holding {
+                    key: key.clone(),
+                    rsn: Rsn(5),
+                    is_dmaster: false,
+                }],
+            },
+        ),
+        ("directory-end", RecordBody::DirectoryEnd),
+        (
+            "settle",
+            RecordBody::Settle {
+                adopt: vec![key.clone()],
+                demote: vec![key],
+            },
+        ),
+        ("settled", RecordBody::Settled { count: 2 }),
+    ]
+}
+
+fn clients() -> Vec<(&'static str, ClientMessage)> {
+    let (srvid, data) = (SrvId(0xfe00_0000_0000_0002), bytes("payload"));
+    vec![
+        (
+            "message",
+            ClientMessage::Message {
+                srvid,
+                data: data.clone(),
+            },
+        ),
+        (
+            "client-control",
+            ClientMessage::Control {
+                request: 1,
+                opcode: 3,
+                srvid,
+                flags: 0,
+                data: data.clone(),
+            },
+        ),
+        (
+            "client-reply",
+            ClientMessage::ControlReply {
+                request: 1,
+                status: -1,
+                data,
+                error: String::from("no"),
+            },
+        ),
+        (
+            "attach",
+            ClientMessage::Attach {
+                name: String::from("a.tdb"),
+                kind: DbKind::Replicated,
+            },
+        ),
+        (
+            "traverse-start",
+            ClientMessage::TraverseStart {
+                request: 2,
+                db: DbId(9),
+                with_empty: true,
+            },
+        ),
+        (
+            "traverse-records",
+            ClientMessage::TraverseRecords {
+                request: 2,
+                records: vec![(bytes("k"), bytes("v"))],
+                done: true,
+            },
+        ),
+        ("traverse-stop", ClientMessage::TraverseStop { request: 2 }),
+        (
+            "tunnel",
+            ClientMessage::Tunnel {
+                tunnel: 7,
+                flags: 1,
+                reqid: 3,
+                from: Pnn(0),
+                data: bytes("t"),
+            },
+        ),
+    ]
+}
+
+/// One packet of every kind, by a stable name.
+fn packets() -> Vec<(&'static str, Packet)> {
+    let record = |body| RecordMessage {
+        generation: Generation(78),
+        db: DbId(9),
+        body,
+    };
+    let control = control()
+        .into_iter()
+        .map(|(name, m)| (name, Packet::Control(m)));
+    let membership = membership()
+        .into_iter()
+        .map(|(name, m)| (name, Packet::Control(ControlMessage::Membership(m))));
+    let records = records()
+        .into_iter()
+        .map(|(name, b)| (name, Packet::Data(DataMessage::Record(record(b)))));
+    let clients = clients()
+        .into_iter()
+        .map(|(name, m)| (name, Packet::Data(DataMessage::Client(m))));
+    let refused = ("refused", Packet::Refused(String::from("wrong cluster")));
+    let head = [("hello", hello()), refused];
+    head.into_iter()
+        .chain(control)
+        .chain(membership)
+        .chain(records)
+        .chain(clients)
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn frame(packet: &Packet) -> Vec<u8> {
+    let mut frame = Vec::new();
+    encode(packet, &mut frame);
+    frame
+}
+
+/// A changed byte is a changed protocol: raise `hello::VERSION`, then bless with `CTDB_BLESS=1`.
+#[test]
+fn bytes_are_golden() {
+    let now: BTreeMap<&str, String> = packets()
+        .into_iter()
+        .map(|(name, packet)| (name, hex(&frame(&packet))))
+        .collect();
+    if std::env::var_os("CTDB_BLESS").is_some() {
+        let text: String = now
+            .iter()
+            .map(|(name, hex)| format!("{name} {hex}\n"))
+            .collect();
+        std::fs::write(GOLDEN, text).expect("the golden file is written");
+    }
+    let golden = std::fs::read_to_string(GOLDEN).expect("the golden file");
+    let golden: BTreeMap<&str, String> = golden
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(name, hex)| (name, hex.to_string()))
+        .collect();
+    assert_eq!(now, golden);
+}
+
+#[test]
+fn every_packet_comes_back_as_it_went() {
+    for (name, packet) in packets() {
+        let frame = frame(&packet);
+        let length = u32::from_le_bytes(frame[..LENGTH_BYTES].try_into().expect("four bytes"));
+        assert_eq!(length as usize, frame.len() - LENGTH_BYTES, "{name}");
+        assert_eq!(decode(&frame[LENGTH_BYTES..]), Ok(packet), "{name}");
+    }
+}
+
+#[test]
+fn a_packet_must_fill_its_frame() {
+    for (name, packet) in packets() {
+        let mut body = frame(&packet)[LENGTH_BYTES..].to_vec();
+        let shorter = &body[..body.len() - 1];
+        assert_eq!(
+            decode(shorter),
+            Err(DecodeError::Malformed(shorter.len())),
+            "{name}"
+        );
+        body.push(0);
+        assert_eq!(decode(&body), Err(DecodeError::Trailing(1)), "{name}");
+    }
+}
+
+#[test]
+fn a_claimed_length_costs_nothing() {
+    let mut body = frame(&Packet::Refused(String::new()))[LENGTH_BYTES..].to_vec();
+    let at = body.len() - 8;
+    for claim in [1_u64 << 62, u64::MAX, 1 << 40, 1 << 20] {
+        body[at..].copy_from_slice(&claim.to_le_bytes());
+        assert_eq!(decode(&body), Err(DecodeError::Malformed(body.len())));
+    }
+}
+
+#[test]
+fn mutated_packets_never_panic() {
+    let mut rng = Rng::new(1);
+    let frames: Vec<Vec<u8>> = packets()
+        .iter()
+        .map(|(_, p)| frame(p)[LENGTH_BYTES..].to_vec())
+        .collect();
+    let mut accepted = 0;
+    for _ in 0..200_000 {
+        let pick = usize::try_from(rng.below(frames.len() as u64)).expect("small");
+        let mut body = frames[pick].clone();
+        for _ in 0..=rng.below(4) {
+            let at = usize::try_from(rng.below(body.len() as u64)).expect("small");
+            body[at] = u8::try_from(rng.below(256)).expect("a byte");
+        }
+        accepted += usize::from(decode(&body).is_ok());
+    }
+    // Most mutations hit a value, not the structure.
+    assert!(accepted > 1_000);
+}

@@ -1,0 +1,108 @@
+//! `ctdb`: the admin's tool. It turns its arguments into one console line, prints the reply and ends with
+//! the reply's exit code.
+//!
+//! A line is understood here before it is sent, so a mistyped command needs no daemon; `version`, `help`
+//! and `listnodes` need none at all. Files that the admin names are opened here, never by the daemon.
+
+mod args;
+mod client;
+mod completion;
+mod interactive;
+mod local;
+mod place;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use ctdb_protocol::console::Reply;
+use ctdb_protocol::console::words::Access;
+use ctdb_protocol::console::{Request, Word, grammar};
+
+use client::Client;
+use place::Place;
+
+/// Runs the tool with the arguments of this process.
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments = match args::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help is no error. Usage errors end with 1, as 4.17's do.
+            let _ = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()));
+        }
+    };
+    if let Some(shell) = arguments.completion() {
+        return print(&completion::script(shell));
+    }
+    let words = arguments.console_words(std::env::var("CTDB_TIMEOUT").ok());
+    let reply = match grammar::read_words(words.clone()) {
+        Err(refusal) => refusal.into(),
+        Ok(None) => return interactive::run(arguments.console.as_deref()),
+        Ok(Some((word, request))) => local::answer(&request)
+            .unwrap_or_else(|| ask(arguments.console.as_deref(), &words, word, &request)),
+    };
+    print(&reply)
+}
+
+fn ask(console: Option<&str>, words: &[Vec<u8>], word: &Word, request: &Request) -> Reply {
+    let asked = Place::find(console).and_then(|place| {
+        let mut client = Client::connect(&place, &request.options)?;
+        if word.access == Access::Token
+            && let Some(token) = place.token()
+        {
+            client.authenticate(&token)?;
+        }
+        client.command(words, request)
+    });
+    asked.unwrap_or_else(|message| Reply::default().failed(1, message))
+}
+
+/// Prints a reply; the exit code is its own.
+fn print(reply: &Reply) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let printed = out.write_all(&reply.output).and_then(|()| out.flush());
+    for note in &reply.notes {
+        eprintln!("{note}");
+    }
+    // What stands in parentheses is for people at the console: 4.17's tool prints nothing there.
+    if reply.code != 0 && !reply.message.is_empty() && !reply.message.starts_with('(') {
+        eprintln!("{}", reply.message);
+    }
+    match printed {
+        Ok(()) => ExitCode::from(exit_code(reply.code)),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// A process ends with eight bits: a failure must not become a success by being cut.
+fn exit_code(code: i32) -> u8 {
+    match code {
+        0 => 0,
+        code => u8::try_from(code.unsigned_abs() & 0xff).unwrap_or(1).max(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_stays_one() {
+        for (code, exit) in [
+            (0, 0),
+            (1, 1),
+            (22, 22),
+            (255, 255),
+            (256, 1),
+            (-1, 1),
+            (i32::MIN, 1),
+        ] {
+            assert_eq!(exit_code(code), exit, "{code}");
+        }
+    }
+}
