@@ -9,10 +9,10 @@
 //! * The **starter** checks the configuration, starts the guard in a session of its own, and waits until the
 //!   worker is ready or says why it cannot be: the text goes to the caller's stderr, the exit code is not 0.
 //!   With `--interactive`, and as PID 1, the starter is the guard itself and stays in the foreground.
-//! * The **guard** ([`guard`]) sees the end of the worker at once, however it comes, removes the public
+//! * The **guard** (`guard`) sees the end of the worker at once, however it comes, removes the public
 //!   addresses that the worker had told it, and starts a new one after a pause. Signals are passed on; as
 //!   PID 1 it reaps orphans.
-//! * The **worker** ([`worker`]) is the process that the PID file names. It owns everything else.
+//! * The **worker** (`worker`) is the process that the PID file names. It owns everything else.
 //!
 //! Invariants: nothing is restarted after an orderly shutdown, after a refusal ([`Exit::Refused`]), before
 //! the first readiness, or in test mode (`CTDB_TEST_MODE` in the environment); guard and worker never wait for each other's attention (the channel

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Paths that must occur in a run over many seeds.
-pub const PATHS: [&str; 24] = [
+pub const PATHS: [&str; 26] = [
     "election.leader_lost",
     "election.lock_alone",
     "election.minority",
@@ -12,7 +12,6 @@ pub const PATHS: [&str; 24] = [
     "election.votes",
     "lease.expired",
     "lease.regained",
-    "link.connected_anew",
     "link.node_dead",
     "link.reset_by_peer",
     "lock.contended",
@@ -22,7 +21,10 @@ pub const PATHS: [&str; 24] = [
     "monitor.unhealthy",
     "recovery.aborted",
     "recovery.finished",
+    "recovery.fork",
     "recovery.stale_dropped",
+    "store.busy",
+    "store.failed",
     "takeover.dropped",
     "takeover.failed",
     "takeover.gate_wait",

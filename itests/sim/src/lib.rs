@@ -12,6 +12,7 @@
 //! Safety is judged at every instant while faults overlap; then all faults end and liveness is judged. A run
 //! depends on nothing but its options: no clock, no thread, no map with a random order.
 
+pub mod addresses;
 pub mod census;
 pub mod client;
 pub mod clock;
@@ -19,6 +20,7 @@ pub mod event;
 pub mod fault;
 pub mod invariant;
 pub mod kernel;
+pub mod life;
 pub mod liveness;
 pub mod lock;
 pub mod network;

@@ -370,7 +370,15 @@ impl World {
             return;
         };
         if conn.closed[conn.end(from)] {
-            self.tell_reset(id, from, to, "connection closed by peer");
+            // The end of the connection is told by TCP's next attempt, and those become rare.
+            let late = self.bench.between(0, 3 * SEC);
+            let reason = "connection closed by peer";
+            let event = Event::Reset {
+                conn: id,
+                at: to,
+                reason,
+            };
+            self.bench.after(late, event);
         }
     }
 

@@ -70,7 +70,8 @@ impl World {
         let (outcome, new) = apply(op, pnn, old.as_deref());
         let Some(new) = new else { return outcome };
         let new = sabotaged(self.bench.options.sabotage, op, pnn, new);
-        let written_off = matches!(op, LocalOp::Take { .. }) && self.ledger.replace(pnn, name);
+        let revives = matches!(op, LocalOp::Take { .. } | LocalOp::Adopt);
+        let written_off = revives && self.ledger.replace(pnn, name);
         let complaint = old.as_deref().and_then(|old| newer(old, &new));
         if let Some(complaint) = complaint.filter(|_| !written_off) {
             let now = self.bench.now;

@@ -8,7 +8,7 @@ pub enum Sabotage {
     GateOutlivesLease,
     /// The cluster lock is given to everybody.
     LockForEverybody,
-    /// Votes are granted by everybody at every time.
+    /// Votes are granted by everybody at every time, and every leader believes that all follow it.
     VotesForEverybody,
     /// Node 0's own flags never reach the others again once it was unfit.
     StaleFlags,
@@ -24,8 +24,8 @@ pub enum Sabotage {
     LoseData,
     /// One answer to a client is lost.
     LostReply,
-    /// A mailbox that nobody empties.
-    StuckMailbox,
+    /// A copy of each input stays in its mailbox.
+    LeakingMailbox,
 }
 
 impl Sabotage {
@@ -41,7 +41,7 @@ impl Sabotage {
         Self::LowRsn,
         Self::LoseData,
         Self::LostReply,
-        Self::StuckMailbox,
+        Self::LeakingMailbox,
     ];
 
     /// Its name on the command line.
@@ -57,7 +57,7 @@ impl Sabotage {
             Self::LowRsn => "low-rsn",
             Self::LoseData => "lose-data",
             Self::LostReply => "lost-reply",
-            Self::StuckMailbox => "stuck-mailbox",
+            Self::LeakingMailbox => "leaking-mailbox",
         }
     }
 }

@@ -88,7 +88,7 @@ impl Bench {
     }
 
     /// Takes the next event and makes its time the present.
-    pub fn pop(&mut self) -> Option<Event> {
+    pub fn next_event(&mut self) -> Option<Event> {
         let Due { at, number, event } = self.due.pop()?;
         self.now = at;
         self.trace.mix(at);

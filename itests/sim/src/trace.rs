@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::fmt::Display;
 
 /// Lines kept; the oldest go first.
-const LINES_MAX: usize = 400_000;
+const LINES_MAX: usize = 20_000;
 
 /// See the module.
 #[derive(Debug)]

@@ -1,14 +1,13 @@
 //! The world: nodes, network, lock and kernels on one schedule, and the carrying of all effects.
 
-use crate::client::{Client, DATABASES};
-use crate::clock::{Clock, MS, Micros, SEC};
-use crate::event::{ConnId, Duty, Event, Job, Mail, Mend, Work};
+use crate::client::Client;
+use crate::clock::{MS, Micros, SEC};
+use crate::event::{ConnId, Duty, Event, Mail, Work};
 use crate::invariant::record::Ledger;
 use crate::invariant::{Broken, Watch};
-use crate::kernel::LeaseEvent;
 use crate::lock::LockService;
 use crate::network::Network;
-use crate::node::{Action, INTERFACE, Life, Node, Process, START_SPREAD, ppm};
+use crate::node::{Action, INTERFACE, Life, Node, START_SPREAD, ppm};
 use crate::sabotage::Sabotage;
 use crate::schedule::Bench;
 use crate::swarm::Options;
@@ -30,8 +29,6 @@ use std::net::{IpAddr, Ipv4Addr};
 
 /// Between looks at the invariants that hold at every time.
 const INSPECTION: Micros = 10 * MS;
-/// The gate of [`Sabotage::GateOutlivesLease`] stays open so much too long.
-const OVERRUN: Micros = 3 * SEC;
 
 /// See the module.
 #[derive(Debug)]
@@ -94,7 +91,7 @@ impl World {
 
     /// Runs to the end or to the first broken invariant.
     pub fn run(&mut self) -> Result<(), Broken> {
-        while let Some(event) = self.bench.pop() {
+        while let Some(event) = self.bench.next_event() {
             if self.bench.now > self.bench.options.end {
                 break;
             }
@@ -139,136 +136,6 @@ impl World {
         }
     }
 
-    // ---- the life of a worker
-
-    fn start(&mut self, pnn: Pnn) {
-        let node = &mut self.nodes[pnn.0 as usize];
-        if node.life != Life::Dead {
-            return;
-        }
-        node.powered = true;
-        node.life = Life::Running;
-        node.lives += 1;
-        node.kernel.clear();
-        node.stalled.clear();
-        let clock = Clock {
-            born: self.bench.now,
-            ppm: node.ppm,
-        };
-        let options = &self.bench.options;
-        node.process = Some(Process::start(pnn, node.lives, clock, self.timing, options));
-        let (addresses, up, life) = (node.configured.clone(), node.interface_up, node.lives);
-        let now = self.bench.now;
-        self.bench
-            .trace
-            .line(now, Some(pnn), || format!("starts, life {life}"));
-        for duty in Duty::ALL {
-            self.set_alarm(pnn, duty);
-        }
-        let name = String::from(INTERFACE);
-        self.post(
-            pnn,
-            Mail::Takeover(takeover::io::Input::Configure(addresses)),
-        );
-        self.post(
-            pnn,
-            Mail::Takeover(takeover::io::Input::Interface { name, up }),
-        );
-        self.open(pnn, DATABASES[0]);
-        if pnn == Pnn(0) {
-            self.open(pnn, DATABASES[1]);
-        }
-        self.add_clients(pnn, life);
-        for peer in (0..pnn.0).map(Pnn) {
-            self.bench.work(0, pnn, life, Work::Dial(peer));
-        }
-        self.post(pnn, Mail::Monitor(monitor::io::Input::Ready));
-    }
-
-    /// Ends the worker; its kernel tells the peers unless the host goes with it.
-    fn end_worker(&mut self, pnn: Pnn, telling: bool) {
-        let node = &mut self.nodes[pnn.0 as usize];
-        node.life = Life::Dead;
-        node.process = None;
-        node.stalled.clear();
-        node.kernel.orphan();
-        self.clear_store(pnn);
-        self.close_all(pnn, telling);
-    }
-
-    pub(crate) fn kill(&mut self, pnn: Pnn) {
-        if self.nodes[pnn.0 as usize].life == Life::Dead {
-            return;
-        }
-        self.end_worker(pnn, true);
-        let within = self.bench.between(100, 5 * MS);
-        self.orphan_keepers(pnn, within);
-        let (node, life) = (pnn, self.nodes[pnn.0 as usize].lives);
-        let drop = self.bench.between(5 * MS, 100 * MS);
-        self.bench.after(drop, Event::GuardDrop { node, life });
-        let again = self.bench.between(100 * MS, 300 * MS);
-        self.bench.after(again, Event::Start(pnn));
-    }
-
-    pub(crate) fn power_loss(&mut self, pnn: Pnn) {
-        if !self.nodes[pnn.0 as usize].powered || self.nodes[pnn.0 as usize].life == Life::Dead {
-            return;
-        }
-        self.end_worker(pnn, false);
-        let node = &mut self.nodes[pnn.0 as usize];
-        node.powered = false;
-        node.kernel.clear();
-        // The cluster filesystem finds out by a lease of its own.
-        let within = self.bench.between(300 * MS, 3 * SEC);
-        self.orphan_keepers(pnn, within);
-        let again = self.bench.between(SEC, 8 * SEC);
-        self.bench.after(again, Event::Start(pnn));
-    }
-
-    pub(crate) fn pause(&mut self, pnn: Pnn) {
-        let node = &mut self.nodes[pnn.0 as usize];
-        if node.life != Life::Running {
-            return;
-        }
-        node.life = Life::Paused;
-        let life = node.lives;
-        let duration = self.bench.between(50 * MS, 6 * SEC);
-        self.bench
-            .after(duration, Event::Mend(Mend::Resume(pnn, life)));
-    }
-
-    pub(crate) fn resume(&mut self, pnn: Pnn, life: u32) {
-        let node = &mut self.nodes[pnn.0 as usize];
-        if node.life != Life::Paused || node.lives != life {
-            return;
-        }
-        node.life = Life::Running;
-        let mut waiting: Vec<Work> = node.stalled.drain(..).collect();
-        // Timers may go off before the sockets are read.
-        if self.bench.one_in(2) {
-            waiting.sort_by_key(|work| !matches!(work, Work::Alarm(..) | Work::LeaseCheck));
-        }
-        for work in waiting {
-            self.bench.work(0, pnn, life, work);
-        }
-    }
-
-    /// Everything was given up in order: the worker says goodbye and ends.
-    fn leave(&mut self, pnn: Pnn) {
-        for peer in (0..self.bench.options.nodes).map(Pnn) {
-            self.send(
-                pnn,
-                peer,
-                Lane::Control,
-                Packet::Control(ControlMessage::Goodbye),
-            );
-        }
-        self.end_attempt(pnn);
-        self.end_worker(pnn, true);
-        let again = self.bench.between(200 * MS, 4 * SEC);
-        self.bench.after(again, Event::Start(pnn));
-    }
-
     // ---- work of a worker
 
     pub(crate) fn process_work(&mut self, pnn: Pnn, life: u32, work: Work) {
@@ -307,17 +174,14 @@ impl World {
         let now = self.bench.now;
         let most = if self.bench.one_in(2_000) { 5 * MS } else { 60 };
         let wait = self.bench.between(5, most);
-        let stuck = self.bench.options.sabotage == Some(Sabotage::StuckMailbox);
+        let leaks = self.bench.options.sabotage == Some(Sabotage::LeakingMailbox);
         let Some(process) = self.nodes[pnn.0 as usize].process.as_mut() else {
             return;
         };
         let box_number = mail.duty().index();
         let comes = process.mail_last[box_number].max(now + wait);
         process.mail_last[box_number] = comes;
-        process.mail_waiting[box_number] += 1;
-        if stuck && pnn == Pnn(0) && mail.duty() == Duty::Takeover {
-            return;
-        }
+        process.mail_waiting[box_number] += 1 + usize::from(leaks);
         let life = process.life;
         self.bench.at(
             comes,
@@ -329,7 +193,7 @@ impl World {
         );
     }
 
-    fn step(&mut self, pnn: Pnn, mail: Mail) {
+    pub(crate) fn step(&mut self, pnn: Pnn, mail: Mail) {
         let duty = mail.duty();
         let now = self.bench.now;
         let Some(process) = self.nodes[pnn.0 as usize].process.as_mut() else {
@@ -363,7 +227,7 @@ impl World {
         self.set_alarm(pnn, duty);
     }
 
-    fn set_alarm(&mut self, pnn: Pnn, duty: Duty) {
+    pub(crate) fn set_alarm(&mut self, pnn: Pnn, duty: Duty) {
         let Some(process) = self.nodes[pnn.0 as usize].process.as_mut() else {
             return;
         };
@@ -482,6 +346,24 @@ impl World {
                 );
                 None
             }
+            (
+                Some(Sabotage::VotesForEverybody),
+                Mail::Heartbeat(heartbeat::io::Input::Keepalive { peer, keepalive }),
+            ) => {
+                let standing = self.nodes[pnn.0 as usize]
+                    .process
+                    .as_ref()
+                    .map(|p| p.standing);
+                let claim = match standing {
+                    Some(standing @ Standing::Leader { term, .. }) => standing.claim(pnn, term),
+                    _ => keepalive.claim,
+                };
+                let keepalive = Keepalive { claim, ..keepalive };
+                Some(Mail::Heartbeat(heartbeat::io::Input::Keepalive {
+                    peer,
+                    keepalive,
+                }))
+            }
             (_, mail) => Some(mail),
         }
     }
@@ -562,136 +444,6 @@ impl World {
             .trace
             .line(now, Some(pnn), || format!("{} {notice}", notice.name()));
         self.watch.notice(now, pnn, notice);
-    }
-
-    // ---- kernel
-
-    fn overrun(&self) -> Micros {
-        let planted = self.bench.options.sabotage == Some(Sabotage::GateOutlivesLease);
-        if planted { OVERRUN } else { 0 }
-    }
-
-    fn extend_lease(&mut self, pnn: Pnn, until: ctdb_protocol::time::Instant) {
-        let now = self.bench.now;
-        let node = &mut self.nodes[pnn.0 as usize];
-        let Some(process) = node.process.as_ref() else {
-            return;
-        };
-        let until = process.clock.world(until);
-        let life = process.life;
-        let events = node.kernel.extend(until, now);
-        let late = self.bench.between(0, 3 * MS);
-        self.bench.at(
-            until + late,
-            Event::Work {
-                node: pnn,
-                life,
-                work: Work::LeaseCheck,
-            },
-        );
-        for event in events {
-            self.tell_lease(pnn, event);
-        }
-        self.check_addresses();
-    }
-
-    fn lease_check(&mut self, pnn: Pnn) {
-        let now = self.bench.now;
-        let event = self.nodes[pnn.0 as usize].kernel.check(now);
-        if let Some(event) = event {
-            self.tell_lease(pnn, event);
-        }
-    }
-
-    fn tell_lease(&mut self, pnn: Pnn, event: LeaseEvent) {
-        let now = self.bench.now;
-        self.bench
-            .trace
-            .line(now, Some(pnn), || format!("lease {event:?}"));
-        let alive = event == LeaseEvent::Regained;
-        self.bench.census.count(if alive {
-            "lease.regained"
-        } else {
-            "lease.expired"
-        });
-        self.post(pnn, Mail::Takeover(takeover::io::Input::Lease { alive }));
-    }
-
-    fn order_kernel(&mut self, pnn: Pnn, job: Job) {
-        let wait = self.bench.between(200, 8 * MS) + self.bench.rng.below(self.kernel_slow + 1);
-        let now = self.bench.now;
-        let Some(process) = self.nodes[pnn.0 as usize].process.as_mut() else {
-            return;
-        };
-        let at = process.kernel_last.max(now + wait);
-        process.kernel_last = at;
-        let life = process.life;
-        self.bench.at(
-            at,
-            Event::Work {
-                node: pnn,
-                life,
-                work: Work::Kernel(job),
-            },
-        );
-    }
-
-    fn kernel_job(&mut self, pnn: Pnn, job: Job) {
-        let now = self.bench.now;
-        let fails = self.kernel_fails && self.bench.one_in(3);
-        let lost = self.bench.options.sabotage == Some(Sabotage::LostAddition);
-        let kernel = &mut self.nodes[pnn.0 as usize].kernel;
-        let (address, present) = match job {
-            Job::Add(address) if fails => (address, false),
-            Job::Add(address) if lost && address == address_number(0) => (address, true),
-            Job::Add(address) => (address, kernel.add(address, now)),
-            Job::Remove(address) if fails => (address, true),
-            Job::Remove(address) => {
-                kernel.remove(address);
-                (address, false)
-            }
-        };
-        let refused = matches!(job, Job::Add(_)) && !present && !fails;
-        if refused {
-            self.bench.census.count("takeover.hold_refused");
-        }
-        let error = (fails || refused).then(|| String::from("the kernel refused"));
-        self.bench.trace.line(now, Some(pnn), || {
-            format!("kernel {job:?} present {present}")
-        });
-        self.post(
-            pnn,
-            Mail::Takeover(takeover::io::Input::Kernel {
-                address,
-                present,
-                error,
-            }),
-        );
-        self.check_addresses();
-    }
-
-    /// Looks for an address that two nodes answer for.
-    fn check_addresses(&mut self) {
-        let (now, overrun) = (self.bench.now, self.overrun());
-        let answering = self.nodes.iter().flat_map(|node| {
-            node.kernel
-                .answering(now, overrun)
-                .map(|address| (address, node.pnn))
-        });
-        self.watch.addresses(now, answering);
-    }
-
-    /// Who answers for which address now.
-    pub(crate) fn answering(&self) -> Vec<(IpAddr, Pnn)> {
-        let (now, overrun) = (self.bench.now, self.overrun());
-        let nodes = self.nodes.iter();
-        nodes
-            .flat_map(|node| {
-                node.kernel
-                    .answering(now, overrun)
-                    .map(|address| (address, node.pnn))
-            })
-            .collect()
     }
 }
 

@@ -66,14 +66,15 @@ fn one_seed_gives_one_run() {
 fn each_planted_bug_is_found() {
     let expected = |bug| match bug {
         Sabotage::GateOutlivesLease => vec!["no address on two nodes"],
-        Sabotage::LockForEverybody | Sabotage::VotesForEverybody => vec!["one leader"],
+        Sabotage::LockForEverybody => vec!["one leader"],
+        Sabotage::VotesForEverybody => vec!["one leader", "no address on two nodes"],
         Sabotage::StaleFlags | Sabotage::LostCommit | Sabotage::LostAddition => {
             vec!["all is well after the faults"]
         }
         Sabotage::KeepDmaster => vec!["one dmaster"],
         Sabotage::LowRsn | Sabotage::LoseData => vec!["records never go back"],
         Sabotage::LostReply => vec!["calls are answered"],
-        Sabotage::StuckMailbox => vec!["queues are bounded"],
+        Sabotage::LeakingMailbox => vec!["queues are bounded"],
     };
     for bug in Sabotage::ALL {
         let found = (1..=SEEDS_FOR_A_BUG).find_map(|seed| {

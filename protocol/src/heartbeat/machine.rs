@@ -287,6 +287,10 @@ impl Heartbeat {
         if !same_lead && let Some(acked) = self.last_ack.take() {
             self.old_ack = self.old_ack.max(acked);
         }
+        if !same_lead && let Standing::Follower { leader, .. } = standing {
+            // The first keepalive that follows it acknowledges what came of it before.
+            self.last_ack = self.peers.get(&leader).map(|peer| peer.last_heard);
+        }
         if standing.is_leader() && !self.standing.is_leader() {
             self.led_since = now;
             self.lost_followers.clear();

@@ -345,3 +345,29 @@ fn a_former_leader_reports_its_leadership_as_acknowledged_until_now() {
     });
     assert_eq!(age, Some(0));
 }
+
+/// Found by the simulator: two nodes are elected within a moment. A follower of the first one acknowledges it
+/// once, then follows the second, which can't reach the first and has to know of that acknowledgement.
+#[test]
+fn a_leader_that_was_followed_for_a_moment_was_acknowledged() {
+    let mut world = World::new();
+    for node in 0..3 {
+        world.feed(node, Input::Standing(Standing::Searching));
+    }
+    world.run(Duration::from_secs(5));
+    let mut effects = Effects::new();
+    for (leader, term) in [(Pnn(0), Term(2)), (Pnn(2), Term(3))] {
+        effects.drain();
+        let standing = Standing::Follower { leader, term };
+        world.nodes[1].step(world.now, Input::Standing(standing), &mut effects);
+    }
+    let age = effects.drain().find_map(|effect| match effect {
+        Effect::Send { keepalive, .. } => Some(keepalive.old_ack_age_ms),
+        _ => None,
+    });
+    let heard_within = (T.keepalive_interval + DELAY).as_millis();
+    assert!(
+        age.is_some_and(|age| u128::from(age) <= heard_within),
+        "{age:?}"
+    );
+}
