@@ -212,6 +212,9 @@ fn our_tool_prints_what_debians_prints() {
     cluster
         .ctdb(0, &["writekey", "shape.tdb", "key", "value"])
         .ok();
+    // A record that has migrated carries a flag.
+    cluster.ctdb(1, &["readkey", "shape.tdb", "key"]).ok();
+    cluster.ctdb(0, &["readkey", "shape.tdb", "key"]).ok();
     let mut different = 0;
     for command in SAME {
         let args: Vec<&str> = command.split(' ').collect();

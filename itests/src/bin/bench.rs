@@ -130,8 +130,10 @@ fn mean(lines: &[Value], field: &str) -> f64 {
 
 /// A planned move, then a death: the longest silence of any address.
 fn failover(cluster: &Cluster, figures: &mut Figures) {
-    let others: Vec<usize> = (0..NODES - 1).collect();
-    let victim = NODES - 1;
+    // Not the leader: Debian's ctdbd never gets the lock back from one that is cut off.
+    let leader = cluster.leader(0).expect("a leader");
+    let victim = (leader + 1) % NODES;
+    let others: Vec<usize> = cluster.nodes().filter(|node| *node != victim).collect();
     let addresses = cluster.layout().public_addresses();
     let patience = cluster.layout().daemon.patience();
     let gap = |what: &str, act: &dyn Fn()| {
