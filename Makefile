@@ -2,7 +2,7 @@
 # missing is installed by `make deps` (as root).
 
 CARGO ?= cargo
-SEEDS ?= 1000
+SEEDS ?= 20000
 DESTDIR ?=
 PREFIX ?= /usr
 
@@ -42,23 +42,24 @@ fix: ## what a tool can put right
 unit: ## unit tests, planner tables, shells
 	$(CARGO) test --locked --workspace --exclude ctdb-sim --exclude ctdb-itests
 
-sim: ## the simulator, SEEDS=1000
-	$(CARGO) run --release --locked -p ctdb-sim --bin simulate -- --count $(SEEDS)
-	$(CARGO) test --release --locked -p ctdb-sim
+sim: ## the simulator: 1,000 seeds and its own tests (protocol and simulator are optimised in debug builds too)
+	$(CARGO) test --locked -p ctdb-sim
 
-itest: release ## real daemons in network namespaces, Debian's tools (root)
-	$(CARGO) test --release --locked -p ctdb-itests -- --test-threads=1
+itest: ## real daemons in network namespaces, Debian's tools (root)
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked -p ctdb-itests -- --test-threads=1
 
 test-long: ## 16 nodes, comparisons with Debian's ctdbd, more of everything
 	CTDB_LONG=1 $(MAKE) itest
-	$(MAKE) sim SEEDS=20000
+	$(CARGO) run --locked -p ctdb-sim --bin simulate -- --count $(SEEDS)
 
 soak: ## the simulator until interrupted
-	@seed=1000000; while :; do $(CARGO) run --release --locked -p ctdb-sim --bin simulate -- \
+	@seed=1000000; while :; do $(CARGO) run --locked -p ctdb-sim --bin simulate -- \
 		--seed $$seed --count 1000 || exit 1; seed=$$((seed + 1000)); done
 
-fuzz: release ## a million mutated frames at both doors
-	$(CARGO) test --release --locked -p ctdb-itests --test hostile -- --ignored --test-threads=1
+fuzz: ## a million mutated frames at both doors (root)
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked -p ctdb-itests --test hostile -- --ignored --test-threads=1
 
 bench: release ## figures beside Debian's ctdbd
 	$(CARGO) run --release --locked -p ctdb-itests --bin bench
