@@ -4,6 +4,7 @@ use super::{Report, bit, line, put_fields, yes};
 use crate::client::dbmap::DbFlags;
 use crate::console::json::Value;
 use crate::console::quote::hex;
+use crate::record::header::RecordFlags;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -166,13 +167,35 @@ fn put_bytes(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     out.extend(b"\"\n");
 }
 
+/// Names of record flags as 4.17's tool prints them behind their number.
+const FLAG_NAMES: [(RecordFlags, &str); 7] = [
+    (RecordFlags::MIGRATED_WITH_DATA, " MIGRATED_WITH_DATA"),
+    (RecordFlags::VACUUM_MIGRATED, " VACUUM_MIGRATED"),
+    (RecordFlags::AUTOMATIC, " AUTOMATIC"),
+    (RecordFlags::RO_HAVE_DELEGATIONS, " RO_HAVE_DELEGATIONS"),
+    (RecordFlags::RO_HAVE_READONLY, " RO_HAVE_READONLY"),
+    (RecordFlags::RO_REVOKING, " RO_REVOKING_READONLY"),
+    (RecordFlags::RO_REVOKE_COMPLETE, " RO_REVOKE_COMPLETE"),
+];
+
+fn flag_names(flags: u32) -> String {
+    let flags = RecordFlags::from_bits_retain(flags);
+    let set = FLAG_NAMES.iter().filter(|(flag, _)| flags.contains(*flag));
+    set.map(|(_, name)| *name).collect()
+}
+
 impl Report for Dump {
     fn human(&self, out: &mut Vec<u8>, _verbose: bool) {
         for record in &self.0 {
             put_bytes(out, "key", &record.key);
             line!(out, "dmaster: {}", record.dmaster);
             line!(out, "rsn: {}", record.rsn);
-            line!(out, "flags: 0x{:08x}", record.flags);
+            line!(
+                out,
+                "flags: 0x{:08x}{}",
+                record.flags,
+                flag_names(record.flags)
+            );
             put_bytes(out, "data", &record.data);
             out.push(b'\n');
         }
