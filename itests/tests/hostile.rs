@@ -98,8 +98,18 @@ fn client_socket(name: &str, count: u64) {
         &["hostile-client", "/run/ctdb/ctdbd.socket"],
         count,
     );
+    undo_orders(&cluster);
     cluster.wait_settled("all OK after the attack");
     cluster.assert_clean();
+}
+
+/// Among a client's mutated frames are valid orders to disable, stop or ban a node: those are obeyed.
+fn undo_orders(cluster: &Cluster) {
+    for node in 0..3 {
+        for order in ["unban", "continue", "enable"] {
+            cluster.ctdb(node, &[order]);
+        }
+    }
 }
 
 fn console(name: &str, count: u64) {
