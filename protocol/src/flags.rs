@@ -68,6 +68,17 @@ pub enum RunState {
 }
 
 impl RunState {
+    /// All of them, by number.
+    pub const ALL: [Self; 7] = [
+        Self::Unknown,
+        Self::Init,
+        Self::Setup,
+        Self::FirstRecovery,
+        Self::Startup,
+        Self::Running,
+        Self::Shutdown,
+    ];
+
     /// The name that `ctdb runstate` prints.
     pub const fn name(self) -> &'static str {
         match self {

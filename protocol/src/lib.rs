@@ -24,6 +24,7 @@ pub mod limits;
 pub mod machine;
 pub mod membership;
 pub mod monitor;
+pub mod nearest;
 pub mod notice;
 pub mod record;
 pub mod rng;

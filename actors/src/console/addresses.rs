@@ -76,7 +76,7 @@ impl Run<'_> {
         let nodes = self.ask.nodes(pnn).await?;
         let asked = nodes
             .iter()
-            .filter(|node| is_reachable(node) && node.flags.is_active());
+            .filter(|node| is_reachable(node) && !node.flags.is_inactive());
         let answers = asked.map(|node| async move { (node.pnn, self.held(node.pnn).await) });
         let mut merged = BTreeMap::new();
         for (told_by, held) in join_all(answers).await {

@@ -1,25 +1,9 @@
 //! What a node may do (`GET_CAPABILITIES`) and how far its start has come (`GET_RUNSTATE`).
 
-use bitflags::bitflags;
-use serde::{Deserialize, Serialize};
-
 use super::cursor::{Cursor, Payload};
 use super::error::WireError;
 
-bitflags! {
-    /// Capability bits. Unknown bits are kept.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-    pub struct Capabilities: u32 {
-        /// May become leader (older name: RECMASTER).
-        const LEADER = 0x0000_0001;
-        /// May be in the vnnmap.
-        const LMASTER = 0x0000_0002;
-        /// Recovers databases in parallel.
-        const PARALLEL_RECOVERY = 0x0001_0000;
-        /// Understands fragmented controls.
-        const FRAGMENTED_CONTROLS = 0x0002_0000;
-    }
-}
+pub use crate::flags::{Capabilities, RunState};
 
 impl Payload for Capabilities {
     const NAME: &'static str = "capabilities";
@@ -29,51 +13,6 @@ impl Payload for Capabilities {
     }
     fn emit(&self, out: &mut alloc::vec::Vec<u8>) {
         self.bits().emit(out);
-    }
-}
-
-/// Run state of a daemon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub enum RunState {
-    /// Not known.
-    #[default]
-    Unknown,
-    /// Just started.
-    Init,
-    /// The init and setup events run.
-    Setup,
-    /// Waits for the first recovery.
-    FirstRecovery,
-    /// The startup event runs.
-    Startup,
-    /// Serves.
-    Running,
-    /// Goes down.
-    Shutdown,
-}
-
-impl RunState {
-    const ALL: [Self; 7] = [
-        Self::Unknown,
-        Self::Init,
-        Self::Setup,
-        Self::FirstRecovery,
-        Self::Startup,
-        Self::Running,
-        Self::Shutdown,
-    ];
-
-    /// Its name as `ctdb runstate` prints it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unknown => "UNKNOWN",
-            Self::Init => "INIT",
-            Self::Setup => "SETUP",
-            Self::FirstRecovery => "FIRST_RECOVERY",
-            Self::Startup => "STARTUP",
-            Self::Running => "RUNNING",
-            Self::Shutdown => "SHUTDOWN",
-        }
     }
 }
 

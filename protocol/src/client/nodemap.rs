@@ -2,40 +2,13 @@
 
 use alloc::vec::Vec;
 
-use bitflags::bitflags;
 use serde::{Deserialize, Serialize};
 
 use super::cursor::{Cursor, Payload, fixed_payload, put_items, put_len};
 use super::error::WireError;
 use super::sockaddr::SockAddr;
 
-bitflags! {
-    /// State of a node as all nodes see it. Bits without a name are kept.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-    pub struct NodeFlags: u32 {
-        /// Not reachable.
-        const DISCONNECTED = 0x01;
-        /// Its monitoring failed.
-        const UNHEALTHY = 0x02;
-        /// Disabled by the admin.
-        const DISABLED = 0x04;
-        /// Banned for a time.
-        const BANNED = 0x08;
-        /// Commented out in the nodes file; keeps its number.
-        const DELETED = 0x10;
-        /// Stopped by the admin.
-        const STOPPED = 0x20;
-        /// Takes no part in databases and recovery: clients of such a node refuse to start.
-        const INACTIVE = 0x39;
-    }
-}
-
-impl NodeFlags {
-    /// Takes part in databases and recovery.
-    pub fn is_active(self) -> bool {
-        !self.intersects(Self::INACTIVE)
-    }
-}
+pub use crate::flags::NodeFlags;
 
 impl Payload for NodeFlags {
     const NAME: &'static str = "node flags";

@@ -1,45 +1,11 @@
 //! The 24 bytes in front of every record's data in the TDB files.
 
-use bitflags::bitflags;
 use serde::{Deserialize, Serialize};
 
 use super::cursor::{Cursor, Payload, fixed_payload};
 use super::error::WireError;
 
-bitflags! {
-    /// State of a record. Bits without a name are kept as they are.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-    pub struct RecordFlags: u32 {
-        /// Set by smbd after 4.17 for persistent handles; must survive migration.
-        const PERSISTENT = 0x0000_0001;
-        /// As [`Self::PERSISTENT`].
-        const PERSISTENT_IN_PROGRESS = 0x0000_0002;
-        /// The record has left some node non-empty: others may still hold a copy.
-        const MIGRATED_WITH_DATA = 0x0001_0000;
-        /// It is on its way to be vacuumed; never stored.
-        const VACUUM_MIGRATED = 0x0002_0000;
-        /// The header was made up for a missing record; never stored.
-        const AUTOMATIC = 0x0004_0000;
-        /// On the dmaster: read-only copies are out.
-        const RO_HAVE_DELEGATIONS = 0x0100_0000;
-        /// This is a read-only copy.
-        const RO_HAVE_READONLY = 0x0200_0000;
-        /// On the dmaster: the copies are being called back.
-        const RO_REVOKING_READONLY = 0x0400_0000;
-        /// On the dmaster: all copies have been called back.
-        const RO_REVOKE_COMPLETE = 0x0800_0000;
-    }
-}
-
-impl RecordFlags {
-    /// All bits of read-only copies.
-    pub const RO_ANY: Self = Self::RO_HAVE_DELEGATIONS
-        .union(Self::RO_HAVE_READONLY)
-        .union(Self::RO_REVOKING_READONLY)
-        .union(Self::RO_REVOKE_COMPLETE);
-    /// Bits that are stripped before a record is written.
-    pub const TRANSIENT: Self = Self::VACUUM_MIGRATED.union(Self::AUTOMATIC);
-}
+pub use crate::record::header::RecordFlags;
 
 impl Payload for RecordFlags {
     const NAME: &'static str = "record flags";

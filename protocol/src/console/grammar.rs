@@ -1,13 +1,13 @@
 //! From a line to a [`Request`], or to the reason why it is none.
 
 use super::command::{AttachKind, Command, DbName, FlagChange, Nodes, Request};
-use super::nearest::nearest;
 use super::options::{self, NodeChoice};
 use super::quote;
 use super::reply::Refusal;
 use super::words::{self, Scope, Verb, WORDS, Word};
 use crate::flags::RunState;
 use crate::limits::NODES_MAX;
+use crate::nearest::nearest;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

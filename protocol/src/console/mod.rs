@@ -13,7 +13,6 @@ pub mod command;
 pub mod escape;
 pub mod grammar;
 pub mod json;
-mod nearest;
 pub mod options;
 pub mod quote;
 pub mod render;
@@ -21,7 +20,6 @@ pub mod reply;
 pub mod words;
 
 pub use command::{Command, Request};
-pub use nearest::nearest;
 pub use options::{Format, NodeChoice, Options};
 pub use reply::{Refusal, Reply};
 pub use words::{Scope, Verb, Word};

@@ -2,13 +2,15 @@
 
 use crate::id::{Pnn, Rsn};
 use bitflags::bitflags;
+use serde::{Deserialize, Serialize};
 
 /// Bytes of the header on 64-bit machines.
 pub const HEADER_BYTES: usize = 24;
 
 bitflags! {
     /// Flags of a record.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(transparent)]
     pub struct RecordFlags: u32 {
         /// Set by newer Samba; must survive a migration.
         const PERSISTENT = 0x1;
@@ -25,10 +27,20 @@ bitflags! {
         /// This is a read-only copy.
         const RO_HAVE_READONLY = 0x0200_0000;
         /// Copies are being called back.
-        const RO_REVOKING = 0x0400_0000;
+        const RO_REVOKING_READONLY = 0x0400_0000;
         /// All copies were called back.
         const RO_REVOKE_COMPLETE = 0x0800_0000;
     }
+}
+
+impl RecordFlags {
+    /// All bits of read-only copies.
+    pub const RO_ANY: Self = Self::RO_HAVE_DELEGATIONS
+        .union(Self::RO_HAVE_READONLY)
+        .union(Self::RO_REVOKING_READONLY)
+        .union(Self::RO_REVOKE_COMPLETE);
+    /// Bits that are stripped before a record is written.
+    pub const TRANSIENT: Self = Self::VACUUM_MIGRATED.union(Self::AUTOMATIC);
 }
 
 /// The header.

@@ -141,7 +141,7 @@ fn take(
 }
 
 fn give(header: RecordHeader, data: &[u8], to: Pnn) -> (LocalOutcome, Option<Vec<u8>>) {
-    let mut flags = header.flags - RecordFlags::VACUUM_MIGRATED - RecordFlags::AUTOMATIC;
+    let mut flags = header.flags - RecordFlags::TRANSIENT;
     if !data.is_empty() {
         flags |= RecordFlags::MIGRATED_WITH_DATA;
     }

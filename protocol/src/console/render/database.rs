@@ -174,7 +174,7 @@ const FLAG_NAMES: [(RecordFlags, &str); 7] = [
     (RecordFlags::AUTOMATIC, " AUTOMATIC"),
     (RecordFlags::RO_HAVE_DELEGATIONS, " RO_HAVE_DELEGATIONS"),
     (RecordFlags::RO_HAVE_READONLY, " RO_HAVE_READONLY"),
-    (RecordFlags::RO_REVOKING, " RO_REVOKING_READONLY"),
+    (RecordFlags::RO_REVOKING_READONLY, " RO_REVOKING_READONLY"),
     (RecordFlags::RO_REVOKE_COMPLETE, " RO_REVOKE_COMPLETE"),
 ];
 
