@@ -7,6 +7,7 @@ use super::lane::LaneSender;
 use super::socket;
 use super::table::Links;
 use crate::log::notice;
+use crate::poison::Poison;
 use crate::supervise::LifeGuard;
 use actix::prelude::Message;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
@@ -380,5 +381,14 @@ impl Handler<EndLink> for PeerLink {
     fn handle(&mut self, _: EndLink, ctx: &mut Self::Context) {
         self.context.links.close(self.peer);
         ctx.stop();
+    }
+}
+
+/// For tests.
+impl Handler<Poison> for PeerLink {
+    type Result = ();
+
+    fn handle(&mut self, poison: Poison, _: &mut Self::Context) {
+        poison.act();
     }
 }

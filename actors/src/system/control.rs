@@ -113,6 +113,7 @@ fn keep_heartbeat(
             life,
         )
         .start();
+        context.poisons.put("heartbeat", &actor);
         context.post.heartbeat.occupy(actor.recipient());
         if again {
             // It knows no peer: all links are made anew, the other duties tell their state.
@@ -150,7 +151,9 @@ fn keep_lock(
     supervisor.keep("cluster lock", move |life, again| {
         let post = context.post.clone();
         let actor = ClusterLock::new(command.clone(), timing, context.clock, post, life);
-        *lock.borrow_mut() = Some(actor.start());
+        let actor = actor.start();
+        context.poisons.put("cluster lock", &actor);
+        *lock.borrow_mut() = Some(actor);
         if again {
             // Its child died with it, and the lock with that.
             let reason = String::from("the lock's actor was started again");
@@ -194,6 +197,7 @@ fn keep_election(
             life,
         )
         .start();
+        context.poisons.put("election", &actor);
         context.post.election.occupy(actor.recipient());
         if again {
             // It leads and follows nobody; the lock, if it was held, is let go.
@@ -236,6 +240,7 @@ fn keep_membership(context: &NodeContext, supervisor: &Supervisor, timing: Timin
             life,
         )
         .start();
+        context.poisons.put("membership", &actor);
         context.post.membership.occupy(actor.recipient());
         // The shards told theirs before there was a membership.
         let databases = context.databases.list().iter().map(DbEntry::info).collect();
@@ -302,6 +307,7 @@ fn keep_takeover(
             life,
         )
         .start();
+        context.poisons.put("takeover", &actor);
         context.post.takeover.occupy(actor.recipient());
         let addresses = configured(&context.settings);
         context
@@ -350,6 +356,7 @@ fn keep_monitor(context: &NodeContext, supervisor: &Supervisor) {
             life,
         )
         .start();
+        context.poisons.put("monitor", &actor);
         context.post.monitor.occupy(actor.recipient());
         if again {
             // It goes through its stages again, which takes no time when the node is recovered.
@@ -388,8 +395,10 @@ fn keep_links(
     };
     for (peer, address) in context.links.identity.peers() {
         let (link, peers) = (link.clone(), peers.clone());
+        let poisons = context.poisons.clone();
         supervisor.keep("link", move |life, _| {
             let actor: Addr<PeerLink> = PeerLink::new(peer, address, link.clone(), life).start();
+            poisons.put(&format!("link {peer}"), &actor);
             peers.borrow_mut().insert(peer, actor);
         });
     }
