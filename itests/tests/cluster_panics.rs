@@ -139,6 +139,11 @@ fn wait_mended(cluster: &Cluster, victim: usize, actor: &str, then: Then, before
     );
 }
 
+fn agree_on_leader(cluster: &Cluster) -> bool {
+    let leaders: Vec<Option<usize>> = cluster.nodes().map(|node| cluster.leader(node)).collect();
+    leaders[0].is_some() && leaders.iter().all(|leader| *leader == leaders[0])
+}
+
 /// How it stood before the panic.
 struct Before {
     at: Instant,
@@ -292,5 +297,63 @@ fn an_actor_that_dies_again_and_again_ends_the_worker() {
     assert_eq!(given_up(&cluster, victim), 1);
     assert_eq!(restarts(&cluster, victim, "monitor"), BUDGET);
     cluster.wait_settled("all OK with the new worker");
+    cluster.assert_clean();
+}
+
+/// The new heartbeat knows of no peer: one that does not come back must still be found dead.
+#[test]
+fn a_node_dies_while_the_heartbeat_of_the_leader_panics() {
+    let Some(cluster) = up("a_node_dies_while_the_heartbeat_of_the_leader_panics") else {
+        return;
+    };
+    let leader = cluster.leader(0).expect("a leader");
+    let victim = (leader + 1) % 3;
+    let others: Vec<usize> = cluster.nodes().filter(|node| *node != victim).collect();
+    let watch = cluster.watch();
+    assert!(cluster.pause(victim) > 0);
+    poison(&cluster, leader, "heartbeat").ok();
+    let patience = cluster.layout().daemon.patience();
+    wait_until(patience, "the others serve all addresses", || {
+        cluster.settled_among(&others)
+    });
+    wait_until(patience, "the dead node is seen", || {
+        others
+            .iter()
+            .all(|node| cluster.sees(*node, victim, "Disconnected"))
+    });
+    let all = cluster.layout().public_addresses();
+    wait_until(patience, "all answer", || cluster.all_answer(&all));
+    cluster.resume(victim);
+    cluster.wait_settled("all OK when it runs again");
+    let seen = watch.end();
+    assert!(
+        seen.dual.addresses.is_empty(),
+        "two nodes answered: {:?}",
+        seen.dual
+    );
+    cluster.assert_clean();
+}
+
+/// Nodes that said goodbye do not count; neither duty may forget it.
+#[test]
+fn the_last_node_serves_on_after_panics() {
+    let Some(cluster) = up("the_last_node_serves_on_after_panics") else {
+        return;
+    };
+    let patience = cluster.layout().daemon.patience();
+    for node in [1, 2] {
+        cluster.stop(node);
+    }
+    for actor in ["heartbeat", "election", "cluster lock", "monitor"] {
+        poison(&cluster, 0, actor).ok();
+        wait_until(patience, "a restart", || restarts(&cluster, 0, actor) == 1);
+        // Whatever it lost shows when its lease has ended.
+        sleep(Duration::from_secs(2));
+        wait_until(patience, &format!("it serves after {actor}"), || {
+            cluster.leader(0) == Some(0) && cluster.settled_among(&[0])
+        });
+        let all = cluster.layout().public_addresses();
+        wait_until(patience, "all answer", || cluster.all_answer(&all));
+    }
     cluster.assert_clean();
 }
