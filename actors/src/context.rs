@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::fatal::Fatal;
 use crate::link::table::Links;
 use crate::log::LogHandle;
+use crate::poison::PoisonCabinet;
 use crate::post::Post;
 use crate::records::DbTable;
 use ctdb_protocol::settings::Settings;
@@ -41,4 +42,6 @@ pub struct NodeContext {
     pub shutdown: Arc<watch::Sender<bool>>,
     /// The end of the worker where nothing else helps.
     pub fatal: Fatal,
+    /// Actors that a test can make panic.
+    pub poisons: PoisonCabinet,
 }

@@ -23,6 +23,7 @@ pub mod local;
 pub mod lock;
 pub mod log;
 pub mod net;
+pub mod poison;
 pub mod post;
 pub mod records;
 pub mod supervise;

@@ -6,6 +6,7 @@
 //! the end of the keeper's output.
 
 use crate::clock::Clock;
+use crate::poison::Poison;
 use crate::post::Post;
 use crate::supervise::LifeGuard;
 use actix::prelude::Message;
@@ -294,5 +295,14 @@ impl Handler<Heard> for ClusterLock {
             Some(byte) => self.heard(byte, ctx),
             None => self.output_ended(ctx),
         }
+    }
+}
+
+/// For tests.
+impl Handler<Poison> for ClusterLock {
+    type Result = ();
+
+    fn handle(&mut self, poison: Poison, _: &mut Self::Context) {
+        poison.act();
     }
 }

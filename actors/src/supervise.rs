@@ -57,6 +57,20 @@ impl Supervisor {
         }
     }
 
+    /// Starts an actor whose state can't be rebuilt: its death ends the worker.
+    pub fn once(&self, duty: &'static str, factory: impl FnOnce(LifeGuard)) {
+        let (sender, mut deaths) = mpsc::unbounded_channel();
+        factory(LifeGuard {
+            deaths: Some(sender),
+        });
+        let fatal = self.fatal.clone();
+        actix::spawn(async move {
+            if deaths.recv().await.is_some() {
+                fatal.end(&format!("{duty}: {}", last_panic()));
+            }
+        });
+    }
+
     /// Starts an actor by `factory`, now and after each death. The factory gets the guard that the actor
     /// must hold, and whether this is a restart.
     pub fn keep(&self, duty: &'static str, factory: impl Fn(LifeGuard, bool) + 'static) {

@@ -3,6 +3,7 @@
 use super::Cluster;
 use crate::board::Event;
 use crate::context::NodeContext;
+use crate::poison::PoisonCabinet;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::takeover::io::Input;
 use futures_util::FutureExt;
@@ -62,5 +63,9 @@ impl Cluster for NodeCluster {
 
     fn log_tail(&self, lines: usize) -> Vec<String> {
         self.0.log_handle.tail(lines)
+    }
+
+    fn poisons(&self) -> PoisonCabinet {
+        self.0.poisons.clone()
     }
 }

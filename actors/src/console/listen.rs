@@ -3,6 +3,7 @@
 use super::execute::Executor;
 use super::session::{Limits, Session};
 use super::token::Token;
+use crate::poison::Poison;
 use crate::supervise::{LifeGuard, Supervisor};
 use actix::prelude::*;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -46,7 +47,7 @@ pub fn start(
     let listener = Rc::new(listener);
     let places = Arc::new(Semaphore::new(limits.sessions_max));
     supervisor.keep("console", move |guard, _restarted| {
-        Listener {
+        let actor = Listener {
             socket: listener.try_clone().ok(),
             executor: executor.clone(),
             token: token.clone(),
@@ -55,6 +56,7 @@ pub fn start(
             _guard: guard,
         }
         .start();
+        executor.cluster.poisons().put("console", &actor);
     });
     Ok(bound)
 }
@@ -81,7 +83,7 @@ impl Actor for Listener {
                     refuse(stream);
                     continue;
                 };
-                Session {
+                let session = Session {
                     stream: Some(stream),
                     executor: executor.clone(),
                     token: token.clone(),
@@ -89,6 +91,8 @@ impl Actor for Listener {
                     place,
                 }
                 .start();
+                let poisons = executor.cluster.poisons();
+                poisons.put("console session", &session);
             }
         };
         context.spawn(accept.into_actor(self));
@@ -100,4 +104,13 @@ fn refuse(mut stream: TcpStream) {
         // The peer may be gone already.
         let _ = stream.write_all(FULL).await;
     });
+}
+
+/// For tests.
+impl Handler<Poison> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, poison: Poison, _: &mut Self::Context) {
+        poison.act();
+    }
 }

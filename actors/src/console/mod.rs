@@ -37,6 +37,7 @@ pub use records::ClientRecords;
 pub use session::Limits;
 pub use token::{Token, TokenError};
 
+use crate::poison::PoisonCabinet;
 use ctdb_protocol::client::{ControlReply, Opcode};
 use ctdb_protocol::console::render::database::RecordLine;
 use ctdb_protocol::id::DbId;
@@ -94,4 +95,9 @@ pub trait Cluster: 'static {
 
     /// The newest lines of the log, oldest first.
     fn log_tail(&self, lines: usize) -> Vec<String>;
+
+    /// Actors that can be made to panic, in a daemon under test.
+    fn poisons(&self) -> PoisonCabinet {
+        PoisonCabinet::default()
+    }
 }

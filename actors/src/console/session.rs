@@ -3,6 +3,7 @@
 use super::execute::Executor;
 use super::line::{self, Incoming};
 use super::token::Token;
+use crate::poison::Poison;
 use actix::prelude::*;
 use ctdb_protocol::console::command::Command;
 use ctdb_protocol::console::grammar;
@@ -123,13 +124,28 @@ impl Talk {
         let (word, request) = match grammar::read(line) {
             Ok(Some(read)) => read,
             Ok(None) => return Some(Reply::default()),
-            Err(refusal) => return Some(refusal.into()),
+            Err(refusal) => return Some(self.poison(line).unwrap_or_else(|| refusal.into())),
         };
         match request.command {
             Command::Quit => None,
             Command::Auth(ref claim) => Some(self.unlock(claim).await),
             _ => Some(self.execute(word, request).await),
         }
+    }
+
+    /// `panic ACTOR`, which only exists in a daemon under test and is therefore no command of the table.
+    fn poison(&self, line: &[u8]) -> Option<Reply> {
+        let text = std::str::from_utf8(line).ok()?.trim();
+        let actor = text.strip_prefix("panic ")?;
+        let poisons = self.executor.cluster.poisons();
+        if !self.unlocked {
+            let refusal = Refusal::coded(EACCES, "'panic' needs the token: auth <token> first");
+            return poisons.is_there().then(|| refusal.into());
+        }
+        Some(match poisons.poison(actor.trim())? {
+            Ok(()) => Reply::default(),
+            Err(unknown) => Refusal::new(unknown).into(),
+        })
     }
 
     async fn unlock(&mut self, claim: &[u8]) -> Reply {
@@ -147,5 +163,14 @@ impl Talk {
             return Refusal::coded(EACCES, message).into();
         }
         self.executor.execute(word, request).await
+    }
+}
+
+/// For tests.
+impl Handler<Poison> for Session {
+    type Result = ();
+
+    fn handle(&mut self, poison: Poison, _: &mut Self::Context) {
+        poison.act();
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::fatal::Fatal;
+use crate::poison::Poison;
 use crate::post::{Feed, MAILBOX_INPUTS_MAX};
 use crate::supervise::{LifeGuard, last_panic};
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
@@ -146,5 +147,20 @@ where
 
     fn handle(&mut self, Feed(input): Feed<M::Input>, ctx: &mut Self::Context) {
         self.feed(input, ctx);
+    }
+}
+
+/// For tests.
+impl<M, C> Handler<Poison> for Duty<M, C>
+where
+    M: Machine + Unpin + 'static,
+    M::Input: Timeout + Unpin + Send + 'static,
+    M::Effect: Unpin + 'static,
+    C: Carry<M>,
+{
+    type Result = ();
+
+    fn handle(&mut self, poison: Poison, _: &mut Self::Context) {
+        poison.act();
     }
 }

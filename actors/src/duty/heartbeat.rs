@@ -7,19 +7,23 @@ use crate::link::table::Links;
 use crate::log::notice;
 use crate::post::Post;
 use actix::Addr;
+use ctdb_protocol::election;
 use ctdb_protocol::heartbeat::io::{Effect, Input};
 use ctdb_protocol::heartbeat::machine::Heartbeat;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::wire::message::ControlMessage;
 use slog::Logger;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// The link actors of the control arbiter by peer.
 pub type PeerLinks = Rc<RefCell<BTreeMap<Pnn, Addr<PeerLink>>>>;
 /// The kernel's side of public addresses, shared by heartbeat (leases) and takeover.
 pub type SharedKernel = Rc<RefCell<Box<dyn AddressKernel>>>;
+
+/// Nodes that said goodbye and were not heard since.
+pub type Departed = Rc<RefCell<BTreeSet<Pnn>>>;
 
 /// See the module.
 pub struct HeartbeatCarry {
@@ -31,8 +35,25 @@ pub struct HeartbeatCarry {
     pub post: Post,
     /// Leases.
     pub kernel: SharedKernel,
+    /// Who left in order, for the next heartbeat should this one die: they must go on not to count.
+    pub departed: Departed,
     /// Log.
     pub log: Logger,
+}
+
+impl HeartbeatCarry {
+    fn note_departure(&self, input: &election::io::Input) {
+        let mut departed = self.departed.borrow_mut();
+        match input {
+            election::io::Input::PeerDown {
+                peer,
+                departed: true,
+                ..
+            } => drop(departed.insert(*peer)),
+            election::io::Input::Peer { peer, .. } => drop(departed.remove(peer)),
+            _ => {}
+        }
+    }
 }
 
 impl Carry<Heartbeat> for HeartbeatCarry {
@@ -49,7 +70,10 @@ impl Carry<Heartbeat> for HeartbeatCarry {
                 }
             }
             Effect::LeaseUntil(until) => self.kernel.borrow().lease_until(until),
-            Effect::Election(input) => self.post.election.send(input),
+            Effect::Election(input) => {
+                self.note_departure(&input);
+                self.post.election.send(input);
+            }
             Effect::Membership(input) => self.post.membership.send(input),
             Effect::Takeover(input) => self.post.takeover.send(input),
             Effect::Log(record) => notice(&self.log, &record),

@@ -7,9 +7,12 @@ use super::lane::LaneSender;
 use super::socket;
 use super::table::Links;
 use crate::log::notice;
+use crate::poison::Poison;
 use crate::supervise::LifeGuard;
 use actix::prelude::Message;
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture,
+};
 use actix_rt::ArbiterHandle;
 use ctdb_protocol::heartbeat;
 use ctdb_protocol::id::{Instance, Pnn};
@@ -58,6 +61,8 @@ pub struct PeerLink {
     told_up: bool,
     /// The last refusal logged; the same again is not.
     last_refusal: String,
+    /// The attempt to reach the peer that runs or waits: there is never more than one.
+    dialling: Option<SpawnHandle>,
     _life: LifeGuard,
 }
 
@@ -73,12 +78,24 @@ impl PeerLink {
             pair: 0,
             told_up: false,
             last_refusal: String::new(),
+            dialling: None,
             _life: life,
         }
     }
 
     fn dials(&self) -> bool {
         self.context.links.identity.own > self.peer
+    }
+
+    /// Dials after a while, in place of what was planned before.
+    fn dial_later(&mut self, wait: Duration, ctx: &mut Context<Self>) {
+        if let Some(earlier) = self.dialling.take() {
+            ctx.cancel_future(earlier);
+        }
+        self.dialling = Some(ctx.run_later(wait, |this, ctx| {
+            this.dialling = None;
+            this.dial(ctx);
+        }));
     }
 
     /// Dials both lanes, one after the other, until both are up.
@@ -99,23 +116,21 @@ impl PeerLink {
             };
             tokio::time::timeout(DIAL_TIMEOUT, both).await
         };
-        ctx.spawn(
-            dialling
-                .into_actor(self)
-                .map(|result, this, ctx| match result {
-                    Ok(Ok((control, data))) => {
-                        this.add(control, ctx);
-                        this.add(data, ctx);
-                    }
-                    Ok(Err(error)) => {
-                        this.log_refusal(&error);
-                        ctx.run_later(REDIAL, Self::dial);
-                    }
-                    Err(_) => {
-                        ctx.run_later(REDIAL, Self::dial);
-                    }
-                }),
-        );
+        let dialling = dialling.into_actor(self).map(|result, this, ctx| {
+            this.dialling = None;
+            match result {
+                Ok(Ok((control, data))) => {
+                    this.add(control, ctx);
+                    this.add(data, ctx);
+                }
+                Ok(Err(error)) => {
+                    this.log_refusal(&error);
+                    this.dial_later(REDIAL, ctx);
+                }
+                Err(_) => this.dial_later(REDIAL, ctx),
+            }
+        });
+        self.dialling = Some(ctx.spawn(dialling));
     }
 
     fn log_refusal(&mut self, error: &HandshakeError) {
@@ -349,7 +364,7 @@ impl Handler<LaneEnded> for PeerLink {
     fn handle(&mut self, ended: LaneEnded, ctx: &mut Self::Context) {
         if ended.pair == self.pair {
             self.drop_pair(&ended.reason);
-            ctx.run_later(REDIAL / 4, Self::dial);
+            self.dial_later(REDIAL / 4, ctx);
         }
     }
 }
@@ -366,7 +381,7 @@ impl Handler<CloseLink> for PeerLink {
     type Result = ();
     fn handle(&mut self, close: CloseLink, ctx: &mut Self::Context) {
         self.drop_pair(&close.reason);
-        ctx.run_later(REDIAL, Self::dial);
+        self.dial_later(REDIAL, ctx);
     }
 }
 
@@ -380,5 +395,14 @@ impl Handler<EndLink> for PeerLink {
     fn handle(&mut self, _: EndLink, ctx: &mut Self::Context) {
         self.context.links.close(self.peer);
         ctx.stop();
+    }
+}
+
+/// For tests.
+impl Handler<Poison> for PeerLink {
+    type Result = ();
+
+    fn handle(&mut self, poison: Poison, _: &mut Self::Context) {
+        poison.act();
     }
 }

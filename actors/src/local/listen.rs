@@ -4,10 +4,11 @@ use super::outbox::Outbox;
 use super::router::Router;
 use super::session::{READ_BYTES, ReadBuffer, Session};
 use crate::log::text;
+use crate::poison::Poison;
 use crate::supervise::LifeGuard;
 use actix::fut::ActorFutureExt;
 use actix::prelude::WrapFuture;
-use actix::{Actor, ActorContext, AsyncContext, Context, StreamHandler};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, StreamHandler};
 use ctdb_protocol::notice::Level;
 use futures_util::stream;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -73,7 +74,9 @@ impl Listener {
         let client = self.router.next_client();
         let tunables = self.router.context.tunables.clone();
         let outbox = Outbox::new(client, pid.unwrap_or(0), stream, tunables);
-        Session::new(self.router.clone(), outbox, self.buffer.clone()).start();
+        let session = Session::new(self.router.clone(), outbox, self.buffer.clone()).start();
+        let poisons = &self.router.context.poisons;
+        poisons.put("client session", &session);
     }
 }
 
@@ -118,5 +121,14 @@ impl StreamHandler<io::Result<UnixStream>> for Listener {
                 );
             }
         }
+    }
+}
+
+/// For tests.
+impl Handler<Poison> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, poison: Poison, _: &mut Self::Context) {
+        poison.act();
     }
 }

@@ -105,7 +105,8 @@ impl LocalHandle {
             let supervisor = Supervisor::new(&context.log, &context.fatal);
             let router = router.clone();
             supervisor.keep("client socket", move |life, _| {
-                listen::Listener::new(router.clone(), socket.clone(), life).start();
+                let actor = listen::Listener::new(router.clone(), socket.clone(), life).start();
+                router.context.poisons.put("client socket", &actor);
             });
         });
         if started {

@@ -8,9 +8,10 @@ use super::outbox::Outbox;
 use super::packet::MessageView;
 use super::router::Router;
 use crate::log::{notice, text};
+use crate::poison::Poison;
 use actix::fut::ActorFutureExt;
 use actix::prelude::WrapFuture;
-use actix::{Actor, ActorContext, AsyncContext, Context, StreamHandler};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, StreamHandler};
 use ctdb_protocol::client::header::Header;
 use ctdb_protocol::client::packet::operation;
 use ctdb_protocol::client::{
@@ -241,5 +242,14 @@ impl StreamHandler<io::Result<()>> for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// For tests.
+impl Handler<Poison> for Session {
+    type Result = ();
+
+    fn handle(&mut self, poison: Poison, _: &mut Self::Context) {
+        poison.act();
     }
 }

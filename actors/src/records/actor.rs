@@ -8,6 +8,7 @@ pub use super::shell::Wiring;
 use super::store::Store;
 use crate::clock::Clock;
 use crate::fatal::Fatal;
+use crate::poison::Poison;
 use crate::post::{Feed, MAILBOX_INPUTS_MAX};
 use crate::supervise::last_panic;
 use actix::fut::ActorFutureExt;
@@ -180,5 +181,17 @@ where
 
     fn handle(&mut self, Feed(input): Feed<Input>, ctx: &mut Self::Context) {
         self.with_shell(ctx, |shell, inputs| inputs.extend(shell.concern(input)));
+    }
+}
+
+/// For tests.
+impl<M> Handler<Poison> for Records<M>
+where
+    M: Machine<Input = Input, Effect = Effect> + Unpin + 'static,
+{
+    type Result = ();
+
+    fn handle(&mut self, poison: Poison, _: &mut Self::Context) {
+        poison.act();
     }
 }

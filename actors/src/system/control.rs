@@ -5,7 +5,7 @@ use super::{BootError, address_kernel, configured};
 use crate::context::NodeContext;
 use crate::duty::actor::Duty;
 use crate::duty::election::{ElectionCarry, SharedLock};
-use crate::duty::heartbeat::{HeartbeatCarry, PeerLinks, SharedKernel};
+use crate::duty::heartbeat::{Departed, HeartbeatCarry, PeerLinks, SharedKernel};
 use crate::duty::membership::MembershipCarry;
 use crate::duty::monitor::MonitorCarry;
 use crate::duty::takeover::TakeoverCarry;
@@ -14,14 +14,15 @@ use crate::link::peer::{Accepted, CloseLink, LinkContext, PeerLink};
 use crate::link::{listen, socket};
 use crate::lock::{ClusterLock, LockCommand};
 use crate::records::DbEntry;
-use crate::supervise::{Supervisor, last_panic};
+use crate::supervise::Supervisor;
 use actix::{Actor, Addr};
 use ctdb_protocol::election::electorate::Electorate;
+use ctdb_protocol::election::io::LockResult;
 use ctdb_protocol::election::machine::Election;
 use ctdb_protocol::election::standing::Standing;
-use ctdb_protocol::flags::Capabilities;
+use ctdb_protocol::flags::{Capabilities, NodeFlags};
 use ctdb_protocol::heartbeat::machine::Heartbeat;
-use ctdb_protocol::id::Pnn;
+use ctdb_protocol::id::{Generation, Instance, Pnn};
 use ctdb_protocol::membership::config::Config as MembershipConfig;
 use ctdb_protocol::membership::machine::Membership;
 use ctdb_protocol::monitor::io::Config as MonitorConfig;
@@ -94,6 +95,7 @@ fn keep_heartbeat(
     kernel: &SharedKernel,
 ) {
     let (context, peers, kernel) = (context.clone(), peers.clone(), kernel.clone());
+    let departed = Departed::default();
     supervisor.keep("heartbeat", move |life, again| {
         let now = context.clock.now();
         let machine = Heartbeat::new(own(&context), electorate(&context), timing, now);
@@ -102,6 +104,7 @@ fn keep_heartbeat(
             peers: peers.clone(),
             post: context.post.clone(),
             kernel: kernel.clone(),
+            departed: departed.clone(),
             log: context.log.clone(),
         };
         let actor = Duty::new(
@@ -113,20 +116,31 @@ fn keep_heartbeat(
             life,
         )
         .start();
+        context.poisons.put("heartbeat", &actor);
         context.post.heartbeat.occupy(actor.recipient());
         if again {
-            // It knows no peer: all links are made anew, the other duties tell their state.
-            for link in peers.borrow().values() {
-                let reason = String::from("the heartbeat was started again");
-                let _ = link.try_send(CloseLink { reason });
-            }
-            context
-                .post
-                .heartbeat
-                .send(heartbeat::io::Input::Standing(context.board.standing()));
-            context.post.membership.send(membership::io::Input::Retell);
+            teach_heartbeat(&context, &peers, &departed);
         }
     });
+}
+
+/// A heartbeat that was started again knows no peer: all links are made anew, the other duties tell their
+/// state. Until then each peer counts as just heard, so that one that does not come back is reported as lost.
+fn teach_heartbeat(context: &NodeContext, peers: &PeerLinks, departed: &Departed) {
+    let heartbeat = &context.post.heartbeat;
+    for (peer, link) in peers.borrow().iter() {
+        let (peer, instance) = (*peer, Instance(0));
+        heartbeat.send(heartbeat::io::Input::LinkUp { peer, instance });
+        if departed.borrow().contains(&peer) {
+            heartbeat.send(heartbeat::io::Input::Goodbye { peer });
+        }
+        let reason = String::from("the heartbeat was started again");
+        // A link that can't take it is being started again itself.
+        let _ = link.try_send(CloseLink { reason });
+    }
+    let standing = context.board.standing();
+    heartbeat.send(heartbeat::io::Input::Standing(standing));
+    context.post.membership.send(membership::io::Input::Retell);
 }
 
 fn keep_lock(
@@ -150,14 +164,16 @@ fn keep_lock(
     supervisor.keep("cluster lock", move |life, again| {
         let post = context.post.clone();
         let actor = ClusterLock::new(command.clone(), timing, context.clock, post, life);
-        *lock.borrow_mut() = Some(actor.start());
+        let actor = actor.start();
+        context.poisons.put("cluster lock", &actor);
+        *lock.borrow_mut() = Some(actor);
         if again {
-            // Its child died with it, and the lock with that.
+            // Its child died with it, and the lock with that; of the two the one that concerns counts.
             let reason = String::from("the lock's actor was started again");
-            context
-                .post
-                .election
-                .send(election::io::Input::LockLost { reason });
+            let failed = LockResult::Failed(reason.clone());
+            let post = &context.post.election;
+            post.send(election::io::Input::Lock(failed));
+            post.send(election::io::Input::LockLost { reason });
         }
     });
 }
@@ -194,6 +210,7 @@ fn keep_election(
             life,
         )
         .start();
+        context.poisons.put("election", &actor);
         context.post.election.occupy(actor.recipient());
         if again {
             // It leads and follows nobody; the lock, if it was held, is let go.
@@ -218,8 +235,7 @@ fn keep_election(
 
 fn keep_membership(context: &NodeContext, supervisor: &Supervisor, timing: Timing) {
     let context = context.clone();
-    supervisor.keep("membership", move |life, again| {
-        end_instead_of_restart(&context, "membership", again);
+    supervisor.once("membership", move |life| {
         let machine = Membership::new(membership_config(&context, timing));
         let carry = MembershipCarry {
             links: context.links.clone(),
@@ -236,6 +252,7 @@ fn keep_membership(context: &NodeContext, supervisor: &Supervisor, timing: Timin
             life,
         )
         .start();
+        context.poisons.put("membership", &actor);
         context.post.membership.occupy(actor.recipient());
         // The shards told theirs before there was a membership.
         let databases = context.databases.list().iter().map(DbEntry::info).collect();
@@ -282,8 +299,7 @@ fn keep_takeover(
     left: &watch::Sender<bool>,
 ) {
     let (context, kernel, left) = (context.clone(), kernel.clone(), left.clone());
-    supervisor.keep("takeover", move |life, again| {
-        end_instead_of_restart(&context, "takeover", again);
+    supervisor.once("takeover", move |life| {
         let machine = Takeover::new(own(&context), timing, takeover_settings(&context));
         let carry = TakeoverCarry {
             links: context.links.clone(),
@@ -302,6 +318,7 @@ fn keep_takeover(
             life,
         )
         .start();
+        context.poisons.put("takeover", &actor);
         context.post.takeover.occupy(actor.recipient());
         let addresses = configured(&context.settings);
         context
@@ -340,7 +357,11 @@ fn keep_monitor(context: &NodeContext, supervisor: &Supervisor) {
             fatal: context.fatal.clone(),
             log: context.log.clone(),
         };
-        let machine = Monitor::new(config);
+        let machine = if again {
+            resumed_monitor(&context, config)
+        } else {
+            Monitor::new(config)
+        };
         let actor = Duty::new(
             "monitor",
             machine,
@@ -350,14 +371,30 @@ fn keep_monitor(context: &NodeContext, supervisor: &Supervisor) {
             life,
         )
         .start();
+        context.poisons.put("monitor", &actor);
         context.post.monitor.occupy(actor.recipient());
         if again {
-            // It goes through its stages again, which takes no time when the node is recovered.
+            // What of these its stage does not wait for is ignored.
             context.post.monitor.send(monitor::io::Input::Ready);
+            if context.board.view().committed != Generation::INVALID {
+                context.post.monitor.send(monitor::io::Input::Recovered);
+            }
             context.post.membership.send(membership::io::Input::Retell);
-            context.post.monitor.send(monitor::io::Input::Recovered);
         }
     });
+}
+
+/// In the stage and with the health that the other duties last heard of.
+fn resumed_monitor(context: &NodeContext, config: MonitorConfig) -> Monitor {
+    let view = context.board.view();
+    let now = context.clock.now();
+    match view.nodes.get(own(context).0 as usize) {
+        Some(node) => {
+            let healthy = !node.flags.contains(NodeFlags::UNHEALTHY);
+            Monitor::resumed(config, node.state.run_state, healthy, now)
+        }
+        None => Monitor::new(config),
+    }
 }
 
 fn keep_links(
@@ -388,9 +425,17 @@ fn keep_links(
     };
     for (peer, address) in context.links.identity.peers() {
         let (link, peers) = (link.clone(), peers.clone());
-        supervisor.keep("link", move |life, _| {
+        let poisons = context.poisons.clone();
+        supervisor.keep("link", move |life, again| {
             let actor: Addr<PeerLink> = PeerLink::new(peer, address, link.clone(), life).start();
+            poisons.put(&format!("link {peer}"), &actor);
             peers.borrow_mut().insert(peer, actor);
+            if again {
+                // Its lanes died with it, and what was on its way in them.
+                let reason = String::from("the link's actor was started again");
+                let down = heartbeat::io::Input::LinkDown { peer, reason };
+                link.inbound.post.heartbeat.send(down);
+            }
         });
     }
     let identity = context.links.identity.clone();
@@ -407,13 +452,6 @@ fn keep_links(
         },
     ));
     Ok(())
-}
-
-/// The state of this duty can't be rebuilt from others: the guard starts a new worker.
-fn end_instead_of_restart(context: &NodeContext, duty: &str, again: bool) {
-    if again {
-        context.fatal.end(&format!("{duty}: {}", last_panic()));
-    }
 }
 
 fn own(context: &NodeContext) -> Pnn {

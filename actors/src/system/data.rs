@@ -53,6 +53,7 @@ pub(super) fn start(context: &NodeContext, timing: Timing) -> DataPlane {
             let _ = sender.send(Records::new(machine, store, wiring, clock, &fatal).start());
         });
         let actor = started.recv().expect("the arbiter was started above");
+        context.poisons.put("records", &actor);
         context.post.records[shard].occupy(actor.clone().recipient());
         arbiters.push(arbiter);
         shards.push(actor);

@@ -21,6 +21,7 @@ use crate::log::{LogHandle, notice};
 use crate::net::address::HeldAddress;
 use crate::net::gate::GateConfig;
 use crate::net::lease::LeaseConfig;
+use crate::poison::PoisonCabinet;
 use crate::post::Post;
 use crate::records::DbTable;
 use crate::supervise::{Supervisor, install_panic_hook};
@@ -151,6 +152,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
     let timing = Timing::from(&tunables, &settings);
     let clock = Clock::start();
     let fatal = Fatal::new(&log);
+    let poisons = PoisonCabinet::of_daemon(settings.startup.test_mode);
     let shards = settings.database.record_shards.unwrap_or(1);
     let post = Post::new(shards.into(), &fatal);
     let links = Links::new(Arc::new(identity(&settings)));
@@ -168,6 +170,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         started: SystemTime::now(),
         shutdown: Arc::new(shutdown_asked),
         fatal,
+        poisons,
     };
     let supervisor = Supervisor::new(&context.log, &context.fatal);
     let data = data::start(&context, timing);

@@ -143,7 +143,11 @@ impl Cluster {
                     .all(|process| process.program != "ctdb-eventd")
             },
         );
-        self.run(node, &[&daemon.to_string_lossy()]).ok();
+        let daemon = daemon.to_string_lossy();
+        let mut words = vec!["env"];
+        words.extend(self.layout.environment.iter().map(String::as_str));
+        words.push(&daemon);
+        self.run(node, &words).ok();
     }
 
     /// Starts all daemons at once; returns the moment at which that began.

@@ -71,6 +71,8 @@ pub struct Layout {
     pub daemon: Daemon,
     /// IPv6 public addresses beside those of IPv4.
     pub ipv6: bool,
+    /// Variables of the daemons' environment: `NAME=value`.
+    pub environment: Vec<String>,
     /// Further files.
     pub files: Vec<NodeFile>,
 }
@@ -87,6 +89,7 @@ impl Layout {
             tunables: String::new(),
             daemon: Daemon::from_env(),
             ipv6: false,
+            environment: Vec::new(),
             files: Vec::new(),
         }
     }

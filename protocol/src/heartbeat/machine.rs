@@ -207,6 +207,13 @@ impl Heartbeat {
     }
 
     fn retell(&self, out: &mut Effects<Effect>) {
+        for peer in self.electorate.departed() {
+            out.push(Effect::Election(election::io::Input::PeerDown {
+                peer,
+                departed: true,
+                last_heard: Instant::ZERO,
+            }));
+        }
         for (peer, known) in &self.peers {
             let (peer, Some((node, claim))) = (*peer, known.said) else {
                 continue;

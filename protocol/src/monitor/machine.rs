@@ -100,6 +100,22 @@ impl Monitor {
         }
     }
 
+    /// The monitor of a node that is in that stage already, whose peers hold it for `healthy` or not. The
+    /// event that was under way is run again; stages that are over are not.
+    pub fn resumed(config: Config, state: RunState, healthy: bool, now: Instant) -> Self {
+        let state = match state {
+            RunState::Init | RunState::Setup => RunState::Unknown,
+            later => later,
+        };
+        let due = matches!(state, RunState::Startup | RunState::Running).then_some(now);
+        Self {
+            state,
+            healthy,
+            due,
+            ..Self::new(config)
+        }
+    }
+
     fn enter(&mut self, state: RunState, fx: &mut Effects<Effect>) {
         self.state = state;
         fx.push(Effect::Log(Notice::RunStateSet {

@@ -200,3 +200,33 @@ fn checks_wait_for_recovery_and_activity() {
         assert_eq!(bench.done(Event::Monitor, Outcome::Passed), []);
     }
 }
+
+#[test]
+fn one_that_was_started_again_goes_on_where_it_was() {
+    let mut bench = Bench::new();
+    let now = Instant::from_micros(0);
+    bench.monitor = Monitor::resumed(Config::default(), RunState::Running, true, now);
+    assert_eq!(
+        bench.feed(Input::Ready),
+        [],
+        "what is over is not run again"
+    );
+    let fx = bench.view(RecoveryMode::Normal, NodeFlags::empty());
+    assert_eq!(fx, [Effect::RunEvent(Event::Monitor)]);
+    let detail = "smbd is gone".to_string();
+    let fx = bench.done(Event::Monitor, Outcome::Failed { detail });
+    assert_eq!(
+        fx,
+        [Effect::Health(false)],
+        "the others hold it for healthy"
+    );
+}
+
+#[test]
+fn one_that_was_started_again_during_the_first_events_begins_anew() {
+    let mut bench = Bench::new();
+    let now = Instant::from_micros(0);
+    bench.monitor = Monitor::resumed(Config::default(), RunState::Setup, false, now);
+    let fx = bench.feed(Input::Ready);
+    assert!(fx.contains(&Effect::RunEvent(Event::Init)), "{fx:?}");
+}

@@ -191,6 +191,7 @@ fn context(dir: &Path, own: u32, nodes: u32) -> NodeContext {
         started: SystemTime::now(),
         shutdown: Arc::new(watch::channel(false).0),
         fatal,
+        poisons: crate::poison::PoisonCabinet::default(),
     }
 }
 
