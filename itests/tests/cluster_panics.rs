@@ -344,6 +344,7 @@ fn the_last_node_serves_on_after_panics() {
     for node in [1, 2] {
         cluster.stop(node);
     }
+    let all = cluster.layout().public_addresses();
     for actor in ["heartbeat", "election", "cluster lock", "monitor"] {
         poison(&cluster, 0, actor).ok();
         wait_until(patience, "a restart", || restarts(&cluster, 0, actor) == 1);
@@ -352,7 +353,6 @@ fn the_last_node_serves_on_after_panics() {
         wait_until(patience, &format!("it serves after {actor}"), || {
             cluster.leader(0) == Some(0) && cluster.settled_among(&[0])
         });
-        let all = cluster.layout().public_addresses();
         wait_until(patience, "all answer", || cluster.all_answer(&all));
     }
     cluster.assert_clean();

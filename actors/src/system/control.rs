@@ -140,6 +140,13 @@ fn teach_heartbeat(context: &NodeContext, peers: &PeerLinks, departed: &Departed
     }
     let standing = context.board.standing();
     heartbeat.send(heartbeat::io::Input::Standing(standing));
+    if standing.is_leader() {
+        // Who followed is forgotten: the lease may lapse before that is known again, and the plan ends
+        // with the lease. A new leadership plans anew.
+        let reason = String::from("the heartbeat was started again");
+        let post = &context.post.election;
+        post.send(election::io::Input::AuthorityLost { reason });
+    }
     context.post.membership.send(membership::io::Input::Retell);
 }
 

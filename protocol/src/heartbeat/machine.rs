@@ -75,7 +75,8 @@ impl Heartbeat {
             old_ack: now,
             told_clear: BTreeMap::new(),
             lost_followers: BTreeSet::new(),
-            lease_until: Instant::ZERO,
+            // Nothing is lent; what an earlier heartbeat of this process lent may run to its end.
+            lease_until: now,
             timers,
         }
     }
