@@ -8,6 +8,7 @@ use ctdb_protocol::wire::hello::Lane;
 use ctdb_protocol::wire::message::Packet;
 use std::io;
 use std::sync::{Arc, Mutex};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
@@ -166,10 +167,17 @@ impl LaneSender {
     }
 
     async fn read_some(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let stream = &self.shared.stream;
         loop {
-            match self.shared.stream.try_read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.shared.stream.readable().await?;
+            stream.readable().await?;
+            match stream.try_read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(count) if count > 0 && count < buffer.len() => {
+                    // The socket is empty: wait for the kernel instead of asking it again (tokio's own
+                    // readers do the same).
+                    let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+                    let _ = stream.try_io(Interest::READABLE, empty);
+                    return Ok(count);
                 }
                 result => return result,
             }

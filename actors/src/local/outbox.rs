@@ -9,6 +9,7 @@ use ctdb_protocol::tunable::{TunableId, Tunables};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
@@ -144,7 +145,14 @@ impl Outbox {
 
     /// Reads what is there; `WouldBlock` if nothing is.
     pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.shared.stream.try_read(buffer)
+        let count = self.shared.stream.try_read(buffer)?;
+        if count < buffer.len() {
+            // The socket is empty: wait for the kernel instead of asking it again (tokio's own readers do
+            // the same).
+            let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            let _ = self.shared.stream.try_io(Interest::READABLE, empty);
+        }
+        Ok(count)
     }
 
     /// Waits until there is something to read.
