@@ -110,8 +110,8 @@ impl Monitor {
         let due = matches!(state, RunState::Startup | RunState::Running).then_some(now);
         Self {
             state,
-            healthy,
             due,
+            healthy,
             ..Self::new(config)
         }
     }
