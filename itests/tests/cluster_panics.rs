@@ -131,7 +131,7 @@ fn wait_mended(cluster: &Cluster, victim: usize, actor: &str, then: Then, before
     wait_until(
         left,
         &format!("all OK after {actor} of node {victim}"),
-        || cluster.settled(),
+        || cluster.settled() && agree_on_leader(cluster),
     );
     let all_s = before.at.elapsed().as_secs_f64();
     println!(

@@ -11,9 +11,10 @@ use ctdb_protocol::election;
 use ctdb_protocol::heartbeat::io::{Effect, Input};
 use ctdb_protocol::heartbeat::machine::Heartbeat;
 use ctdb_protocol::id::Pnn;
+use ctdb_protocol::time::Instant;
 use ctdb_protocol::wire::message::ControlMessage;
 use slog::Logger;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -22,8 +23,39 @@ pub type PeerLinks = Rc<RefCell<BTreeMap<Pnn, Addr<PeerLink>>>>;
 /// The kernel's side of public addresses, shared by heartbeat (leases) and takeover.
 pub type SharedKernel = Rc<RefCell<Box<dyn AddressKernel>>>;
 
-/// Nodes that said goodbye and were not heard since.
-pub type Departed = Rc<RefCell<BTreeSet<Pnn>>>;
+/// What the next heartbeat has to know of this one, should it die. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct HeartbeatMemory {
+    /// Nodes that said goodbye and were not heard since: they must go on not to count.
+    departed: Rc<RefCell<BTreeSet<Pnn>>>,
+    /// Until when this node may answer for its addresses.
+    lease_until: Rc<Cell<Instant>>,
+}
+
+impl HeartbeatMemory {
+    /// Whether a node left in order.
+    pub fn departed(&self, peer: Pnn) -> bool {
+        self.departed.borrow().contains(&peer)
+    }
+
+    /// The end of the last lease.
+    pub fn lease_until(&self) -> Instant {
+        self.lease_until.get()
+    }
+
+    fn note(&self, input: &election::io::Input) {
+        let mut all = self.departed.borrow_mut();
+        match input {
+            election::io::Input::PeerDown { peer, departed, .. } if *departed => {
+                all.insert(*peer);
+            }
+            election::io::Input::Peer { peer, .. } => {
+                all.remove(peer);
+            }
+            _ => {}
+        }
+    }
+}
 
 /// See the module.
 pub struct HeartbeatCarry {
@@ -35,25 +67,10 @@ pub struct HeartbeatCarry {
     pub post: Post,
     /// Leases.
     pub kernel: SharedKernel,
-    /// Who left in order, for the next heartbeat should this one die: they must go on not to count.
-    pub departed: Departed,
+    /// For the next heartbeat.
+    pub memory: HeartbeatMemory,
     /// Log.
     pub log: Logger,
-}
-
-impl HeartbeatCarry {
-    fn note_departure(&self, input: &election::io::Input) {
-        let mut departed = self.departed.borrow_mut();
-        match input {
-            election::io::Input::PeerDown {
-                peer,
-                departed: true,
-                ..
-            } => drop(departed.insert(*peer)),
-            election::io::Input::Peer { peer, .. } => drop(departed.remove(peer)),
-            _ => {}
-        }
-    }
 }
 
 impl Carry<Heartbeat> for HeartbeatCarry {
@@ -69,9 +86,12 @@ impl Carry<Heartbeat> for HeartbeatCarry {
                     let _ = link.try_send(CloseLink { reason });
                 }
             }
-            Effect::LeaseUntil(until) => self.kernel.borrow().lease_until(until),
+            Effect::LeaseUntil(until) => {
+                self.memory.lease_until.set(until);
+                self.kernel.borrow().lease_until(until);
+            }
             Effect::Election(input) => {
-                self.note_departure(&input);
+                self.memory.note(&input);
                 self.post.election.send(input);
             }
             Effect::Membership(input) => self.post.membership.send(input),

@@ -385,6 +385,26 @@ impl Handler<CloseLink> for PeerLink {
     }
 }
 
+/// Tells a heartbeat that was started again how this link stands.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Retell;
+
+impl Handler<Retell> for PeerLink {
+    type Result = ();
+    fn handle(&mut self, _: Retell, _: &mut Self::Context) {
+        let (peer, heartbeat) = (self.peer, &self.context.inbound.post.heartbeat);
+        let life = self.lanes.first().filter(|_| self.told_up);
+        let instance = life.map_or(Instance(0), |(_, instance)| *instance);
+        heartbeat.send(heartbeat::io::Input::LinkUp { peer, instance });
+        if !self.told_up {
+            // Its end may have been told to nobody.
+            let reason = String::from("it is not connected");
+            heartbeat.send(heartbeat::io::Input::LinkDown { peer, reason });
+        }
+    }
+}
+
 /// Ends the link in order.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

@@ -5,12 +5,12 @@ use super::{BootError, address_kernel, configured};
 use crate::context::NodeContext;
 use crate::duty::actor::Duty;
 use crate::duty::election::{ElectionCarry, SharedLock};
-use crate::duty::heartbeat::{Departed, HeartbeatCarry, PeerLinks, SharedKernel};
+use crate::duty::heartbeat::{HeartbeatCarry, HeartbeatMemory, PeerLinks, SharedKernel};
 use crate::duty::membership::MembershipCarry;
 use crate::duty::monitor::MonitorCarry;
 use crate::duty::takeover::TakeoverCarry;
 use crate::link::inbound::Inbound;
-use crate::link::peer::{Accepted, CloseLink, LinkContext, PeerLink};
+use crate::link::peer::{Accepted, LinkContext, PeerLink, Retell};
 use crate::link::{listen, socket};
 use crate::lock::{ClusterLock, LockCommand};
 use crate::records::DbEntry;
@@ -95,7 +95,7 @@ fn keep_heartbeat(
     kernel: &SharedKernel,
 ) {
     let (context, peers, kernel) = (context.clone(), peers.clone(), kernel.clone());
-    let departed = Departed::default();
+    let memory = HeartbeatMemory::default();
     supervisor.keep("heartbeat", move |life, again| {
         let now = context.clock.now();
         let machine = Heartbeat::new(own(&context), electorate(&context), timing, now);
@@ -104,7 +104,7 @@ fn keep_heartbeat(
             peers: peers.clone(),
             post: context.post.clone(),
             kernel: kernel.clone(),
-            departed: departed.clone(),
+            memory: memory.clone(),
             log: context.log.clone(),
         };
         let actor = Duty::new(
@@ -119,30 +119,34 @@ fn keep_heartbeat(
         context.poisons.put("heartbeat", &actor);
         context.post.heartbeat.occupy(actor.recipient());
         if again {
-            teach_heartbeat(&context, &peers, &departed);
+            teach_heartbeat(&context, timing, &peers, &memory);
         }
     });
 }
 
-/// A heartbeat that was started again knows no peer: all links are made anew, the other duties tell their
-/// state. Until then each peer counts as just heard, so that one that does not come back is reported as lost.
-fn teach_heartbeat(context: &NodeContext, peers: &PeerLinks, departed: &Departed) {
+/// A heartbeat that was started again knows no peer: the links tell which are up, the other duties their state.
+fn teach_heartbeat(
+    context: &NodeContext,
+    timing: Timing,
+    peers: &PeerLinks,
+    memory: &HeartbeatMemory,
+) {
     let heartbeat = &context.post.heartbeat;
     for (peer, link) in peers.borrow().iter() {
-        let (peer, instance) = (*peer, Instance(0));
-        heartbeat.send(heartbeat::io::Input::LinkUp { peer, instance });
-        if departed.borrow().contains(&peer) {
+        if memory.departed(*peer) {
+            let (peer, instance) = (*peer, Instance(0));
+            heartbeat.send(heartbeat::io::Input::LinkUp { peer, instance });
             heartbeat.send(heartbeat::io::Input::Goodbye { peer });
         }
-        let reason = String::from("the heartbeat was started again");
         // A link that can't take it is being started again itself.
-        let _ = link.try_send(CloseLink { reason });
+        let _ = link.try_send(Retell);
     }
     let standing = context.board.standing();
     heartbeat.send(heartbeat::io::Input::Standing(standing));
-    if standing.is_leader() {
-        // Who followed is forgotten: the lease may lapse before that is known again, and the plan ends
-        // with the lease. A new leadership plans anew.
+    let heard_again = context.clock.now() + timing.keepalive_interval * 2;
+    if standing.is_leader() && memory.lease_until() < heard_again {
+        // The lease may lapse before it is known again who follows, and the plan ends with the lease. A new
+        // leadership plans anew.
         let reason = String::from("the heartbeat was started again");
         let post = &context.post.election;
         post.send(election::io::Input::AuthorityLost { reason });
@@ -433,16 +437,10 @@ fn keep_links(
     for (peer, address) in context.links.identity.peers() {
         let (link, peers) = (link.clone(), peers.clone());
         let poisons = context.poisons.clone();
-        supervisor.keep("link", move |life, again| {
+        supervisor.keep("link", move |life, _| {
             let actor: Addr<PeerLink> = PeerLink::new(peer, address, link.clone(), life).start();
             poisons.put(&format!("link {peer}"), &actor);
             peers.borrow_mut().insert(peer, actor);
-            if again {
-                // Its lanes died with it, and what was on its way in them.
-                let reason = String::from("the link's actor was started again");
-                let down = heartbeat::io::Input::LinkDown { peer, reason };
-                link.inbound.post.heartbeat.send(down);
-            }
         });
     }
     let identity = context.links.identity.clone();
