@@ -8,6 +8,10 @@ use crate::machine::Effects;
 use crate::takeover;
 use crate::time::Instant;
 use alloc::vec::Vec;
+use core::time::Duration;
+
+/// From the loss of a leader, by silence, to its successor: time for a few attempts at the lock.
+const SUCCESSION: Duration = Duration::from_millis(400);
 
 impl Heartbeat {
     /// Sent times of our newest keepalives that followers of our present leadership acknowledged.
@@ -54,8 +58,10 @@ impl Heartbeat {
     }
 
     /// When nodes that this leader can't reach have certainly stopped to answer, whoever led them before.
-    /// Every older leadership rested on acknowledgements of a majority, and one node of ours was in it; or
-    /// on the cluster lock, which its keeper had given up before we took it.
+    /// Any of them had ended when ours began. The one that our side followed rested on acknowledgements, of
+    /// which our side knows the newest: that point is earlier. It counts only while there was no time for
+    /// yet another leadership that nobody of us has heard of (half of the nodes, or one, may lead by the
+    /// lock).
     pub(super) fn older_leases_end(&self) -> Option<Instant> {
         let Standing::Leader { term, .. } = self.standing else {
             return None;
@@ -71,6 +77,10 @@ impl Heartbeat {
         }
         let acks = followers().filter_map(|peer| peer.old_ack);
         let newest = acks.fold(self.old_ack, Instant::max);
+        let leaderless = self.led_since.since(newest);
+        if leaderless > self.timing.dead_after + SUCCESSION {
+            return Some(begun);
+        }
         Some(begun.min(newest + self.timing.clear_after()))
     }
 

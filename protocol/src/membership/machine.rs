@@ -71,6 +71,8 @@ pub struct Membership {
     loopback: VecDeque<MembershipMessage>,
     timers: TimerTable<Timer>,
     published_own: Option<NodeState>,
+    /// Peers whose links were lost and have not come back.
+    lost: BTreeSet<Pnn>,
     /// A link between two members changed: the leader shall recover.
     owed_recovery: bool,
     published: Option<MembershipView>,
@@ -127,6 +129,7 @@ impl Membership {
             timers: TimerTable::new(),
             published_own: None,
             published: None,
+            lost: BTreeSet::new(),
             owed_recovery: false,
             config,
         }
@@ -214,6 +217,7 @@ impl Membership {
         if !self.nodes.is_connected(peer) {
             self.link_changed(peer);
         }
+        self.lost.remove(&peer);
         let old = self.nodes.heard(peer, node, claim);
         log_flags(peer, old, self.nodes.flags(peer), fx);
         self.member.saw(node.committed);
@@ -227,6 +231,7 @@ impl Membership {
             return;
         }
         self.link_changed(peer);
+        self.lost.insert(peer);
         let old = self.nodes.lost(peer);
         log_flags(peer, old, self.nodes.flags(peer), fx);
         self.strikes.remove(&peer);

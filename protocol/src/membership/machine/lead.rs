@@ -19,6 +19,9 @@ use core::time::Duration;
 
 /// How long a recovery waits for connected nodes without records that are about to take part.
 const SETTLE: Duration = Duration::from_millis(100);
+/// How long a recovery waits for a member whose link was just lost. A connection that was reset is dialled
+/// anew within 200 ms; a recovery without the node would drop what its clients wrote.
+const LINK_GRACE: Duration = Duration::from_millis(300);
 /// Times in a row that a node may leave `Prepare` unanswered.
 const STRIKES_MAX: u32 = 3;
 
@@ -52,6 +55,7 @@ impl Membership {
     fn patience(&self) -> Duration {
         let members = &self.member.composition().members;
         match self.nodes.arriving(self.claim(), members) {
+            None if members.iter().any(|pnn| self.lost.contains(pnn)) => LINK_GRACE,
             None => Duration::ZERO,
             Some(Arriving::Newcomer) => SETTLE,
             Some(Arriving::Holder) => self.config.timing.dead_after * 2,

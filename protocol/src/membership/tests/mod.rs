@@ -78,6 +78,22 @@ fn a_cut_node_comes_back_without_its_old_records() {
 }
 
 #[test]
+fn a_link_that_is_lost_for_a_moment_costs_no_records() {
+    each_world(|world| {
+        let member = world.nodes.len() - 1;
+        let before = generation(world, member);
+        world.link(0, member, false);
+        world.run(100);
+        world.link(0, member, true);
+        world.run(1_000);
+        world.assert_converged();
+        // What was on its way is found by a recovery, to which all contribute.
+        assert_ne!(generation(world, member), before);
+        assert_eq!(world.logged("recovery.stale_dropped"), 0);
+    });
+}
+
+#[test]
 fn a_change_of_leader_alone_recovers_nothing() {
     each_world(|world| {
         let before = world.commits.clone();
