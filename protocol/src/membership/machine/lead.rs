@@ -42,7 +42,7 @@ impl Membership {
         };
         self.abort(&reason, fx);
         let since = *self.waiting_since.get_or_insert(now);
-        let start_at = since + self.patience();
+        let start_at = (since + self.patience()).max(self.paused_until());
         if now < start_at {
             self.timers.set(Timer::Settle, start_at);
         } else {
@@ -60,6 +60,14 @@ impl Membership {
             Some(Arriving::Newcomer) => SETTLE,
             Some(Arriving::Holder) => self.config.timing.dead_after * 2,
         }
+    }
+
+    /// The end of the pause that the admin's `RerecoveryTimeout` asks for; in the past without it.
+    fn paused_until(&self) -> Instant {
+        let (_, ended) = self.member.times();
+        ended.map_or(Instant::ZERO, |ended| {
+            ended + self.config.timing.rerecovery_pause
+        })
     }
 
     fn stop_waiting(&mut self) {

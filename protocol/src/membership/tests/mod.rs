@@ -3,12 +3,19 @@
 mod marks;
 mod world;
 
-use super::io::Request;
+use super::config::Config;
+use super::io::{Effect, Input, Request};
+use super::machine::Membership;
 use super::view::RecoveryMode;
-use crate::flags::NodeFlags;
-use crate::id::{Generation, Pnn};
+use crate::election::standing::{Mandate, Standing};
+use crate::flags::{NodeFlags, RunState};
+use crate::id::{Generation, Pnn, Term};
+use crate::machine::{Effects, Machine};
 use crate::rng::Rng;
+use crate::time::Instant;
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 use world::World;
 
 const SEEDS: u64 = 200;
@@ -245,4 +252,29 @@ fn records_that_count_survive_any_storm() {
         uncommitted += world.uncommitted_contributors;
     }
     assert!(uncommitted > 0, "no interrupted commit was met");
+}
+
+#[test]
+fn the_admins_pause_between_recoveries_is_kept() {
+    let mut config = Config::new(Pnn(0), 1, 7);
+    config.timing.rerecovery_pause = Duration::from_secs(10);
+    let mut node = Membership::new(config);
+    let mut generations = Vec::new();
+    let mut feed = |at_s: u64, input: Input| {
+        let mut effects = Effects::new();
+        node.step(Instant::from_micros(at_s * 1_000_000), input, &mut effects);
+        generations.extend(effects.drain().filter_map(|effect| match effect {
+            Effect::Recovered(generation) => Some((at_s, generation)),
+            _ => None,
+        }));
+    };
+    let (term, mandate) = (Term(1), Mandate::Side);
+    feed(1, Input::RunState(RunState::FirstRecovery));
+    feed(1, Input::Standing(Standing::Leader { term, mandate }));
+    let reason = String::from("asked");
+    feed(2, Input::Request(Request::Recover { reason }));
+    feed(10, Input::Timeout);
+    feed(11, Input::Timeout);
+    let times: Vec<u64> = generations.iter().map(|(at_s, _)| *at_s).collect();
+    assert_eq!(times, [1, 11]);
 }
