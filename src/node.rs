@@ -4,6 +4,7 @@
 use crate::config::{self, Environment, Loaded, Override, Refused, SystemHost};
 use crate::daemon::{
     CheckReport, Daemon, Exit, HeldAddress, LifeEvent, LifeSettings, Options, WorkerContext,
+    apply_limits,
 };
 use ctdb_actors::log::{self, Format, LogConfig, LogHandle, Syslog, Target};
 use ctdb_actors::net::{address, cleanup};
@@ -86,6 +87,10 @@ fn live(loaded: Loaded, context: WorkerContext, logger: &Logger, handle: &LogHan
             text: warning.message.clone(),
         };
         log::notice(logger, &notice);
+    }
+    let startup = &loaded.settings.startup;
+    if let Err(error) = apply_limits(startup.max_open_files, startup.suppress_core_file) {
+        return Exit::Failed(error.to_string());
     }
     let (guard, shutdown) = (context.guard.clone(), context.shutdown.clone());
     let (readiness, events) = context.split();

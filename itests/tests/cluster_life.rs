@@ -38,6 +38,35 @@ fn the_pid_file_names_the_worker_and_the_guard_restarts_it() {
 }
 
 #[test]
+fn limits_that_the_admin_names_are_the_workers() {
+    let name = "limits_that_the_admin_names_are_the_workers";
+    if Daemon::from_env() == Daemon::Debian || !have_root(name) {
+        println!("NOT RUN: {name}: root, and our own daemon");
+        return;
+    }
+    let variables = "CTDB_MAX_OPEN_FILES=5000\nCTDB_SUPPRESS_COREFILE=yes\n";
+    let layout = Layout::new(name, 1).with_file(None, "default/ctdb", variables);
+    let cluster = Cluster::up(&layout);
+    let limits = cluster
+        .run(
+            0,
+            &[
+                "cat",
+                &format!("/proc/{}/limits", cluster.worker(0).expect("a PID file")),
+            ],
+        )
+        .ok();
+    let row = |name: &str| {
+        let line = limits.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line[name.len()..].split_whitespace().next())
+            .map(str::to_owned)
+    };
+    assert_eq!(row("Max open files").as_deref(), Some("5000"), "{limits}");
+    assert_eq!(row("Max core file size").as_deref(), Some("0"), "{limits}");
+    cluster.assert_clean();
+}
+
+#[test]
 fn a_sigterm_is_an_orderly_shutdown() {
     let Some(cluster) = up("a_sigterm_is_an_orderly_shutdown") else {
         return;

@@ -84,12 +84,6 @@ pub(super) fn command() -> clap::Command {
 }
 
 impl Arguments {
-    /// What follows `completion`, a command of the tool that the console does not know.
-    pub(super) fn completion(&self) -> Option<&[OsString]> {
-        let (first, rest) = self.words.split_first()?;
-        (first == "completion").then_some(rest)
-    }
-
     /// The words of the console line: options, then `--`, then the command as it was given.
     pub(super) fn console_words(&self, default_max_runtime: Option<String>) -> Vec<Vec<u8>> {
         let mut words = Vec::new();

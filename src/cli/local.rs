@@ -7,7 +7,7 @@ use ctdb_protocol::console::render::simple::{Lines, Single};
 use ctdb_protocol::console::words::{WORDS, Word};
 use ctdb_protocol::console::{Reply, Request};
 
-use crate::config::{Environment, SystemHost, load};
+use crate::config::{Environment, SystemHost, load_nodes};
 
 /// The answer to a command that needs no daemon.
 pub(super) fn answer(request: &Request) -> Option<Reply> {
@@ -39,8 +39,8 @@ pub(super) fn answer(request: &Request) -> Option<Reply> {
 
 fn nodes() -> Result<Vec<(u32, String)>, String> {
     let environment = Environment::of_process(Vec::new())?;
-    let loaded = load(&environment, &SystemHost).map_err(|refused| refused.to_string())?;
-    let nodes = (0..).zip(&loaded.settings.cluster.nodes);
+    let nodes = load_nodes(&environment, &SystemHost).map_err(|refused| refused.to_string())?;
+    let nodes = (0..).zip(&nodes);
     let live = nodes.filter(|(_, node)| !node.deleted);
     Ok(live
         .map(|(pnn, node)| (pnn, node.address.to_string()))

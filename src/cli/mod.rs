@@ -9,6 +9,7 @@ mod client;
 mod completion;
 mod interactive;
 mod local;
+mod manual;
 mod place;
 
 use std::ffi::OsString;
@@ -36,9 +37,14 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::from(error.use_stderr()));
         }
     };
-    if let Some(words) = arguments.completion() {
-        let shell = words.first().and_then(|shell| shell.to_str());
-        return print(&completion::script(shell));
+    if let Some((word, rest)) = arguments.words.split_first() {
+        let first = rest.first().and_then(|first| first.to_str());
+        // Commands of the tool that the console does not know.
+        match word.to_str() {
+            Some("completion") => return print(&completion::script(first)),
+            Some("manual") => return print(&manual::page(first)),
+            _ => {}
+        }
     }
     let words = arguments.console_words(std::env::var("CTDB_TIMEOUT").ok());
     let reply = match grammar::read_words(words.clone()) {

@@ -101,6 +101,27 @@ pub fn load(environment: &Environment, host: &dyn Host) -> Result<Loaded, Refuse
     })
 }
 
+/// Reads the node list alone, for programs that must answer although something else is wrong.
+///
+/// # Errors
+/// The faults of the list and of the key that names it.
+pub fn load_nodes(environment: &Environment, host: &dyn Host) -> Result<Vec<NodeEntry>, Refused> {
+    let merged = collect(environment, &mut Findings::default());
+    let mut loader = Loader {
+        layout: &environment.layout,
+        host,
+        values: merged.values,
+        findings: Findings::default(),
+    };
+    let list = loader.take("cluster", "nodes list", merged.schema.cluster.nodes_list);
+    let (nodes, _) = loader.nodes(list);
+    if loader.findings.errors.is_empty() {
+        Ok(nodes)
+    } else {
+        Err(loader.findings.refused())
+    }
+}
+
 /// One reading of the configuration.
 pub(super) struct Loader<'a> {
     pub(super) layout: &'a Layout,

@@ -278,6 +278,20 @@ fn test_mode_asks_for_no_interfaces_and_gives_each_node_its_console() {
 }
 
 #[test]
+fn the_node_list_alone_loads_beside_other_faults() {
+    let directory = conf("[cluster]\nname =\n[nonsense]\n");
+    assert!(directory.load().is_err());
+    let nodes = directory.load_nodes().expect("the list is good");
+    assert_eq!(
+        nodes,
+        loaded(&Directory::with_nodes()).settings.cluster.nodes
+    );
+    directory.write("etc/ctdb/nodes", "10.0.0.1\nhost\n");
+    let refused = directory.load_nodes().expect_err("no address").to_string();
+    assert!(refused.contains("nodes:2: host"), "{refused}");
+}
+
+#[test]
 fn a_private_address_among_the_public_ones_is_warned_about() {
     let directory = Directory::with_nodes();
     directory.write("etc/ctdb/public_addresses", "10.0.0.3/24 eth1\n");

@@ -38,7 +38,7 @@ mod warning;
 pub use check::report;
 pub use error::{ConfigError, Place, Refused};
 pub use host::{Host, SystemHost};
-pub use load::{Environment, Loaded, Override, load};
+pub use load::{Environment, Loaded, Override, load, load_nodes};
 pub use paths::Layout;
 pub use prefix::InterfaceNetwork;
 pub use warning::Warning;

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Environment, Host, InterfaceNetwork, Layout, Loaded, Refused, load};
+use ctdb_protocol::settings::NodeEntry;
+
+use super::{Environment, Host, InterfaceNetwork, Layout, Loaded, Refused, load, load_nodes};
 
 /// A directory of its own, removed at the end.
 pub(super) struct Directory(PathBuf);
@@ -49,6 +51,10 @@ impl Directory {
 
     pub(super) fn load(&self) -> Result<Loaded, Refused> {
         load(&self.environment(), &TestHost)
+    }
+
+    pub(super) fn load_nodes(&self) -> Result<Vec<NodeEntry>, Refused> {
+        load_nodes(&self.environment(), &TestHost)
     }
 
     /// The errors, with the directory's own path cut off.

@@ -30,7 +30,11 @@ pub(super) async fn orderly(context: &NodeContext, mut control: ControlPlane, re
         .shutdown_failover_timeout
         .max(Duration::from_secs(1));
     // Addresses that can't be removed in time end with their lease.
-    let _ = tokio::time::timeout(patience, control.left.wait_for(|left| *left)).await;
+    let left = tokio::time::timeout(patience, control.left.wait_for(|left| *left)).await;
+    if left.is_ok() {
+        // The admin's own wait, for services that take long to settle elsewhere.
+        tokio::time::sleep(context.settings.failover.shutdown_extra_timeout).await;
+    }
     tokio::time::sleep(LAST_PLAN).await;
     context.post.monitor.send(monitor::io::Input::Shutdown);
     context
