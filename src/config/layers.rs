@@ -36,6 +36,7 @@ pub(super) struct Merged {
 #[derive(Debug, Default)]
 pub(super) struct Values {
     sources: BTreeMap<(&'static str, &'static str), (Place, bool)>,
+    texts: BTreeMap<(&'static str, &'static str), String>,
 }
 
 impl Values {
@@ -68,6 +69,11 @@ impl Values {
             findings.refuse(&place, &label, message);
         }
         None
+    }
+
+    /// The text of a merged value.
+    pub(super) fn text(&self, section: &'static str, key: &'static str) -> Option<&str> {
+        self.texts.get(&(section, key)).map(String::as_str)
     }
 
     /// Place of a merged value, and whether it is a legacy one.
@@ -109,7 +115,9 @@ pub(super) fn collect(environment: &Environment, findings: &mut Findings) -> Mer
     let mut values = Values::default();
     for entry in layers.iter().flatten() {
         let source = (entry.place.clone(), entry.lenient);
-        values.sources.insert((entry.section, entry.key), source);
+        let key = (entry.section, entry.key);
+        values.sources.insert(key, source);
+        values.texts.insert(key, entry.value.clone());
     }
     let schema = merge(layers).unwrap_or_else(|error| {
         findings.refuse(&Place::whole(&etc), "", error.to_string());

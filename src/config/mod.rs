@@ -29,6 +29,7 @@ mod public_addresses;
 mod scan;
 mod schema;
 mod shell;
+mod show;
 #[cfg(test)]
 mod testing;
 mod tunables;
@@ -41,4 +42,5 @@ pub use host::{Host, SystemHost};
 pub use load::{Environment, Loaded, Override, load, load_nodes};
 pub use paths::Layout;
 pub use prefix::InterfaceNetwork;
+pub use show::{Setting, known, show};
 pub use warning::Warning;

@@ -1,8 +1,10 @@
 //! The small programs that the daemon starts, in one binary: `ctdb-helper NAME ARGS…`, or a link with the
 //! name that CTDB gives the helper.
 
+mod config_tool;
 mod lock_keeper;
 mod mutex_fcntl;
+mod path_tool;
 
 use std::env;
 use std::ffi::OsString;
@@ -15,7 +17,9 @@ pub use lock_keeper::{ALIVE, DEFAULT_PING_MS};
 const USAGE: &str = "\
 Usage: ctdb-helper mutex-fcntl FILE [RECHECK_S [PING_TIMEOUT_S]]
        ctdb-helper lock-keeper [--ping-ms MS] -- HELPER [ARGUMENT…]
-mutex-fcntl can also be called as ctdb_mutex_fcntl_helper";
+       ctdb-helper path COMMAND…
+       ctdb-helper config COMMAND…
+The names ctdb_mutex_fcntl_helper, ctdb-path and ctdb-config stand for mutex-fcntl, path and config";
 
 /// The status that a cluster lock helper prints as its first character (contract of CTDB's
 /// `cluster_mutex_helper.txt`).
@@ -63,6 +67,8 @@ pub fn main() -> ExitCode {
         .unwrap_or_default();
     let name = match called.to_str() {
         Some("ctdb_mutex_fcntl_helper") => Some("mutex-fcntl".to_owned()),
+        Some("ctdb-path") => Some("path".to_owned()),
+        Some("ctdb-config") => Some("config".to_owned()),
         _ => arguments.next().and_then(|name| name.into_string().ok()),
     };
     let rest: Vec<OsString> = arguments.collect();
@@ -70,6 +76,8 @@ pub fn main() -> ExitCode {
         Some("mutex-fcntl") => mutex_fcntl::run(&rest),
         Some(mutex_fcntl::CHECK) => mutex_fcntl::check(&rest),
         Some("lock-keeper") => lock_keeper::run(&rest),
+        Some("path") => path_tool::run(&rest),
+        Some("config") => config_tool::run(&rest),
         Some("help" | "-h" | "--help") => {
             println!("{USAGE}");
             ExitCode::SUCCESS
