@@ -7,7 +7,7 @@ use crate::link::table::Links;
 use crate::log::LogHandle;
 use crate::poison::PoisonCabinet;
 use crate::post::Post;
-use crate::records::DbTable;
+use crate::records::{DbTable, LockWatch};
 use ctdb_protocol::settings::Settings;
 use ctdb_protocol::tunable::Tunables;
 use slog::Logger;
@@ -26,6 +26,8 @@ pub struct NodeContext {
     pub board: Board,
     /// The open databases.
     pub databases: DbTable,
+    /// The watch over record locks.
+    pub locks: LockWatch,
     /// The duties.
     pub post: Post,
     /// The other nodes.

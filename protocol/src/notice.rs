@@ -187,7 +187,10 @@ notices! {
     "A request wandered over many nodes." HighHopcount { db: ShownDb, hops: u32 } "record.hops" Warning "High hopcount {hops} for a record of database {db}";
     "A database was attached." DatabaseAttached { name: String, db: ShownDb } "database.attached" Notice "Attached to database {name} ({db})";
     "A database could not be opened." DatabaseFailed { name: String, reason: String } "database.failed" Err "Failed to open database {name}: {reason}";
-    "A record lock could not be had for a long time." LockWaiting { db: ShownDb, seconds: u64 } "database.lock_waiting" Warning "Unable to get RECORD lock on database {db} for {seconds} seconds";
+    "A record lock could not be had for a long time; names who holds it, and where in the kernel that one is." LockWaiting { name: String, seconds: u64, key: String, holder: String, stack: String } "database.lock_waiting" Warning "Unable to get RECORD lock on database {name} for {seconds} seconds (key {key}): {holder} [{stack}]";
+    "A client ended with a lock that it had not released; the daemon took it back." LockTakenBack { name: String, what: String, client: String, reason: String } "database.lock_taken_back" Warning "Took back {what} of database {name} from {client}: {reason}";
+    "A lock whose owner may be dead was not taken back: that would not be safe." LockLeft { name: String, what: String, client: String, reason: String } "database.lock_left" Err "Lock on {what} of database {name} stays with {client}: {reason}";
+    "A client held a lock for longer than the admin allowed; it was killed." LockHolderKilled { name: String, client: String } "database.lock_holder_killed" Err "Killed {client}, which held a lock of database {name} for too long";
 
     // ---- monitor
     "The node's services became healthy." BecameHealthy {} "monitor.healthy" Notice "Node became HEALTHY: monitor event OK - node re-enabled";

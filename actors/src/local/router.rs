@@ -306,6 +306,7 @@ impl Router {
 
     /// Forgets a client that is gone and says so to whoever asked.
     pub(super) fn disconnect(&self, client: ClientId) {
+        self.context.locks.client_gone(client);
         let notices = self.registry_mut().disconnect(client);
         for NotifyData { srvid, data } in notices {
             self.route_message(pnn::BROADCAST_CONNECTED, MessageView { srvid, data: &data });

@@ -69,6 +69,10 @@ impl From<WireError> for Leave {
 impl Session {
     pub(super) fn new(router: Arc<Router>, outbox: Outbox, buffer: ReadBuffer) -> Self {
         router.registry_mut().connect(&outbox);
+        router
+            .context
+            .locks
+            .client_came(outbox.pid(), outbox.client());
         Self {
             router,
             outbox,

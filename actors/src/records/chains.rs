@@ -7,11 +7,12 @@
 //! Invariant: an operation is in `busy` or was answered; a chain in `busy` has at least one operation.
 
 use super::error::RecordError;
+use super::locks::LockWatch;
 use super::message::StoredRecord;
 use super::store::{Database, Store};
 use crate::log::notice;
 use ctdb_protocol::id::{DbId, Pnn};
-use ctdb_protocol::notice::{Notice, ShownDb};
+use ctdb_protocol::notice::Notice;
 use ctdb_protocol::record::header::RecordHeader;
 use ctdb_protocol::record::io::Input;
 use ctdb_protocol::record::local::{self, LocalOp, LocalOutcome};
@@ -38,8 +39,8 @@ const PAUSES: [Duration; 6] = [
 ];
 /// Longest pause between tries.
 pub(super) const PAUSE_MAX: Duration = Duration::from_millis(10);
-/// A chain that is held so long, and each time so long again, is logged.
-const WARN_AFTER: Duration = Duration::from_secs(10);
+/// The watch over locks hears of a chain that is held so long.
+const WATCH_AFTER: Duration = Duration::from_millis(20);
 /// Shortest time between two records in the log about files that fail.
 const FAULT_LOG_PAUSE: Duration = Duration::from_secs(1);
 
@@ -78,18 +79,17 @@ struct Queue {
     since: Instant,
     tries: usize,
     next_try: Instant,
-    next_warning: Instant,
+    is_watched: bool,
 }
 
 impl Queue {
     fn new(now: Instant) -> Self {
-        let (next_try, next_warning) = (now + PAUSES[0], now + WARN_AFTER);
         Self {
             ops: VecDeque::new(),
             since: now,
             tries: 0,
-            next_try,
-            next_warning,
+            next_try: now + PAUSES[0],
+            is_watched: false,
         }
     }
 
@@ -104,6 +104,7 @@ impl Queue {
 pub(super) struct Chains {
     own: Pnn,
     log: Logger,
+    watch: LockWatch,
     busy: BTreeMap<(DbId, u32), Queue>,
     waiting: usize,
     earliest: Option<Instant>,
@@ -111,12 +112,13 @@ pub(super) struct Chains {
 }
 
 impl Chains {
-    pub(super) fn new(own: Pnn, log: &Logger) -> Self {
+    pub(super) fn new(own: Pnn, log: &Logger, watch: &LockWatch) -> Self {
         let (busy, log) = (BTreeMap::new(), log.clone());
         let next_fault_log = Instant::ZERO;
         Self {
             own,
             log,
+            watch: watch.clone(),
             busy,
             waiting: 0,
             earliest: None,
@@ -162,8 +164,10 @@ impl Chains {
             };
             self.waiting -= queue.ops.len();
             self.drain(store, place.0, &mut queue, now, answers);
-            if !queue.ops.is_empty() {
-                self.warn(place.0, &mut queue, now);
+            if queue.ops.is_empty() {
+                self.unwatch(place, &queue);
+            } else {
+                self.watch(place, &mut queue, now);
                 queue.pause(now);
                 self.waiting += queue.ops.len();
                 self.busy.insert(place, queue);
@@ -180,12 +184,11 @@ impl Chains {
             .map(|(p, _)| *p)
             .collect();
         for place in gone {
-            for (key, op) in self
-                .busy
-                .remove(&place)
-                .into_iter()
-                .flat_map(|queue| queue.ops)
-            {
+            let Some(queue) = self.busy.remove(&place) else {
+                continue;
+            };
+            self.unwatch(place, &queue);
+            for (key, op) in queue.ops {
                 self.waiting -= 1;
                 op.fail(db, key, RecordError::Detached, answers);
             }
@@ -245,17 +248,23 @@ impl Chains {
         );
     }
 
-    fn warn(&self, db: DbId, queue: &mut Queue, now: Instant) {
-        if now >= queue.next_warning {
-            queue.next_warning = now + WARN_AFTER;
-            let seconds = now.since(queue.since).as_secs();
-            notice(
-                &self.log,
-                &Notice::LockWaiting {
-                    db: ShownDb(db),
-                    seconds,
-                },
-            );
+    /// Tells the watch of a chain that is held for longer than work with a record takes.
+    fn watch(&self, (db, chain): (DbId, u32), queue: &mut Queue, now: Instant) {
+        let waited = now.since(queue.since);
+        if queue.is_watched || waited < WATCH_AFTER {
+            return;
+        }
+        if let Some((key, _)) = queue.ops.front() {
+            queue.is_watched = true;
+            let since = std::time::Instant::now().checked_sub(waited);
+            let since = since.unwrap_or_else(std::time::Instant::now);
+            self.watch.waits(db, chain, key.clone(), since);
+        }
+    }
+
+    fn unwatch(&self, (db, chain): (DbId, u32), queue: &Queue) {
+        if queue.is_watched {
+            self.watch.served(db, chain);
         }
     }
 

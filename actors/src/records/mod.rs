@@ -6,7 +6,8 @@
 //!  sessions, console ─message─►   │                        membership, log
 //!                                 ├── Store   one open handle per database of this shard
 //!                                 ├── Chains  operations that wait for a chain which a client holds
-//!                                 └── Walk    scans, wipes, traverses, a slice at a time
+//!                                 ├── Walk    scans, wipes, traverses, a slice at a time
+//!                                 └── LockWatch  a thread: locks of dead clients, and who holds one for long
 //! ```
 //!
 //! * One shard is one [`Records`] actor on one arbiter, and only that thread touches the shard's files:
@@ -25,6 +26,7 @@ mod alarm;
 mod chains;
 mod error;
 mod handlers;
+mod locks;
 mod message;
 mod opening;
 mod shell;
@@ -36,6 +38,7 @@ mod walk;
 
 pub use actor::{Records, Wiring};
 pub use error::{OpenError, RecordError};
+pub use locks::{LockLimits, LockWatch};
 pub use message::{
     Attach, BumpSeqnum, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord, Traverse,
     WriteRecord,

@@ -2,6 +2,7 @@
 
 use super::chains::{ChainOp, Chains};
 use super::error::{OpenError, RecordError};
+use super::locks::LockWatch;
 use super::store::{Database, Store};
 use super::walk::{Goal, Slice, Walk};
 use super::{CallDone, DataOut};
@@ -29,6 +30,8 @@ pub struct Wiring {
     pub membership: Slot<membership::io::Input>,
     /// The log.
     pub log: Logger,
+    /// The watch over locks.
+    pub locks: LockWatch,
 }
 
 /// Pause of a walk when all that is left waits for somebody; as long as that of an operation.
@@ -49,7 +52,7 @@ pub(super) struct Shell {
 impl Shell {
     pub(super) fn new(store: Store, wiring: Wiring, clock: Clock) -> Self {
         let own = store.config().own;
-        let chains = Chains::new(own, &wiring.log);
+        let chains = Chains::new(own, &wiring.log, &wiring.locks);
         let (walks, wanted) = (VecDeque::new(), Vec::new());
         Self {
             store,
@@ -179,6 +182,9 @@ impl Shell {
             if let Some(error) = error {
                 self.chains.log_fault(database, &error, self.clock.now());
             }
+            if slice == Slice::Pause {
+                self.wiring.locks.walk_waits(walk.db());
+            }
             if slice != Slice::Done {
                 self.walks.push_back(walk);
             }
@@ -193,6 +199,7 @@ impl Shell {
     pub(super) fn opened(&mut self, database: Database, answers: &mut VecDeque<Input>) {
         let (db, kind) = (database.entry().id, database.entry().kind);
         let name = database.entry().name.clone();
+        self.wiring.locks.opened(&database);
         let membership = &self.wiring.membership;
         self.store.insert(database, |list| {
             membership.send(membership::io::Input::Databases(list));
@@ -218,6 +225,7 @@ impl Shell {
         let membership = &self.wiring.membership;
         let publish = |list| membership.send(membership::io::Input::Databases(list));
         let database = self.store.remove(db, publish)?;
+        self.wiring.locks.closed(db);
         self.chains.forget(db, answers);
         for walk in std::mem::take(&mut self.walks) {
             if walk.db() == db {
@@ -234,6 +242,7 @@ impl Shell {
     pub(super) fn announce(&self, answers: &mut VecDeque<Input>) {
         for database in self.store.iter() {
             let (db, kind) = (database.entry().id, database.entry().kind);
+            self.wiring.locks.opened(database);
             answers.push_back(Input::Opened { db, kind });
         }
         let membership = &self.wiring.membership;

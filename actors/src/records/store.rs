@@ -9,10 +9,13 @@ use ctdb_protocol::id::{DbId, Pnn};
 use ctdb_protocol::limits::DATABASES_MAX;
 use ctdb_protocol::membership::message::DbInfo;
 use ctdb_protocol::wire::message::DbKind;
-use ctdb_tdb::{Access, OpenOptions, Tdb, TdbFlags, jenkins_chain, jenkins_hash, probe_mutexes};
+use ctdb_tdb::{
+    Access, Mutexes, OpenOptions, Tdb, TdbFlags, jenkins_chain, jenkins_hash, probe_mutexes,
+};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Longest database name in bytes: with the node number it must be a file name.
 const NAME_BYTES_MAX: usize = 240;
@@ -82,6 +85,7 @@ pub fn db_id(name: &str) -> DbId {
 pub struct Database {
     entry: DbEntry,
     tdb: Tdb,
+    mutexes: Option<Arc<Mutexes>>,
 }
 
 impl Database {
@@ -135,7 +139,13 @@ impl Database {
             kind,
             open_flags: options.flags.bits(),
         };
-        Ok(Self { entry, tdb })
+        // Without them the file is served all the same; only locks of the dead stay.
+        let mutexes = tdb.mutexes().ok().flatten().map(Arc::new);
+        Ok(Self {
+            entry,
+            tdb,
+            mutexes,
+        })
     }
 
     /// What everybody may know of it.
@@ -146,6 +156,16 @@ impl Database {
     /// The file.
     pub const fn tdb(&self) -> &Tdb {
         &self.tdb
+    }
+
+    /// Its mutexes, if it has any.
+    pub const fn mutexes(&self) -> Option<&Arc<Mutexes>> {
+        self.mutexes.as_ref()
+    }
+
+    /// Whether [`Database::chain`] tells the chain of the file.
+    pub fn numbers_chains(&self) -> bool {
+        self.tdb.flags().contains(TdbFlags::INCOMPATIBLE_HASH)
     }
 
     /// Number of the chain of `key`, by which operations queue. In a persistent file, which hashes in

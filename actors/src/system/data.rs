@@ -45,6 +45,7 @@ pub(super) fn start(context: &NodeContext, timing: Timing) -> DataPlane {
             call_done: local.call_done(),
             membership: context.post.membership.clone(),
             log: context.log.clone(),
+            locks: context.locks.clone(),
         };
         let (clock, fatal) = (context.clock, context.fatal.clone());
         let (sender, started) = mpsc::channel();

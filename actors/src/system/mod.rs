@@ -23,7 +23,7 @@ use crate::net::gate::GateConfig;
 use crate::net::lease::LeaseConfig;
 use crate::poison::PoisonCabinet;
 use crate::post::Post;
-use crate::records::DbTable;
+use crate::records::{DbTable, LockLimits, LockWatch};
 use crate::supervise::{Supervisor, install_panic_hook};
 use ctdb_protocol::id::{Instance, Pnn};
 use ctdb_protocol::notice::Notice;
@@ -162,6 +162,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         tunables: Arc::new(RwLock::new(tunables)),
         board: Board::default(),
         databases: DbTable::new(),
+        locks: LockWatch::start(&log, LockLimits::default()),
         post,
         links,
         log,

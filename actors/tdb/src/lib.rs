@@ -17,6 +17,7 @@
 //! | Callbacks must not unwind through C. | panics are caught, carried around libtdb and go on behind it |
 //! | Chain locks and whole-file locks do not mix. | under a whole-file lock or a transaction a [`ChainLock`] is granted without touching the file |
 //! | Marks (bookkeeping for a lock that a helper process holds) and real locks do not mix. | refused with [`Error::LockState`] |
+//! | A mutex is taken back only from a thread that can't use it any more. | [`Census::examine`] looks, [`Mutexes::take_back`] acts on what it found |
 //! | The mutex probe forks. | [`probe_mutexes`], once, before threads |
 //!
 //! # What stays with the caller
@@ -38,6 +39,9 @@ mod flags;
 mod hash;
 mod locks;
 mod maintenance;
+mod mutexes;
+mod owner;
+mod process;
 mod registry;
 mod scan;
 mod sys;
@@ -47,6 +51,9 @@ pub use error::{Error, Result};
 pub use flags::{Access, OpenOptions, TdbFlags};
 pub use hash::{jenkins_chain, jenkins_hash};
 pub use locks::ChainLock;
+pub use mutexes::{Mutexes, Place};
+pub use owner::{Census, Death, Verdict};
+pub use process::Process;
 pub use registry::is_open_here;
 pub use scan::{ChainVisit, Scan, ScanState};
 pub use tdb::{MAX_RECORD_BYTES, Tdb, probe_mutexes};

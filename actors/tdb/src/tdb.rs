@@ -10,8 +10,10 @@ use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::process;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::callback::{Callback, parse_callback};
 use crate::error::{Error, Result};
@@ -241,6 +243,19 @@ impl Tdb {
         } else {
             Err(self.failure("tdb_delete"))
         }
+    }
+
+    /// Ends the process as a faulty client does: the file is closed first, whatever of it is locked, and
+    /// the end follows after `linger`. For tests of those who have to live with such a client.
+    ///
+    /// Never returns, since this thread's list of robust mutexes may lead nowhere from then on.
+    pub fn abandon(&self, linger: Duration) -> ! {
+        // SAFETY: the context is open and this is its last use: the borrow is this thread's alone and
+        // never ends. No mutex is touched by this thread any more, so nothing follows its list into the
+        // memory that is gone.
+        let _ = unsafe { sys::tdb_close(self.raw()) };
+        std::thread::sleep(linger);
+        process::exit(0)
     }
 
     /// The context, for the other modules of this crate.

@@ -183,6 +183,7 @@ fn context(dir: &Path, own: u32, nodes: u32) -> NodeContext {
         tunables: Arc::new(RwLock::new(Tunables::default())),
         board: Board::default(),
         databases: DbTable::new(),
+        locks: crate::records::LockWatch::default(),
         post: Post::new(1, &fatal),
         links: Links::new(Arc::new(identity)),
         log,
@@ -389,6 +390,7 @@ fn serve(context: &NodeContext, dir: &Path, machine: Solo) -> LocalHandle {
         call_done: handle.call_done(),
         membership: context.post.membership.clone(),
         log: context.log.clone(),
+        locks: context.locks.clone(),
     };
     let store = Store::new(config, table.clone());
     let records = Records::new(machine, store, wiring, context.clock, &context.fatal).start();

@@ -75,6 +75,7 @@ impl Node {
             call_done: Box::new(move |done| drop(sender.send(done))),
             membership,
             log,
+            locks: crate::records::LockWatch::default(),
         };
         let machine = RecordMachine::new(own, Timing::default(), 42);
         let records = Records::new(machine, store, wiring, Clock::start(), &fatal);

@@ -6,11 +6,13 @@ use std::env;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 const VARIABLE: &str = "CTDB_RECORDS_TEST_HELPER";
+const FLAGS: &str = "CTDB_RECORDS_TEST_FLAGS";
 
 /// The second process.
-pub(super) struct Helper {
+pub(crate) struct Helper {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -18,7 +20,16 @@ pub(super) struct Helper {
 
 impl Helper {
     /// Opens `path` as clients do, with the flags of a volatile database.
-    pub(super) fn open(path: &Path) -> Self {
+    pub(crate) fn open(path: &Path) -> Self {
+        Self::start(path, TdbFlags::CTDB_VOLATILE)
+    }
+
+    /// As [`Helper::open`] for a file without mutexes.
+    pub(crate) fn open_plain(path: &Path) -> Self {
+        Self::start(path, TdbFlags::CTDB_REPLICATED)
+    }
+
+    fn start(path: &Path, flags: TdbFlags) -> Self {
         let mut child = Command::new(env::current_exe().expect("own path"))
             .args([
                 "--exact",
@@ -26,6 +37,7 @@ impl Helper {
                 "--nocapture",
             ])
             .env(VARIABLE, path)
+            .env(FLAGS, flags.bits().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -42,16 +54,16 @@ impl Helper {
     }
 
     /// Sends a command and waits for its answer.
-    pub(super) fn ask(&mut self, command: &str) -> String {
+    pub(crate) fn ask(&mut self, command: &str) -> String {
         self.tell(command);
         self.answer()
     }
 
-    pub(super) fn tell(&mut self, command: &str) {
+    pub(crate) fn tell(&mut self, command: &str) {
         writeln!(self.input, "{command}").expect("helper listens");
     }
 
-    pub(super) fn answer(&mut self) -> String {
+    pub(crate) fn answer(&mut self) -> String {
         loop {
             let mut line = String::new();
             let read = self.output.read_line(&mut line).expect("helper answers");
@@ -61,6 +73,17 @@ impl Helper {
                 return answer.to_owned();
             }
         }
+    }
+}
+
+impl Helper {
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    /// Waits until the process has ended.
+    pub(crate) fn end(&mut self) {
+        self.child.wait().expect("reap");
     }
 }
 
@@ -77,9 +100,11 @@ fn helper_entry() {
     let Some(path) = env::var_os(VARIABLE) else {
         return;
     };
+    let flags = env::var(FLAGS).ok().and_then(|flags| flags.parse().ok());
+    let flags = flags.expect("given with the path");
     let options = OpenOptions {
         hash_size: 0,
-        flags: TdbFlags::CTDB_VOLATILE,
+        flags: TdbFlags::from_bits_retain(flags),
         access: Access::ReadWrite,
         ..OpenOptions::default()
     };
@@ -111,6 +136,14 @@ fn helper_entry() {
                     tdb.store(key.as_bytes(), &value).expect("store");
                 }
             }
+            // Closes the file with the lock held; then lives on for a while, or not.
+            ["abandon", linger_ms] => {
+                std::mem::forget(guard.take());
+                let linger = Duration::from_millis(linger_ms.parse().expect("number"));
+                reply("leaving");
+                tdb.abandon(linger);
+            }
+            ["lockall"] => tdb.lock_all().expect("lock all"),
             _ => panic!("unknown command {line:?}"),
         }
         reply(if guard.is_some() { "held" } else { "done" });

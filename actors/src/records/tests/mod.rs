@@ -4,12 +4,12 @@ mod actor;
 mod cluster;
 mod death;
 mod files;
-mod helper;
+pub(super) mod helper;
 mod passing;
 mod waiting;
 mod walks;
 
-use super::{CallDone, DataOut, Database, DbTable, Records, Store, StoreConfig, Wiring};
+use super::{CallDone, DataOut, Database, DbTable, LockWatch, Records, Store, StoreConfig, Wiring};
 use crate::clock::Clock;
 use crate::fatal::Fatal;
 use crate::post::{Feed, Post};
@@ -143,7 +143,7 @@ impl DataOut for World {
 }
 
 /// A shard under test.
-struct Shard {
+pub(super) struct Shard {
     records: Addr<Records<Double>>,
     heard: Shared<Input>,
     orders: Arc<Mutex<VecDeque<Effect>>>,
@@ -152,6 +152,10 @@ struct Shard {
 
 impl Shard {
     fn start(store: Store) -> Self {
+        Self::start_watched(store, LockWatch::default())
+    }
+
+    pub(super) fn start_watched(store: Store, locks: LockWatch) -> Self {
         let log = Logger::root(slog::Discard, slog::o!());
         let fatal = Fatal::new(&log);
         let world = World::default();
@@ -163,6 +167,7 @@ impl Shard {
             call_done: Box::new(move |call| done.lock().unwrap().push(call)),
             membership,
             log,
+            locks,
         };
         let (heard, orders) = (Shared::default(), Arc::default());
         let double = Double {
@@ -179,7 +184,7 @@ impl Shard {
     }
 
     /// Lets the machine ask for `effects`.
-    async fn order(&self, effects: impl IntoIterator<Item = Effect>) {
+    pub(super) async fn order(&self, effects: impl IntoIterator<Item = Effect>) {
         self.orders.lock().unwrap().extend(effects);
         self.records
             .send(Feed(Input::Timeout))
@@ -188,7 +193,11 @@ impl Shard {
     }
 
     /// Waits for `count` inputs that `wanted` picks, and answers all of them.
-    async fn hear<T>(&self, count: usize, wanted: impl Fn(&Input) -> Option<T>) -> Vec<T> {
+    pub(super) async fn hear<T>(
+        &self,
+        count: usize,
+        wanted: impl Fn(&Input) -> Option<T>,
+    ) -> Vec<T> {
         for _ in 0..20_000 {
             let picked: Vec<T> = self
                 .heard
@@ -207,6 +216,6 @@ impl Shard {
 }
 
 /// The id of the database that [`Scratch::store`] opens.
-fn only_db(store: &Store) -> DbId {
+pub(super) fn only_db(store: &Store) -> DbId {
     store.iter().next().expect("one database").entry().id
 }

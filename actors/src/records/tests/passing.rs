@@ -126,6 +126,7 @@ async fn one_record_goes_back_and_forth_between_two_shards() {
             call_done: Box::new(|_| ()),
             membership: Post::new(1, &fatal).membership,
             log: log.clone(),
+            locks: crate::records::LockWatch::default(),
         };
         let other = Pnn(1 - own.0);
         let passer = Passer {

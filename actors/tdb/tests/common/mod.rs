@@ -8,8 +8,10 @@
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use ctdb_tdb::{Access, ChainLock, OpenOptions, Tdb, TdbFlags};
 
@@ -59,7 +61,13 @@ pub(crate) struct Helper {
 
 impl Helper {
     pub(crate) fn open(path: &Path, flags: TdbFlags) -> Self {
-        let mut child = Command::new(env::current_exe().expect("own path"))
+        let command = Command::new(env::current_exe().expect("own path"));
+        Self::start(command, path, flags).expect("start the helper")
+    }
+
+    /// As [`Helper::open`] by a command that ends with this program; `None` if it could not start it.
+    pub(crate) fn start(mut command: Command, path: &Path, flags: TdbFlags) -> Option<Self> {
+        let mut child = command
             .args(["--exact", "helper_entry", "--nocapture", "--test-threads=1"])
             .env(
                 HELPER_VARIABLE,
@@ -68,7 +76,7 @@ impl Helper {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("start the helper");
+            .ok()?;
         let input = child.stdin.take().expect("piped");
         let output = BufReader::new(child.stdout.take().expect("piped"));
         let mut helper = Self {
@@ -76,8 +84,7 @@ impl Helper {
             input,
             output,
         };
-        assert_eq!(helper.answer(), "open");
-        helper
+        (helper.try_answer()? == "open").then_some(helper)
     }
 
     /// Sends a command and waits for its answer.
@@ -91,15 +98,32 @@ impl Helper {
     }
 
     pub(crate) fn answer(&mut self) -> String {
+        let answer = self.try_answer();
+        answer.expect("the helper ended without an answer")
+    }
+
+    fn try_answer(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();
             let read = self.output.read_line(&mut line).expect("helper answers");
-            assert!(read > 0, "the helper ended without an answer");
+            if read == 0 {
+                return None;
+            }
             // The test runner writes on the same stream, possibly on the same line.
             if let Some((_, answer)) = line.trim_end().split_once('@') {
-                return answer.to_owned();
+                return Some(answer.to_owned());
             }
         }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Lets the process close the file with whatever it holds, and end by itself.
+    pub(crate) fn abandon(mut self) {
+        self.ask("abandon 0");
+        self.child.wait().expect("reap the helper");
     }
 
     /// Ends the process at once, with whatever it holds.
@@ -157,6 +181,12 @@ fn obey(tdb: &'static Tdb, guard: &mut Option<ChainLock<'static>>, words: &[&str
                 .expect("try")
                 .is_some();
             if taken { "free" } else { "busy" }.to_owned()
+        }
+        // Closes the file with the lock held; libtdb unlocks nothing.
+        ["abandon", linger_s] => {
+            mem::forget(guard.take());
+            reply("leaving");
+            tdb.abandon(Duration::from_secs(linger_s.parse().expect("number")))
         }
         ["lockall"] => {
             tdb.lock_all().expect("lockall");
