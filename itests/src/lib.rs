@@ -4,3 +4,4 @@ pub mod client;
 pub mod cluster;
 pub mod hostile;
 pub mod probe;
+pub mod samba;

@@ -100,6 +100,13 @@ impl Tickles {
             .or_default()
             .insert(connection);
     }
+
+    /// Answers whether it was the client's; from now on it is not.
+    fn take_from_client(&self, client: ClientId, connection: Connection) -> bool {
+        let mut table = self.table();
+        let own = table.of_client.get_mut(&client);
+        own.is_some_and(|own| own.remove(&plain(connection)))
+    }
 }
 
 impl Router {
@@ -107,6 +114,19 @@ impl Router {
     pub(super) fn add_connection(&self, client: ClientId, connection: Connection) {
         self.tickles.add_of_client(client, connection);
         self.tell_peers(Opcode::TcpAdd, connection);
+    }
+
+    /// A client's connection ended, but the client stays.
+    pub(super) fn end_connection(&self, client: ClientId, connection: Connection) {
+        if self.tickles.take_from_client(client, connection) {
+            self.tickles.remove(connection);
+            self.tell_peers(Opcode::TcpRemove, connection);
+        }
+    }
+
+    /// A client's connection has become another client's: it lives on when this one goes.
+    pub(super) fn pass_connection(&self, client: ClientId, connection: Connection) {
+        self.tickles.take_from_client(client, connection);
     }
 
     /// Forgets the connections of a client that is gone.

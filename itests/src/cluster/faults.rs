@@ -66,6 +66,16 @@ impl Cluster {
         targets.len()
     }
 
+    /// Sends a signal to every process of a node that runs that program; returns to how many.
+    pub fn signal_program(&self, node: usize, program: &str, signal: Signal) -> usize {
+        let mut targets = processes(&self.network_id(node));
+        targets.retain(|process| process.program == program);
+        for process in &targets {
+            process.signal(signal);
+        }
+        targets.len()
+    }
+
     /// Process id of the worker by the PID file, as the node's own processes see it.
     pub fn worker(&self, node: usize) -> Option<u32> {
         let path = self.directory().join(format!("{node}/run/ctdb/ctdbd.pid"));

@@ -17,8 +17,8 @@ use super::wait_until;
 
 /// Directories of clusters: this, the process id of their program, a number.
 const PREFIX: &str = "ctdb-lab-";
-/// Seconds that a command on a node may take.
-const COMMAND_LIMIT_S: &str = "120";
+/// How long a command may take.
+const COMMAND_LIMIT: Duration = Duration::from_secs(120);
 /// Lines of each node's log that a failed test prints.
 const LOG_LINES: usize = 60;
 
@@ -189,17 +189,23 @@ impl Cluster {
 
     /// Runs a command on a node.
     pub fn run(&self, node: usize, words: &[&str]) -> Output {
-        self.run_in(&self.nodes[node], words)
+        self.run_in(&self.nodes[node], COMMAND_LIMIT, words)
     }
 
     /// Runs a command on the client.
     pub fn on_client(&self, words: &[&str]) -> Output {
-        self.run_in(&self.client, words)
+        self.on_client_within(COMMAND_LIMIT, words)
     }
 
-    fn run_in(&self, namespace: &Namespace, words: &[&str]) -> Output {
+    /// Runs a command on the client that is killed after `limit`.
+    pub fn on_client_within(&self, limit: Duration, words: &[&str]) -> Output {
+        self.run_in(&self.client, limit, words)
+    }
+
+    fn run_in(&self, namespace: &Namespace, limit: Duration, words: &[&str]) -> Output {
         let mut command = namespace.command("timeout");
-        command.args(["-s", "KILL", COMMAND_LIMIT_S]).args(words);
+        let seconds = limit.as_secs().to_string();
+        command.args(["-s", "KILL", &seconds]).args(words);
         finish(
             &mut command,
             &self.directory.join("scratch"),
@@ -210,6 +216,11 @@ impl Cluster {
     /// A command on a node, to be started by the caller.
     pub fn command(&self, node: usize, program: &str) -> std::process::Command {
         self.nodes[node].command(program)
+    }
+
+    /// A command on the client, to be started by the caller.
+    pub fn client_command(&self, program: &str) -> std::process::Command {
+        self.client.command(program)
     }
 
     /// Debian's tool on a node.

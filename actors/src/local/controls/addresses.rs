@@ -7,6 +7,7 @@ use ctdb_protocol::client::public_ip::{PublicIp, PublicIpInfo, PublicIpList};
 use ctdb_protocol::client::sockaddr::{Connection, SockAddr};
 use ctdb_protocol::client::tickle::TickleList;
 use ctdb_protocol::client::{ControlFlags, Opcode, pnn};
+use ctdb_protocol::id::ClientId;
 use ctdb_protocol::takeover;
 use ctdb_protocol::takeover::view::{AddressStatus, AddressView, InterfaceStatus};
 use std::net::IpAddr;
@@ -29,8 +30,14 @@ pub(super) fn answer(router: &Arc<Router>, ask: &Ask<'_>) -> Option<Answer> {
             ifaces: view().interfaces.iter().map(shown).collect(),
         }),
         Opcode::SetIfaceLinkState => set_link(router, &view(), ask),
-        // The two of later Samba tell of the end of a connection or of its new process.
-        Opcode::TcpClient | Opcode::TcpClientPassed => tcp_client(router, &view(), ask),
+        Opcode::TcpClient => tcp_client(router, &view(), ask),
+        // These two are sent by Samba's later releases.
+        Opcode::TcpClientDisconnected => of_client(ask, |client, connection| {
+            router.end_connection(client, connection);
+        }),
+        Opcode::TcpClientPassed => of_client(ask, |client, connection| {
+            router.pass_connection(client, connection);
+        }),
         Opcode::TcpAdd => ask.parse().and_then(|connection| {
             router.tickles.add(connection);
             done()
@@ -40,7 +47,7 @@ pub(super) fn answer(router: &Arc<Router>, ask: &Ask<'_>) -> Option<Answer> {
             router.tell_peers(Opcode::TcpAdd, connection);
             done()
         }),
-        Opcode::TcpRemove | Opcode::TcpClientDisconnected => ask.parse().and_then(|connection| {
+        Opcode::TcpRemove => ask.parse().and_then(|connection| {
             router.tickles.remove(connection);
             done()
         }),
@@ -138,6 +145,12 @@ fn tcp_client(router: &Router, view: &AddressView, ask: &Ask<'_>) -> Done {
         }
         Some(_) => Err(Refused::plainly()),
     }
+}
+
+/// What a client says of a connection that it told of before; of one that is not its own it may say anything.
+fn of_client(ask: &Ask<'_>, change: impl FnOnce(ClientId, Connection)) -> Done {
+    change(ask.client()?, ask.parse()?);
+    done()
 }
 
 fn tickles(router: &Router, view: &AddressView, ask: &Ask<'_>) -> Done {

@@ -127,3 +127,28 @@ fn connections_of_a_client_are_known_to_all_nodes_while_it_lives() {
     let unknown = SockAddr::from(IpAddr::from([192, 0, 2, 9])).to_bytes();
     assert_eq!(observer.status(0, Opcode::GetTcpTickleList, &unknown), 1);
 }
+
+/// As Samba's later releases do: one process takes a connection on and passes it to another.
+#[test]
+fn a_connection_outlives_the_client_that_passed_it_on() {
+    let [one, _two] = pair("passed");
+    let (mut first, mut second, mut observer) = (one.connect(), one.connect(), one.connect());
+    let own = connection("10.77.9.1:445").to_bytes();
+    let status = |client: &mut super::raw::Raw, opcode| client.status(0, opcode, &own);
+    assert_eq!(status(&mut first, Opcode::TcpClient), 0);
+    assert_eq!(status(&mut second, Opcode::TcpClient), 0);
+    assert_eq!(status(&mut first, Opcode::TcpClientPassed), 0);
+    // It is not this one's any more.
+    assert_eq!(status(&mut first, Opcode::TcpClientDisconnected), 0);
+    assert_eq!(tickles(&mut observer, 1).len(), 1);
+    let gone = first.control(0, Opcode::Ping, &[]).status - 1;
+    drop(first);
+    let begun = std::time::Instant::now();
+    while observer.control(0, Opcode::Ping, &[]).status > gone {
+        assert!(begun.elapsed().as_secs() < 30);
+    }
+    assert_eq!(tickles(&mut observer, 1).len(), 1);
+    assert_eq!(status(&mut second, Opcode::TcpClientDisconnected), 0);
+    assert!(tickles(&mut observer, 0).is_empty());
+    assert!(tickles(&mut observer, 1).is_empty());
+}

@@ -1,0 +1,210 @@
+//! Debian's Samba serves one directory on three nodes.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
+
+use ctdb_itests::cluster::{Cable, Cluster, Whom, have_root, wait_until};
+use ctdb_itests::samba::{Outcome, Release, Samba, USER, Writer, layout};
+use rustix::process::Signal;
+
+/// How long one of Samba's suites may take.
+const LIMIT: Duration = Duration::from_secs(100);
+/// Files that each client writes.
+const FILES: usize = 300;
+
+/// Runs a suite; prints what did not succeed and answers how many failed.
+fn failures(samba: &Samba<'_>, suite: &str) -> usize {
+    let suite = samba.torture(suite, &samba.addresses(), LIMIT, &[]);
+    let took_s = suite.took.as_secs_f64();
+    let passed = suite.count(Outcome::Success);
+    println!(
+        "{}: {passed} of {} tests in {took_s:.1} s",
+        suite.name,
+        suite.tests.len()
+    );
+    let other = suite
+        .tests
+        .iter()
+        .filter(|(_, outcome)| **outcome != Outcome::Success);
+    other.for_each(|(name, outcome)| println!("{name}: {outcome:?}"));
+    let skipped = suite.count(Outcome::Skip);
+    let bad = suite.tests.len() - passed - skipped;
+    if bad > 0 {
+        println!("{}", suite.text);
+    }
+    assert!(passed > 0, "no test of {} has run", suite.name);
+    bad
+}
+
+/// Every node gives what any node took, under the name that any node gave it.
+fn put_rename_get(samba: &Samba<'_>) {
+    let addresses = samba.addresses();
+    let local = samba.cluster().directory().join("client/local");
+    for (writer, address) in addresses.iter().enumerate() {
+        let content = format!("written through node {writer}");
+        fs::write(&local, &content).expect("a file");
+        samba
+            .smbclient(*address, &format!("put {} first", local.display()))
+            .ok();
+        for (reader, address) in addresses.iter().enumerate() {
+            let name = format!("from-{writer}-by-{reader}");
+            let last = if reader == 0 {
+                "first".into()
+            } else {
+                format!("from-{writer}-by-{}", reader - 1)
+            };
+            let commands = format!("rename {last} {name}; get {name} {}", local.display());
+            samba.smbclient(*address, &commands).ok();
+            let text = fs::read_to_string(&local).expect("what was read");
+            assert_eq!(text, content, "by node {reader}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs transactions on persistent databases"]
+fn three_nodes_serve_one_directory() {
+    let name = "three_nodes_serve_one_directory";
+    if !have_root(name) {
+        return;
+    }
+    let cluster = Cluster::up(&layout(name));
+    let mut samba = Samba::up(&cluster, Release::Installed);
+    put_rename_get(&samba);
+    assert_eq!(failures(&samba, "smb2.lock"), 0);
+    samba.stop_all();
+    drop(samba);
+    cluster.assert_clean();
+}
+
+#[test]
+#[ignore = "needs transactions on persistent databases"]
+fn sambas_tools_see_the_whole_cluster() {
+    let name = "sambas_tools_see_the_whole_cluster";
+    if !have_root(name) {
+        return;
+    }
+    let cluster = Cluster::up(&layout(name));
+    let mut samba = Samba::up(&cluster, Release::Installed);
+    let addresses = samba.addresses();
+    // A session on each node, seen on each node.
+    let mut sessions: Vec<_> = addresses
+        .iter()
+        .map(|address| samba.session(*address))
+        .collect();
+    for node in cluster.nodes() {
+        wait_until(LIMIT, "three sessions in smbstatus", || {
+            let status = samba.run(node, "smbstatus", &["-b"]).ok();
+            status.lines().filter(|line| line.contains(USER)).count() == cluster.nodes().len()
+        });
+    }
+    for session in &mut sessions {
+        session.end();
+    }
+    // What one node writes into a persistent database, all read.
+    let key = r"HKLM\SOFTWARE\lab";
+    samba.run(1, "net", &["registry", "createkey", key]).ok();
+    let value = ["registry", "setvalue", key, "value", "sz", "from node 1"];
+    samba.run(1, "net", &value).ok();
+    for node in cluster.nodes() {
+        let shown = samba
+            .run(node, "net", &["registry", "getvalue", key, "value"])
+            .ok();
+        assert!(shown.contains("from node 1"), "node {node}: {shown}");
+        let users = samba.run(node, "pdbedit", &["-L"]).ok();
+        assert!(users.contains(USER), "node {node}: {users}");
+        samba.run(node, "net", &["g_lock", "locks"]).ok();
+    }
+    samba
+        .run(0, "net", &["g_lock", "do", "lab", "5", "echo held"])
+        .ok();
+    samba.stop_all();
+    drop(samba);
+    cluster.assert_clean();
+}
+
+#[test]
+#[ignore = "needs transactions on persistent databases"]
+fn nothing_that_was_acknowledged_is_lost_when_a_node_dies() {
+    let name = "nothing_that_was_acknowledged_is_lost_when_a_node_dies";
+    if !have_root(name) {
+        return;
+    }
+    let cluster = Cluster::up(&layout(name));
+    let mut samba = Samba::up(&cluster, Release::Installed);
+    let addresses = samba.addresses();
+    let victim = 1;
+    let writers: Vec<Writer> = addresses
+        .iter()
+        .enumerate()
+        .map(|(node, address)| Writer::new(&samba, &format!("writer{node}"), *address, FILES))
+        .collect();
+    let written: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = writers
+            .iter()
+            .map(|writer| scope.spawn(|| writer.write(&samba)))
+            .collect();
+        wait_until(LIMIT, "a third of the files", || {
+            writers.iter().all(|writer| writer.taken() > FILES / 3)
+        });
+        // As a power cut: nothing of it is heard again.
+        cluster.cut(victim, Cable::Both);
+        cluster.kill(victim, Whom::All);
+        cluster.signal_program(victim, "smbd", Signal::KILL);
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a writer"))
+            .collect()
+    });
+    for (node, written) in written.iter().enumerate() {
+        println!("client of node {node}: {written:?}");
+        if node == victim {
+            assert!(written.broken > 0, "its node has died");
+        } else {
+            assert_eq!(written.broken, 0, "client of node {node}");
+        }
+    }
+    for address in &addresses {
+        for writer in &writers {
+            writer.check(&samba, *address);
+        }
+    }
+    // The node comes back, and its server with it.
+    cluster.heal(victim);
+    cluster.start(victim);
+    cluster.wait_settled("all nodes OK after the dead one came back");
+    samba.wait_serving(victim);
+    for address in samba.addresses() {
+        for writer in &writers {
+            writer.check(&samba, address);
+        }
+    }
+    samba.stop_all();
+    drop(samba);
+    cluster.assert_clean();
+}
+
+#[test]
+#[ignore = "needs transactions on persistent databases"]
+fn a_server_starts_anew_with_its_daemon() {
+    let name = "a_server_starts_anew_with_its_daemon";
+    if !have_root(name) {
+        return;
+    }
+    let cluster = Cluster::up(&layout(name));
+    let mut samba = Samba::up(&cluster, Release::Installed);
+    let exits = samba.exits(2);
+    cluster.kill(2, Whom::All);
+    wait_until(LIMIT, "the end of smbd", || samba.exits(2) > exits);
+    assert_eq!(samba.exits(0) + samba.exits(1), 0, "servers of other nodes");
+    sleep(Duration::from_millis(500));
+    cluster.start(2);
+    cluster.wait_settled("all nodes OK");
+    let took = samba.wait_serving(2);
+    println!("served again {:.1} s after the daemon", took.as_secs_f64());
+    put_rename_get(&samba);
+    samba.stop_all();
+    drop(samba);
+    cluster.assert_clean();
+}
