@@ -141,6 +141,10 @@ pub struct Database {
     pub tdb_mutexes: bool,
     /// Program run while a lock is waited for too long.
     pub lock_debug_script: Option<String>,
+    /// A lock that is waited for so long is named in the log.
+    pub lock_warning_time: Duration,
+    /// A client that keeps us waiting for a lock for so long is killed; `None`: never.
+    pub lock_eviction_time: Option<Duration>,
     /// Number of record shards; `None` lets the daemon choose by the number of cores.
     pub record_shards: Option<u16>,
 }

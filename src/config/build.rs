@@ -20,6 +20,8 @@ use super::schema::{
 };
 use super::value::{Bool, Script, Text};
 
+/// What 4.17 takes.
+const LOCK_WARNING_TIME: Duration = Duration::from_secs(10);
 /// 4.17's default of `shutdown failover timeout`.
 const SHUTDOWN_FAILOVER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -176,6 +178,8 @@ fn logging(loader: &mut Loader, keys: LoggingKeys, script_level: Level) -> Loggi
 
 fn database(loader: &mut Loader, keys: DatabaseKeys) -> Database {
     let shards = loader.take("database", "record shards", keys.record_shards);
+    let warning = loader.take("database", "lock warning time", keys.lock_warning_time);
+    let eviction = loader.take("database", "lock eviction time", keys.lock_eviction_time);
     Database {
         volatile_directory: directory(
             loader,
@@ -202,6 +206,10 @@ fn database(loader: &mut Loader, keys: DatabaseKeys) -> Database {
             "lock debug script",
             keys.lock_debug_script,
         ),
+        lock_warning_time: warning.map_or(LOCK_WARNING_TIME, |time| time.0),
+        lock_eviction_time: eviction
+            .filter(|time| time.0 > 0)
+            .map(|time| Duration::from_secs(u64::from(time.0))),
         record_shards: shards.map(|shards| shards.0),
     }
 }

@@ -59,6 +59,7 @@ fn every_key_arrives() {
          [cluster]\nname = nas\ncluster lock = !/bin/helper a b\nleader capability = no\n\
          leader timeout = 9\nnode address = 10.0.0.3\ntransport = tcp\n\
          [database]\ntdb mutexes = false\nlock debug script = l.sh\nrecord shards = 4\n\
+         lock warning time = 5\nlock eviction time = 30\n\
          [event]\ndebug script = e.sh\n\
          [failover]\ndisabled = yes\nfast = true\nshutdown failover timeout = 3\n\
          shutdown extra timeout = 2\n\
@@ -90,6 +91,12 @@ fn every_key_arrives() {
     );
     assert!(settings.startup.state.stopped && settings.startup.state.disabled);
     assert!(!settings.startup.realtime_scheduling && !settings.database.tdb_mutexes);
+    let times = (
+        settings.database.lock_warning_time,
+        settings.database.lock_eviction_time,
+    );
+    let expected = (Duration::from_secs(5), Some(Duration::from_secs(30)));
+    assert_eq!(times, expected);
     assert!(
         settings.database.lock_debug_script.is_some() && settings.events.debug_script.is_some()
     );

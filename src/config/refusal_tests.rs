@@ -46,6 +46,8 @@ fn wrong_types_are_refused_with_file_line_and_key() {
         ("database", "state database directory = relative"),
         ("database", "lock debug script = none.sh"),
         ("database", "record shards = 100"),
+        ("database", "lock warning time = 0"),
+        ("database", "lock eviction time = never"),
         ("event", "debug script = none.sh"),
         ("failover", "shutdown failover timeout = -1"),
         ("console", "listen = 4380"),

@@ -111,6 +111,8 @@ schema! {
         state_directory: "state database directory" as Text,
         tdb_mutexes: "tdb mutexes" as Bool,
         lock_debug_script: "lock debug script" as Script,
+        lock_warning_time: "lock warning time" as Timeout,
+        lock_eviction_time: "lock eviction time" as Number,
         record_shards: "record shards" as Shards,
     }
     event: EventKeys {

@@ -89,8 +89,12 @@ fn described(section: &str, key: &str, layout: &Layout) -> (Form, String) {
         ("logging", "format") => (Form::Text, "text"),
         ("cluster", "transport") => (Form::Text, "tcp"),
         ("cluster", "leader timeout") => (Form::Number, "5"),
-        ("failover", "shutdown failover timeout") => (Form::Number, "10"),
-        ("failover", "shutdown extra timeout") => (Form::Number, "0"),
+        ("database", "lock warning time") | ("failover", "shutdown failover timeout") => {
+            (Form::Number, "10")
+        }
+        ("database", "lock eviction time") | ("failover", "shutdown extra timeout") => {
+            (Form::Number, "0")
+        }
         ("legacy", "script log level") => (Form::Text, "ERROR"),
         ("cluster", "leader capability")
         | ("database", "tdb mutexes")

@@ -140,6 +140,7 @@ impl Router {
                 counters.control_timeouts.load(Ordering::Relaxed),
                 counters.traverse_timeouts.load(Ordering::Relaxed),
             ],
+            locks: self.context.locks.counters().all(),
             total_calls: client.req_call,
             pending_calls: self.calls.len() as u32,
             memory_used: super::controls::debug::resident_bytes().unwrap_or(0),
@@ -156,6 +157,7 @@ impl Router {
         for counter in self.counters.resettable() {
             counter.store(0, Ordering::Relaxed);
         }
+        self.context.locks.counters().reset();
         let links = &self.context.links.counters;
         let mut slow = self.counters.slow();
         slow.since = Some(SystemTime::now());

@@ -24,7 +24,7 @@ pub mod lease;
 mod lease_plan;
 mod lease_worker;
 pub mod link;
-mod realtime;
+pub(crate) mod realtime;
 mod socket;
 pub mod sysctl;
 pub mod watch;

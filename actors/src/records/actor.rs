@@ -8,15 +8,17 @@ pub use super::shell::Wiring;
 use super::store::Store;
 use crate::clock::Clock;
 use crate::fatal::Fatal;
+use crate::net::realtime;
 use crate::poison::Poison;
 use crate::post::{Feed, MAILBOX_INPUTS_MAX};
 use crate::supervise::last_panic;
 use actix::fut::ActorFutureExt;
 use actix::prelude::WrapFuture;
-use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
+use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle};
 use ctdb_protocol::machine::{Effects, Machine};
 use ctdb_protocol::record::io::{Effect, Input};
 use ctdb_protocol::time::Instant;
+use ctdb_tdb::{ChainWaiter, Turn};
 use std::collections::VecDeque;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -161,6 +163,19 @@ where
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_INPUTS_MAX);
+        let own = ctx.address();
+        // There are no more turns on their way than chains that are waited for.
+        let turn = move |turn| own.do_send(ChainTurn(turn));
+        let is_realtime = self.shell.locks().is_realtime();
+        let begin = move || {
+            if is_realtime {
+                realtime::request();
+            }
+        };
+        match ChainWaiter::start(begin, turn) {
+            Ok(waiter) => self.shell.chains.use_waiter(waiter),
+            Err(error) => self.shell.has_no_waiter(&error),
+        }
         self.with_shell(ctx, |shell, inputs| shell.announce(inputs));
     }
 }
@@ -181,6 +196,24 @@ where
 
     fn handle(&mut self, Feed(input): Feed<Input>, ctx: &mut Self::Context) {
         self.with_shell(ctx, |shell, inputs| inputs.extend(shell.concern(input)));
+    }
+}
+
+/// A chain that was waited for.
+struct ChainTurn(Turn);
+
+impl Message for ChainTurn {
+    type Result = ();
+}
+
+impl<M> Handler<ChainTurn> for Records<M>
+where
+    M: Machine<Input = Input, Effect = Effect> + Unpin + 'static,
+{
+    type Result = ();
+
+    fn handle(&mut self, ChainTurn(turn): ChainTurn, ctx: &mut Self::Context) {
+        self.with_shell(ctx, |shell, inputs| shell.turn(turn, inputs));
     }
 }
 

@@ -2,28 +2,29 @@
 //!
 //! An operation whose chain is free is done at once. If a client holds the chain, the operation waits,
 //! and later ones for the same chain wait behind it: an operation never overtakes another one on the
-//! same key. A waiting chain is tried again after a pause that grows to [`PAUSE_MAX`].
+//! same key. Who waits for the chain is one thread for all ([`ChainWaiter`]); what it then grants is used
+//! for a batch of operations. Where the file has no mutexes or the kernel can't wait for many, the chain
+//! is tried again after a pause that grows to [`PAUSE_MAX`].
 //!
-//! Invariant: an operation is in `busy` or was answered; a chain in `busy` has at least one operation.
+//! Invariants: an operation is in `busy` or was answered; a chain in `busy` has at least one operation;
+//! `tickets` has the queues of `busy` that wait for a grant.
 
 use super::error::RecordError;
+use super::lock_statistics::LockCounters;
 use super::locks::LockWatch;
-use super::message::StoredRecord;
+use super::ops::{ChainOp, Performed, perform};
 use super::store::{Database, Store};
 use crate::log::notice;
 use ctdb_protocol::id::{DbId, Pnn};
 use ctdb_protocol::notice::Notice;
-use ctdb_protocol::record::header::RecordHeader;
 use ctdb_protocol::record::io::Input;
-use ctdb_protocol::record::local::{self, LocalOp, LocalOutcome};
 use ctdb_protocol::time::Instant;
 use ctdb_protocol::wire::bytes::Bytes;
-use ctdb_protocol::wire::message::DbKind;
-use ctdb_tdb::ChainLock;
+use ctdb_tdb::{ChainWaiter, Grant, Turn, Wanted};
 use slog::Logger;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// Most operations that wait for clients. The machine has a few per record in motion, so this is far
 /// off; an operation beyond fails like a full disk.
@@ -39,63 +40,60 @@ const PAUSES: [Duration; 6] = [
 ];
 /// Longest pause between tries.
 pub(super) const PAUSE_MAX: Duration = Duration::from_millis(10);
+/// A chain that is to be granted is tried all the same after so long: should the thread have failed.
+const GRANT_PAUSE: Duration = Duration::from_millis(500);
 /// The watch over locks hears of a chain that is held so long.
 const WATCH_AFTER: Duration = Duration::from_millis(20);
+/// Most operations under one grant: then clients that wait have their turn.
+const BATCH_MAX: usize = 64;
 /// Shortest time between two records in the log about files that fail.
 const FAULT_LOG_PAUSE: Duration = Duration::from_secs(1);
 
-/// Where the answer to a request goes. A requester that is gone is no error.
-pub(super) type Answer<T> = oneshot::Sender<Result<T, RecordError>>;
-
-/// What to do with one record.
+/// An operation that waits.
 #[derive(Debug)]
-pub(super) enum ChainOp {
-    /// For the machine.
-    Machine(LocalOp),
-    /// Look at it.
-    Read(Answer<Option<StoredRecord>>),
-    /// New data under the present header, if this node is dmaster.
-    Write(Bytes, Answer<()>),
-}
-
-impl ChainOp {
-    /// Ends an operation that could not be done.
-    fn fail(self, db: DbId, key: Bytes, error: RecordError, answers: &mut VecDeque<Input>) {
-        match self {
-            Self::Machine(_) => {
-                let outcome = LocalOutcome::Failed;
-                answers.push_back(Input::Local { db, key, outcome });
-            }
-            Self::Read(answer) => drop(answer.send(Err(error))),
-            Self::Write(_, answer) => drop(answer.send(Err(error))),
-        }
-    }
+struct Parked {
+    key: Bytes,
+    op: ChainOp,
+    since: Instant,
 }
 
 /// Operations that wait for one chain.
 #[derive(Debug)]
 struct Queue {
-    ops: VecDeque<(Bytes, ChainOp)>,
+    ops: VecDeque<Parked>,
     since: Instant,
+    /// Under which a grant will come.
+    ticket: Option<u64>,
+    /// The thread can't have the chain.
+    is_refused: bool,
     tries: usize,
     next_try: Instant,
     is_watched: bool,
 }
 
 impl Queue {
-    fn new(now: Instant) -> Self {
-        Self {
+    fn new(now: Instant, ticket: Option<u64>) -> Self {
+        let mut queue = Self {
             ops: VecDeque::new(),
             since: now,
+            ticket,
+            is_refused: false,
             tries: 0,
-            next_try: now + PAUSES[0],
+            next_try: now,
             is_watched: false,
-        }
+        };
+        queue.pause(now);
+        queue
     }
 
     fn pause(&mut self, now: Instant) {
-        self.tries = (self.tries + 1).min(PAUSES.len() - 1);
-        self.next_try = now + PAUSES[self.tries];
+        let pause = match self.ticket {
+            Some(_) if !self.is_watched => WATCH_AFTER,
+            Some(_) => GRANT_PAUSE,
+            None => PAUSES[self.tries.min(PAUSES.len() - 1)],
+        };
+        self.tries += 1;
+        self.next_try = now + pause;
     }
 }
 
@@ -105,7 +103,11 @@ pub(super) struct Chains {
     own: Pnn,
     log: Logger,
     watch: LockWatch,
+    counters: LockCounters,
+    waiter: Option<ChainWaiter>,
     busy: BTreeMap<(DbId, u32), Queue>,
+    tickets: BTreeMap<u64, (DbId, u32)>,
+    last_ticket: u64,
     waiting: usize,
     earliest: Option<Instant>,
     next_fault_log: Instant,
@@ -113,17 +115,24 @@ pub(super) struct Chains {
 
 impl Chains {
     pub(super) fn new(own: Pnn, log: &Logger, watch: &LockWatch) -> Self {
-        let (busy, log) = (BTreeMap::new(), log.clone());
-        let next_fault_log = Instant::ZERO;
         Self {
             own,
-            log,
+            log: log.clone(),
             watch: watch.clone(),
-            busy,
+            counters: watch.counters().clone(),
+            waiter: None,
+            busy: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            last_ticket: 0,
             waiting: 0,
             earliest: None,
-            next_fault_log,
+            next_fault_log: Instant::ZERO,
         }
+    }
+
+    /// From now on `waiter` waits for chains; what it says must come to [`Chains::turn`].
+    pub(super) fn use_waiter(&mut self, waiter: ChainWaiter) {
+        self.waiter = Some(waiter);
     }
 
     /// When [`Chains::retry`] has something to do.
@@ -144,7 +153,7 @@ impl Chains {
             return op.fail(db, key, RecordError::NoDatabase(db), answers);
         };
         let back = if self.busy.is_empty() || !self.busy.contains_key(&(db, database.chain(&key))) {
-            self.run(database, key, op, now, answers)
+            self.run(database, (key, op), None, now, answers)
         } else {
             Some((key, op))
         };
@@ -159,41 +168,59 @@ impl Chains {
             |(place, queue): (&(DbId, u32), &Queue)| (queue.next_try <= now).then_some(*place);
         let places: Vec<_> = self.busy.iter().filter_map(due).collect();
         for place in places {
-            let Some(mut queue) = self.busy.remove(&place) else {
+            let Some(queue) = self.busy.get_mut(&place) else {
                 continue;
             };
-            self.waiting -= queue.ops.len();
-            self.drain(store, place.0, &mut queue, now, answers);
-            if queue.ops.is_empty() {
-                self.unwatch(place, &queue);
+            if queue.ticket.is_some() && now.since(queue.since) < GRANT_PAUSE {
+                self.watch_only(place, now);
             } else {
-                self.watch(place, &mut queue, now);
-                queue.pause(now);
-                self.waiting += queue.ops.len();
-                self.busy.insert(place, queue);
+                self.work(store, place, None, now, answers);
             }
         }
-        self.earliest = self.busy.values().map(|queue| queue.next_try).min();
+        self.set_earliest();
+    }
+
+    /// Does what waits for a chain that was granted.
+    pub(super) fn turn(
+        &mut self,
+        store: &Store,
+        turn: Turn,
+        now: Instant,
+        answers: &mut VecDeque<Input>,
+    ) {
+        let (ticket, grant) = match turn {
+            Turn::Granted(grant) => (grant.ticket(), Some(grant)),
+            Turn::Refused(ticket) => (ticket, None),
+        };
+        // Without a queue nobody wants the grant any more, which is dropped then.
+        let Some(place) = self.tickets.remove(&ticket) else {
+            return;
+        };
+        if let Some(queue) = self.busy.get_mut(&place) {
+            queue.ticket = None;
+            queue.is_refused = grant.is_none();
+        }
+        self.work(store, place, grant, now, answers);
+        self.set_earliest();
     }
 
     /// Ends all operations that wait for a database that goes away.
     pub(super) fn forget(&mut self, db: DbId, answers: &mut VecDeque<Input>) {
-        let gone: Vec<_> = self
-            .busy
-            .range((db, 0)..=(db, u32::MAX))
-            .map(|(p, _)| *p)
-            .collect();
+        let all = (db, 0)..=(db, u32::MAX);
+        let gone: Vec<_> = self.busy.range(all).map(|(place, _)| *place).collect();
         for place in gone {
-            let Some(queue) = self.busy.remove(&place) else {
+            let Some(mut queue) = self.busy.remove(&place) else {
                 continue;
             };
-            self.unwatch(place, &queue);
-            for (key, op) in queue.ops {
-                self.waiting -= 1;
+            self.waiting -= queue.ops.len();
+            while let Some(Parked { key, op, .. }) = queue.ops.pop_front() {
+                self.counters.ends(db, None, queue.ops.is_empty());
                 op.fail(db, key, RecordError::Detached, answers);
             }
+            self.end(place, &queue);
         }
-        self.earliest = self.busy.values().map(|queue| queue.next_try).min();
+        self.counters.forget(db);
+        self.set_earliest();
     }
 
     /// Logs that a file failed, but not for each of the many operations that then fail.
@@ -205,23 +232,67 @@ impl Chains {
         }
     }
 
+    fn watch_only(&mut self, place: (DbId, u32), now: Instant) {
+        if let Some(mut queue) = self.busy.remove(&place) {
+            self.watch(place, &mut queue, now);
+            queue.pause(now);
+            self.busy.insert(place, queue);
+        }
+    }
+
+    /// Does what can be done of a queue.
+    fn work(
+        &mut self,
+        store: &Store,
+        place: (DbId, u32),
+        grant: Option<Grant>,
+        now: Instant,
+        answers: &mut VecDeque<Input>,
+    ) {
+        let Some(mut queue) = self.busy.remove(&place) else {
+            return;
+        };
+        self.waiting -= queue.ops.len();
+        self.drain(store, place.0, &mut queue, grant.as_ref(), now, answers);
+        // Before it is asked for again: the chain is released first.
+        drop(grant);
+        if queue.ops.is_empty() {
+            return self.end(place, &queue);
+        }
+        if let (None, false, Some(database)) = (queue.ticket, queue.is_refused, store.get(place.0))
+        {
+            queue.ticket = self.ask(database, place.1);
+        }
+        self.watch(place, &mut queue, now);
+        queue.pause(now);
+        self.waiting += queue.ops.len();
+        self.busy.insert(place, queue);
+    }
+
     fn drain(
         &mut self,
         store: &Store,
         db: DbId,
         queue: &mut Queue,
+        grant: Option<&Grant>,
         now: Instant,
         answers: &mut VecDeque<Input>,
     ) {
-        while let Some((key, op)) = queue.ops.pop_front() {
+        for _ in 0..BATCH_MAX {
+            let Some(Parked { key, op, since }) = queue.ops.pop_front() else {
+                return;
+            };
+            let is_last = queue.ops.is_empty();
             let Some(database) = store.get(db) else {
+                self.counters.ends(db, None, is_last);
                 op.fail(db, key, RecordError::NoDatabase(db), answers);
                 continue;
             };
-            if let Some(back) = self.run(database, key, op, now, answers) {
-                queue.ops.push_front(back);
+            if let Some((key, op)) = self.run(database, (key, op), grant, now, answers) {
+                queue.ops.push_front(Parked { key, op, since });
                 return;
             }
+            self.counters.ends(db, Some(now.since(since)), is_last);
         }
     }
 
@@ -238,47 +309,82 @@ impl Chains {
             return op.fail(db, key, RecordError::TooManyWait, answers);
         }
         let place = (db, database.chain(&key));
-        let queue = self.busy.entry(place).or_insert_with(|| Queue::new(now));
-        queue.ops.push_back((key, op));
+        let is_first = !self.busy.contains_key(&place);
+        if is_first {
+            let ticket = self.ask(database, place.1);
+            self.busy.insert(place, Queue::new(now, ticket));
+        }
+        let Some(queue) = self.busy.get_mut(&place) else {
+            return;
+        };
+        let since = now;
+        queue.ops.push_back(Parked { key, op, since });
+        self.counters.waits(db, is_first);
         self.waiting += 1;
         let next_try = queue.next_try;
-        self.earliest = Some(
-            self.earliest
-                .map_or(next_try, |earliest| earliest.min(next_try)),
-        );
+        let earliest = self.earliest.map_or(next_try, |at| at.min(next_try));
+        self.earliest = Some(earliest);
+    }
+
+    /// Lets the thread wait for a chain, if it can.
+    fn ask(&mut self, database: &Database, chain: u32) -> Option<u64> {
+        let (waiter, mutexes) = (self.waiter.as_ref()?, database.mutexes()?);
+        self.last_ticket += 1;
+        let ticket = self.last_ticket;
+        self.tickets.insert(ticket, (database.entry().id, chain));
+        waiter.want(Wanted {
+            ticket,
+            mutexes: Arc::clone(mutexes),
+            chain,
+        });
+        Some(ticket)
+    }
+
+    /// Nothing waits for a chain any more.
+    fn end(&mut self, (db, chain): (DbId, u32), queue: &Queue) {
+        if queue.is_watched {
+            self.watch.served(db, chain);
+        }
+        if let (Some(ticket), Some(waiter)) = (queue.ticket, &self.waiter) {
+            self.tickets.remove(&ticket);
+            waiter.forget(ticket);
+        }
     }
 
     /// Tells the watch of a chain that is held for longer than work with a record takes.
     fn watch(&self, (db, chain): (DbId, u32), queue: &mut Queue, now: Instant) {
-        let waited = now.since(queue.since);
-        if queue.is_watched || waited < WATCH_AFTER {
+        let Some(first) = queue.ops.front() else {
             return;
+        };
+        if queue.is_watched && first.since != queue.since {
+            queue.is_watched = false;
+            self.watch.served(db, chain);
         }
-        if let Some((key, _)) = queue.ops.front() {
+        queue.since = first.since;
+        let waited = now.since(queue.since);
+        if !queue.is_watched && waited >= WATCH_AFTER {
             queue.is_watched = true;
             let since = std::time::Instant::now().checked_sub(waited);
             let since = since.unwrap_or_else(std::time::Instant::now);
-            self.watch.waits(db, chain, key.clone(), since);
+            self.watch.waits(db, chain, first.key.clone(), since);
         }
     }
 
-    fn unwatch(&self, (db, chain): (DbId, u32), queue: &Queue) {
-        if queue.is_watched {
-            self.watch.served(db, chain);
-        }
+    fn set_earliest(&mut self) {
+        self.earliest = self.busy.values().map(|queue| queue.next_try).min();
     }
 
-    /// Does `op` if its chain is free, otherwise gives it back.
+    /// Does `op` if its chain is free or granted, otherwise gives it back.
     fn run(
         &mut self,
         database: &Database,
-        key: Bytes,
-        op: ChainOp,
+        (key, op): (Bytes, ChainOp),
+        grant: Option<&Grant>,
         now: Instant,
         answers: &mut VecDeque<Input>,
     ) -> Option<(Bytes, ChainOp)> {
         let db = database.entry().id;
-        match perform(database, &key, op, self.own) {
+        match perform(database, &key, op, self.own, grant) {
             Performed::Busy(op) => return Some((key, op)),
             Performed::Answered => {}
             Performed::Outcome(outcome) => answers.push_back(Input::Local { db, key, outcome }),
@@ -288,75 +394,5 @@ impl Chains {
             }
         }
         None
-    }
-}
-
-/// What came of a try.
-enum Performed {
-    Busy(ChainOp),
-    Answered,
-    Outcome(LocalOutcome),
-    Failed(ChainOp, ctdb_tdb::Error),
-}
-
-/// Does `op` under the chain's lock, unless somebody holds it.
-fn perform(database: &Database, key: &[u8], op: ChainOp, own: Pnn) -> Performed {
-    let guard = match database.tdb().chain_lock_nonblock(key) {
-        Ok(Some(guard)) => guard,
-        Ok(None) => return Performed::Busy(op),
-        Err(error) => return Performed::Failed(op, error),
-    };
-    match op {
-        ChainOp::Machine(op) => match apply(&guard, &op, own) {
-            Ok(outcome) => return Performed::Outcome(outcome),
-            Err(error) => return Performed::Failed(ChainOp::Machine(op), error),
-        },
-        ChainOp::Read(answer) => drop(answer.send(read(&guard).map_err(Into::into))),
-        ChainOp::Write(data, answer) => {
-            drop(answer.send(write(&guard, database, &data, own)));
-        }
-    }
-    Performed::Answered
-}
-
-/// One step of the machine on the record whose chain is held. The old value is looked at in place.
-fn apply(guard: &ChainLock<'_>, op: &LocalOp, own: Pnn) -> ctdb_tdb::Result<LocalOutcome> {
-    let (tdb, key) = (guard.tdb(), guard.key());
-    let present = tdb.parse(key, |value| local::apply(op, own, Some(value)))?;
-    let (outcome, value) = present.unwrap_or_else(|| local::apply(op, own, None));
-    if let Some(value) = value {
-        tdb.store(key, &value)?;
-    }
-    Ok(outcome)
-}
-
-fn read(guard: &ChainLock<'_>) -> ctdb_tdb::Result<Option<StoredRecord>> {
-    let split = |value: &[u8]| {
-        let (header, data) = RecordHeader::split(value)?;
-        Some(StoredRecord {
-            header,
-            data: data.to_vec(),
-        })
-    };
-    Ok(guard.tdb().parse(guard.key(), split)?.flatten())
-}
-
-/// Stores new data as a client does: the header stays (client-protocol.md section 5.4).
-fn write(
-    guard: &ChainLock<'_>,
-    database: &Database,
-    data: &[u8],
-    own: Pnn,
-) -> Result<(), RecordError> {
-    if database.entry().kind != DbKind::Volatile {
-        return Err(RecordError::NotVolatile(database.entry().name.clone()));
-    }
-    let head = |value: &[u8]| RecordHeader::split(value).map(|(header, _)| header);
-    let header = guard.tdb().parse(guard.key(), head)?.flatten();
-    match header.filter(|header| header.dmaster == own) {
-        Some(header) => Ok(guard
-            .tdb()
-            .storev(guard.key(), &[&header.to_bytes(), data])?),
-        None => Err(RecordError::NotDmaster),
     }
 }

@@ -1,12 +1,12 @@
 //! Answers to the messages of sessions and console.
 
 use super::actor::Records;
-use super::chains::ChainOp;
 use super::error::{OpenError, RecordError};
 use super::message::{
     Attach, BumpSeqnum, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord, Traverse,
     WriteRecord,
 };
+use super::ops::ChainOp;
 use super::table::DbEntry;
 use actix::{Context, Handler, ResponseFuture};
 use ctdb_protocol::id::DbId;

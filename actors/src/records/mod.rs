@@ -14,7 +14,8 @@
 //!   a TDB handle and its mutexes belong to a thread. Databases spread over the shards by id
 //!   ([`crate::post::Post::records_of`]), and all shards share one [`DbTable`], which sessions read
 //!   without asking anybody.
-//! * Nothing here waits for a client: chains are locked without blocking, opening and closing (which
+//! * Nothing here waits for a client: chains are locked without blocking, those that are held are waited
+//!   for by a thread of the shard ([`ctdb_tdb::ChainWaiter`]), opening and closing (which
 //!   can block) happen on a blocking thread while the handle is nobody's, long walks are cut into
 //!   slices of less than a millisecond.
 //! * The machine's directory lives in memory only. When the actor dies the directory is gone while
@@ -26,9 +27,11 @@ mod alarm;
 mod chains;
 mod error;
 mod handlers;
+mod lock_statistics;
 mod locks;
 mod message;
 mod opening;
+mod ops;
 mod shell;
 mod store;
 mod table;
@@ -38,6 +41,7 @@ mod walk;
 
 pub use actor::{Records, Wiring};
 pub use error::{OpenError, RecordError};
+pub use lock_statistics::LockCounters;
 pub use locks::{LockLimits, LockWatch};
 pub use message::{
     Attach, BumpSeqnum, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord, Traverse,

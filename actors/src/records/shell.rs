@@ -1,23 +1,26 @@
 //! Carries out the effects of a record machine: everything but the machine itself and its timers.
 
-use super::chains::{ChainOp, Chains};
+use super::chains::Chains;
 use super::error::{OpenError, RecordError};
 use super::locks::LockWatch;
+use super::ops::ChainOp;
 use super::store::{Database, Store};
 use super::walk::{Goal, Slice, Walk};
 use super::{CallDone, DataOut};
 use crate::clock::Clock;
-use crate::log::notice;
+use crate::log::{notice, text};
 use crate::post::Slot;
 use ctdb_protocol::id::{DbId, Generation, Pnn};
 use ctdb_protocol::membership;
 use ctdb_protocol::membership::io::Recover;
-use ctdb_protocol::notice::{Notice, ShownDb};
+use ctdb_protocol::notice::{Level, Notice, ShownDb};
 use ctdb_protocol::record::io::{Effect, Input};
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::message::{DataMessage, DbKind};
+use ctdb_tdb::Turn;
 use slog::Logger;
 use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
 
 /// Where a shard sends what is not for itself.
@@ -129,6 +132,22 @@ impl Shell {
     /// Tries again what waits for clients.
     pub(super) fn retry(&mut self, answers: &mut VecDeque<Input>) {
         self.chains.retry(&self.store, self.clock.now(), answers);
+    }
+
+    pub(super) const fn locks(&self) -> &LockWatch {
+        &self.wiring.locks
+    }
+
+    /// Logs that held chains are tried again and again.
+    pub(super) fn has_no_waiter(&self, error: &io::Error) {
+        let said = format_args!("Record locks are polled: {error}");
+        text(&self.wiring.log, Level::Notice, said);
+    }
+
+    /// Does what waits for a chain whose turn has come.
+    pub(super) fn turn(&mut self, turn: Turn, answers: &mut VecDeque<Input>) {
+        let now = self.clock.now();
+        self.chains.turn(&self.store, turn, now, answers);
     }
 
     /// Starts a walk for the machine; those of older compositions end.

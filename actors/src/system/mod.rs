@@ -158,11 +158,11 @@ async fn live(boot: Boot) -> Result<(), BootError> {
     let links = Links::new(Arc::new(identity(&settings)));
     let (shutdown_asked, mut shutdown_here) = watch::channel(false);
     let context = NodeContext {
+        locks: LockWatch::start(&log, lock_limits(&settings)),
         settings: Arc::new(settings),
         tunables: Arc::new(RwLock::new(tunables)),
         board: Board::default(),
         databases: DbTable::new(),
-        locks: LockWatch::start(&log, LockLimits::default()),
         post,
         links,
         log,
@@ -210,6 +210,15 @@ fn open_console(
         }
     })?;
     Ok(())
+}
+
+fn lock_limits(settings: &Settings) -> LockLimits {
+    LockLimits {
+        warn_after: settings.database.lock_warning_time,
+        evict_after: settings.database.lock_eviction_time,
+        script: settings.database.lock_debug_script.clone().map(Into::into),
+        realtime: settings.startup.realtime_scheduling,
+    }
 }
 
 fn identity(settings: &Settings) -> Identity {

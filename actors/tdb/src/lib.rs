@@ -15,6 +15,7 @@
 //! | A file must not be unmapped while this thread holds a mutex in it. | dropping a [`Tdb`] that still holds locks keeps the file open instead of closing it |
 //! | A record seen in place moves when the file is remapped. | while a callback looks at a record, every other call on that handle is refused ([`Error::InCallback`]) |
 //! | Callbacks must not unwind through C. | panics are caught, carried around libtdb and go on behind it |
+//! | A lock that another thread took for us is released by that thread. | [`Grant`], which is the leave to mark the chain and sends it back on drop |
 //! | Chain locks and whole-file locks do not mix. | under a whole-file lock or a transaction a [`ChainLock`] is granted without touching the file |
 //! | Marks (bookkeeping for a lock that a helper process holds) and real locks do not mix. | refused with [`Error::LockState`] |
 //! | A mutex is taken back only from a thread that can't use it any more. | [`Census::examine`] looks, [`Mutexes::take_back`] acts on what it found |
@@ -34,6 +35,7 @@
 //!   shared memory, quiet only because the lock is held. Nobody may truncate the file.
 
 mod callback;
+mod claims;
 mod error;
 mod flags;
 mod hash;
@@ -46,6 +48,7 @@ mod registry;
 mod scan;
 mod sys;
 mod tdb;
+mod waiter;
 
 pub use error::{Error, Result};
 pub use flags::{Access, OpenOptions, TdbFlags};
@@ -57,3 +60,4 @@ pub use process::Process;
 pub use registry::is_open_here;
 pub use scan::{ChainVisit, Scan, ScanState};
 pub use tdb::{MAX_RECORD_BYTES, Tdb, probe_mutexes};
+pub use waiter::{ChainWaiter, Grant, Turn, Wanted};

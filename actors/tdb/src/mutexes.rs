@@ -13,10 +13,11 @@ use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use rustix::thread::futex;
 
+use crate::registry::FileId;
 use crate::sys;
 use crate::tdb::Tdb;
 
@@ -36,9 +37,10 @@ const FEATURE_MUTEX: u32 = 1;
 /// The freelist's mutex, behind that of the whole file and its state (2 bytes, aligned to 8).
 const FREELIST_AT: usize = HEADER_BYTES + MUTEX_BYTES + 8;
 
-const WAITERS: u32 = 0x8000_0000;
+pub(crate) const WAITERS: u32 = 0x8000_0000;
 const OWNER_DIED: u32 = 0x4000_0000;
-const TID: u32 = 0x3fff_ffff;
+/// The bits of a word that name its owner.
+pub(crate) const OWNER: u32 = 0x3fff_ffff;
 
 const _: () = assert!(size_of::<libc::pthread_mutex_t>() == MUTEX_BYTES);
 
@@ -76,24 +78,25 @@ impl fmt::Display for Place {
 
 /// The mutex area of one open file, mapped a second time.
 ///
-/// Only looked at by atomic operations, so any thread may. It may outlive the handle; what it then shows
+/// Looked at by atomic operations, so any thread may; taken by the thread of [`crate::ChainWaiter`] only. It may outlive the handle; what it then shows
 /// is the file as it is.
 #[derive(Debug)]
 pub struct Mutexes {
     base: NonNull<u32>,
     bytes: usize,
     chains: u32,
+    file: FileId,
 }
 
 // SAFETY: the mapping is this value's own and stays where it is until drop; it is only used by atomic
-// operations on aligned words inside it.
+// operations on aligned words inside it, and as process-shared mutexes.
 unsafe impl Send for Mutexes {}
 // SAFETY: as above.
 unsafe impl Sync for Mutexes {}
 
 impl Mutexes {
     /// Maps the area; `None` if the file has none, or one that this code does not know.
-    fn map(fd: RawFd, chains: u32) -> io::Result<Option<Self>> {
+    fn map(fd: RawFd, chains: u32, file: FileId) -> io::Result<Option<Self>> {
         let wanted = Place::Chain(chains.saturating_sub(1)).offset() + MUTEX_BYTES;
         let bytes = wanted.next_multiple_of(page_bytes());
         // SAFETY: a new mapping at a place that the kernel chooses; the descriptor is that of an open
@@ -116,6 +119,7 @@ impl Mutexes {
             base,
             bytes,
             chains,
+            file,
         };
         Ok(area.is_known().then_some(area))
     }
@@ -186,11 +190,28 @@ impl Mutexes {
         self.base.as_ptr() as usize
     }
 
-    fn word(&self, place: Place) -> &AtomicU32 {
+    pub(crate) fn file(&self) -> FileId {
+        self.file
+    }
+
+    /// The mutex as the C library knows it.
+    pub(crate) fn mutex(&self, place: Place) -> *mut libc::pthread_mutex_t {
+        self.word(place).as_ptr().cast()
+    }
+
+    pub(crate) fn word(&self, place: Place) -> &AtomicU32 {
         if let Place::Chain(number) = place {
             assert!(number < self.chains, "no chain {number}");
         }
         self.word_at(place.offset())
+    }
+
+    /// The half word whose first byte is at `offset`.
+    pub(crate) fn half_word_at(&self, offset: usize) -> &AtomicU16 {
+        let word = self.word_at(offset).as_ptr();
+        // SAFETY: inside the mapping and aligned better than it needs; libtdb writes it while it holds the
+        // mutex before it, and reads it without: a half word is read whole.
+        unsafe { AtomicU16::from_ptr(word.cast::<u16>()) }
     }
 
     fn word_at(&self, offset: usize) -> &AtomicU32 {
@@ -203,8 +224,8 @@ impl Mutexes {
 
 impl Drop for Mutexes {
     fn drop(&mut self) {
-        // SAFETY: the mapping that `map` made; all borrows of it end with this value, and no mutex in it
-        // is ever locked through it.
+        // SAFETY: the mapping that `map` made; all borrows of it end with this value. Who locked a mutex
+        // through it keeps it alive until the mutex is released.
         unsafe { libc::munmap(self.base.as_ptr().cast::<c_void>(), self.bytes) };
     }
 }
@@ -217,13 +238,13 @@ impl Tdb {
         }
         // SAFETY: the context is open; reads one field. The descriptor is only borrowed.
         let fd = unsafe { sys::tdb_fd(self.raw()) };
-        Mutexes::map(fd, self.hash_size())
+        Mutexes::map(fd, self.hash_size(), self.id())
     }
 }
 
 /// The thread that holds a mutex with this word; nobody if the owner is known to be dead.
 const fn owner_of(word: u32) -> Option<u32> {
-    let tid = word & TID;
+    let tid = word & OWNER;
     if tid == 0 || word & OWNER_DIED != 0 {
         None
     } else {

@@ -4,13 +4,17 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use ctdb_itests::client::{Client, Ring, RingReport};
+use ctdb_itests::client::{Client, Ring, RingReport, Turns, mean_ms, percentile_ms};
 use ctdb_protocol::client::{Opcode, Payload, pnn};
 use serde_json::{Value, json};
 
 const USAGE: &str = "usage:
   ctdb-client counter SOCKET DB KEY COUNT [PAUSE_US]
       adds 1 to a record of 8 bytes, COUNT times; a pause between lets other nodes have it
+  ctdb-client turns SOCKET DB KEY SECONDS HOLD_US PAUSE_US
+      the same again and again, keeping the lock for a while: how long each turn is waited for
+  ctdb-client abandon SOCKET DB KEY LINGER_MS
+      locks a record, closes the file with the lock held, ends after a while
   ctdb-client read SOCKET DB KEY
       reads such a record
   ctdb-client delete SOCKET DB KEY
@@ -54,6 +58,21 @@ fn run(args: &[&str]) -> Outcome {
             count.parse()?,
             Duration::from_micros(pause_us.parse()?),
         ),
+        ["turns", socket, db, key, seconds, hold_us, pause_us] => {
+            let turns = Turns {
+                duration: Duration::from_secs(seconds.parse()?),
+                hold: Duration::from_micros(hold_us.parse()?),
+                pause: Duration::from_micros(pause_us.parse()?),
+            };
+            turns_line(socket, db, key, turns)
+        }
+        ["abandon", socket, db, key, linger_ms] => {
+            let linger = Duration::from_millis(linger_ms.parse()?);
+            let mut client = Client::connect(socket)?;
+            let db = client.attach(db)?;
+            let locked = || println!("{}", json!({ "pid": std::process::id() }));
+            match db.abandon(key.as_bytes(), locked, linger)? {}
+        }
         ["delete", socket, db, key] => delete(socket, db, key),
         ["read", socket, db, key] => read(socket, db, key),
         ["fetch-ring", socket, db, nodes, seconds] => fetch_ring(socket, db, ring(nodes, seconds)?),
@@ -109,6 +128,24 @@ fn counter(socket: &str, db: &str, key: &str, count: u64, pause: Duration) -> Ou
         "pnn": client.pnn(), "increments": done, "value": value, "migrations": migrations,
         "error": failure, "elapsed_s": elapsed_s, "per_s": done as f64 / elapsed_s,
     }))
+}
+
+fn turns_line(socket: &str, db: &str, key: &str, turns: Turns) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let mut db = client.attach(db)?;
+    let report = turns.run(&mut db, key.as_bytes())?;
+    Ok(json!({
+        "pnn": client.pnn(), "turns": report.waits.len(), "migrations": report.migrations,
+        "elapsed_s": report.elapsed.as_secs_f64(),
+        "all": waits(&report.waits), "fetched": waits(&report.fetches),
+    }))
+}
+
+fn waits(waits: &[Duration]) -> Value {
+    json!({
+        "turns": waits.len(), "mean_ms": mean_ms(waits), "median_ms": percentile_ms(waits, 50),
+        "p99_ms": percentile_ms(waits, 99), "max_ms": percentile_ms(waits, 100),
+    })
 }
 
 fn read(socket: &str, db: &str, key: &str) -> Outcome {

@@ -6,6 +6,8 @@ use ctdb_protocol::client::database::ScheduleForDeletion;
 use ctdb_protocol::client::text::Text;
 use ctdb_protocol::client::{Call, CallFlags, CallId, Opcode, Payload, RecordFlags, RecordHeader};
 use ctdb_tdb::{Access, OpenOptions, Tdb, TdbFlags};
+use std::convert::Infallible;
+use std::time::Duration;
 
 use super::connection::Client;
 use super::error::Result;
@@ -114,6 +116,19 @@ impl Db {
             self.call_migrate(key)?;
             migrations += 1;
         }
+    }
+
+    /// Locks a record, says so by `locked`, closes the file with the lock held and ends the process after
+    /// `linger`.
+    pub fn abandon(
+        &self,
+        key: &[u8],
+        locked: impl FnOnce(),
+        linger: Duration,
+    ) -> Result<Infallible> {
+        std::mem::forget(self.tdb.chain_lock(key)?);
+        locked();
+        self.tdb.abandon(linger)
     }
 
     /// Reads a record without locking it or moving it here, unless the daemon does so.

@@ -15,12 +15,14 @@ mod connection;
 mod db;
 mod error;
 mod ring;
+mod turns;
 
 pub use barrier::wait_for_all;
 pub use connection::Client;
 pub use db::{Db, DbKind, Update};
 pub use error::{ClientError, Result};
 pub use ring::{Ring, RingReport};
+pub use turns::{Turns, TurnsReport, mean_ms, percentile_ms};
 
 #[cfg(test)]
 mod tests;

@@ -37,6 +37,8 @@ fn settings() -> Settings {
             state_directory: text("/s"),
             tdb_mutexes: true,
             lock_debug_script: None,
+            lock_warning_time: Duration::from_secs(10),
+            lock_eviction_time: None,
             record_shards: None,
         },
         failover: Failover {

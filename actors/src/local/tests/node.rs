@@ -124,6 +124,8 @@ fn settings(dir: &Path, own: u32, nodes: u32) -> Settings {
             state_directory: text("state"),
             tdb_mutexes: true,
             lock_debug_script: None,
+            lock_warning_time: Duration::from_secs(10),
+            lock_eviction_time: None,
             record_shards: None,
         },
         failover: Failover {

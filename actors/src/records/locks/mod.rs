@@ -26,6 +26,7 @@ mod sweep;
 mod tests;
 mod warn;
 
+use super::lock_statistics::LockCounters;
 use super::store::Database;
 use crate::log::text;
 use ctdb_protocol::id::{ClientId, DbId};
@@ -52,12 +53,17 @@ const AFTER_WALK: Duration = Duration::from_millis(500);
 const GONE_MAX: usize = 1_024;
 
 /// When to speak and when to act about clients that are alive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockLimits {
     /// A lock that is waited for so long is named in the log, and each time so long again.
     pub warn_after: Duration,
     /// Its holder is killed after so long; `None`: never.
     pub evict_after: Option<Duration>,
+    /// Run each time a wait is named, as 4.17 runs it.
+    pub script: Option<PathBuf>,
+    /// Whether the threads that wait for chains ask for real-time scheduling: a client that takes a chain
+    /// again at once is else nearly always quicker.
+    pub realtime: bool,
 }
 
 impl Default for LockLimits {
@@ -65,6 +71,8 @@ impl Default for LockLimits {
         Self {
             warn_after: Duration::from_secs(10),
             evict_after: None,
+            script: None,
+            realtime: false,
         }
     }
 }
@@ -185,19 +193,36 @@ impl Drop for Life {
 
 /// The handle. Its calls take a lock that is held for moments only. The default one watches nothing.
 #[derive(Clone, Debug, Default)]
-pub struct LockWatch(Arc<Life>);
+pub struct LockWatch {
+    life: Arc<Life>,
+    counters: LockCounters,
+    is_realtime: bool,
+}
 
 impl LockWatch {
     /// Starts the thread. Without it locks of the dead stay, which is logged.
     pub fn start(log: &Logger, limits: LockLimits) -> Self {
-        let watch = Self::default();
-        let rounds = Rounds::new(Arc::clone(&watch.0.0), log, limits);
+        let watch = Self {
+            is_realtime: limits.realtime,
+            ..Self::default()
+        };
+        let rounds = Rounds::new(Arc::clone(&watch.life.0), log, limits);
         let thread = thread::Builder::new().name("lock watch".into());
         if let Err(error) = thread.spawn(move || rounds.run()) {
             let said = format_args!("Record locks are not watched: {error}");
             text(log, Level::Err, said);
         }
         watch
+    }
+
+    /// Whether the threads that wait for chains ask for real-time scheduling.
+    pub(super) const fn is_realtime(&self) -> bool {
+        self.is_realtime
+    }
+
+    /// How often locks were waited for, and how long.
+    pub const fn counters(&self) -> &LockCounters {
+        &self.counters
     }
 
     /// A file was opened.
@@ -223,7 +248,7 @@ impl LockWatch {
     pub(super) fn waits(&self, db: DbId, chain: u32, key: Bytes, since: Instant) {
         let wait = Wait { key, since };
         self.state().waits.insert((db, chain), wait);
-        self.0.0.changed.notify_one();
+        self.life.0.changed.notify_one();
     }
 
     /// Nothing waits for that chain any more.
@@ -234,7 +259,7 @@ impl LockWatch {
     /// A walk over the whole database waits for somebody; told again and again.
     pub(super) fn walk_waits(&self, db: DbId) {
         self.state().walks.insert(db, Instant::now());
-        self.0.0.changed.notify_one();
+        self.life.0.changed.notify_one();
     }
 
     /// A client connected.
@@ -259,10 +284,10 @@ impl LockWatch {
             state.clients.remove(&oldest);
         }
         drop(state);
-        self.0.0.changed.notify_one();
+        self.life.0.changed.notify_one();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.0.state()
+        self.life.0.state()
     }
 }

@@ -7,6 +7,7 @@ use ctdb_tdb::Place;
 use slog::Logger;
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::process::Child;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,6 +33,8 @@ pub(super) struct Rounds {
     pub(super) seen: BTreeMap<(DbId, Place), Seen>,
     /// How often each wait was named.
     pub(super) named: BTreeMap<(DbId, u32), (Instant, u32)>,
+    /// The admin's script, if it was ever run.
+    pub(super) script: Option<Child>,
     /// The database that was looked at last at rest.
     last: Option<DbId>,
 }
@@ -44,6 +47,7 @@ impl Rounds {
             limits,
             seen: BTreeMap::new(),
             named: BTreeMap::new(),
+            script: None,
             last: None,
         }
     }

@@ -4,10 +4,11 @@ use super::holder::Holder;
 use super::rounds::{Order, Rounds};
 use super::sweep::hex;
 use super::{Wait, Watched};
-use crate::log::notice;
+use crate::log::{notice, text};
 use ctdb_protocol::id::DbId;
-use ctdb_protocol::notice::Notice;
+use ctdb_protocol::notice::{Level, Notice};
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// Most records of one round: behind a lock of the whole database many may wait.
@@ -38,7 +39,7 @@ impl Rounds {
         }
     }
 
-    fn name(&self, (_, chain): (DbId, u32), watched: &Watched, wait: &Wait, now: Instant) {
+    fn name(&mut self, (_, chain): (DbId, u32), watched: &Watched, wait: &Wait, now: Instant) {
         let waited = now.saturating_duration_since(wait.since);
         let holder = Holder::find(watched, chain);
         let (name, seconds, key) = (watched.name.clone(), waited.as_secs(), hex(&wait.key));
@@ -57,10 +58,39 @@ impl Rounds {
                 stack,
             },
         );
+        self.run_script(watched);
         if let Some(holder) = holder
             && self.limits.evict_after.is_some_and(|limit| waited >= limit)
         {
             self.evict(watched, chain, &holder);
+        }
+    }
+
+    /// Runs the admin's script with 4.17's arguments: the waiting process, what it waits for, the file, the
+    /// kind of its locks. One at a time.
+    fn run_script(&mut self, watched: &Watched) {
+        let Some(script) = &self.limits.script else {
+            return;
+        };
+        if let Some(child) = &mut self.script
+            && matches!(child.try_wait(), Ok(None))
+        {
+            return;
+        }
+        let kind = if watched.mutexes.is_some() {
+            "MUTEX"
+        } else {
+            "FCNTL"
+        };
+        let mut command = Command::new(script);
+        command.arg(std::process::id().to_string()).arg("RECORD");
+        command.arg(&watched.path).arg(kind).stdin(Stdio::null());
+        match command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
+            Ok(child) => self.script = Some(child),
+            Err(error) => {
+                let said = format_args!("Lock debug script {}: {error}", script.display());
+                text(&self.log, Level::Warning, said);
+            }
         }
     }
 

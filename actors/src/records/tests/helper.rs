@@ -136,6 +136,15 @@ fn helper_entry() {
                     tdb.store(key.as_bytes(), &value).expect("store");
                 }
             }
+            // Holds a chain over and over, with nothing between, until it is killed.
+            ["hold", key, micros] => {
+                reply("holding");
+                let hold = Duration::from_micros(micros.parse().expect("number"));
+                loop {
+                    let _guard = tdb.chain_lock(key.as_bytes()).expect("lock");
+                    std::thread::sleep(hold);
+                }
+            }
             // Closes the file with the lock held; then lives on for a while, or not.
             ["abandon", linger_ms] => {
                 std::mem::forget(guard.take());

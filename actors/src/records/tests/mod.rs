@@ -5,6 +5,7 @@ mod cluster;
 mod death;
 mod files;
 pub(super) mod helper;
+mod hot;
 mod passing;
 mod waiting;
 mod walks;

@@ -3,7 +3,8 @@
 use super::helper::Helper;
 use super::{OWN, Scratch, only_db};
 use crate::records::LockWatch;
-use crate::records::chains::{ChainOp, Chains, PAUSE_MAX};
+use crate::records::chains::{Chains, PAUSE_MAX};
+use crate::records::ops::ChainOp;
 use ctdb_protocol::record::local::LocalOp;
 use ctdb_protocol::time::Instant;
 use ctdb_protocol::wire::message::DbKind;

@@ -11,6 +11,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use ctdb_tdb::{Access, ChainLock, OpenOptions, Tdb, TdbFlags};
@@ -204,6 +205,15 @@ fn obey(tdb: &'static Tdb, guard: &mut Option<ChainLock<'static>>, words: &[&str
             Some(value) => String::from_utf8(value).expect("text"),
             None => "none".to_owned(),
         },
+        // Holds the chain for so many microseconds, so many times, with nothing between.
+        ["hold", key, micros, times] => {
+            let hold = Duration::from_micros(micros.parse().expect("number"));
+            for _ in 0..times.parse::<u32>().expect("number") {
+                let _guard = tdb.chain_lock(key.as_bytes()).expect("lock");
+                thread::sleep(hold);
+            }
+            "held".to_owned()
+        }
         ["count", key, times] => {
             for _ in 0..times.parse().expect("number") {
                 count_up(tdb, key.as_bytes(), |key| {

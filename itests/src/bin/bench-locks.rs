@@ -1,0 +1,165 @@
+//! How long a contended record is waited for, with our daemon and with Debian's. Needs root.
+//! `bench-locks [SECONDS [ours|debian]]`
+
+use ctdb_itests::cluster::{Cluster, Daemon, Layout, have_root, program};
+use serde_json::Value;
+use std::process::{Child, ExitCode, Stdio};
+
+const SOCKET: &str = "/run/ctdb/ctdbd.socket";
+const DB: &str = "bench.tdb";
+
+/// Who takes part: node, number of clients, time that each holds the lock, pause between turns (µs).
+type Party = (usize, usize, u64, u64);
+
+/// What is measured: name, who takes part, whose waits count.
+const SCENES: &[(&str, &[Party], usize)] = &[
+    ("one node, 4 clients, no pause", &[(0, 4, 0, 0)], 0),
+    ("one node, 4 clients, held 1 ms", &[(0, 4, 1000, 0)], 0),
+    (
+        "held 1 ms by 2 on node 0, wanted by node 1",
+        &[(0, 2, 1000, 0), (1, 1, 0, 3000)],
+        1,
+    ),
+    (
+        "the same, pauses of 1 ms",
+        &[(0, 2, 1000, 1000), (1, 1, 0, 3000)],
+        1,
+    ),
+    (
+        "held 0.1 ms by 2 on node 0, wanted by node 1",
+        &[(0, 2, 100, 0), (1, 1, 0, 3000)],
+        1,
+    ),
+    (
+        "three nodes, 2 clients each",
+        &[(0, 2, 0, 0), (1, 2, 0, 0), (2, 2, 0, 0)],
+        2,
+    ),
+    (
+        "three nodes, 2 clients each, held 1 ms",
+        &[(0, 2, 1000, 0), (1, 2, 1000, 0), (2, 2, 1000, 0)],
+        2,
+    ),
+];
+
+fn main() -> ExitCode {
+    if !have_root("bench-locks") {
+        return ExitCode::SUCCESS;
+    }
+    let mut args = std::env::args().skip(1);
+    let seconds = args.next().unwrap_or_else(|| "4".into());
+    let daemons = match args.next().as_deref() {
+        Some("ours") => vec![Daemon::Ours],
+        Some("debian") => vec![Daemon::Debian],
+        _ => vec![Daemon::Debian, Daemon::Ours],
+    };
+    let results: Vec<_> = daemons
+        .iter()
+        .map(|daemon| measure(*daemon, &seconds))
+        .collect();
+    if let [debian, ours] = &results[..] {
+        println!("\nmean wait in ms, Debian's and ours");
+        for (number, (name, _, _)) in SCENES.iter().enumerate() {
+            let (debian, ours) = (debian[number], ours[number]);
+            println!(
+                "{name:<48} {debian:>9.3} {ours:>9.3} {:>7.1}x",
+                debian / ours
+            );
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn measure(daemon: Daemon, seconds: &str) -> Vec<f64> {
+    println!("== {daemon:?}");
+    let layout = Layout {
+        daemon,
+        ..Layout::new("locks", 3)
+    };
+    let cluster = Cluster::build(&layout);
+    cluster.start_all();
+    cluster.wait_settled("all nodes OK with addresses");
+    cluster.ctdb(0, &["attach", DB]).ok();
+    let mut means = Vec::new();
+    for (number, (name, parties, counts)) in SCENES.iter().enumerate() {
+        let key = format!("key{number}");
+        let mut children: Vec<(usize, Child)> = Vec::new();
+        for (node, clients, hold, pause) in *parties {
+            for _ in 0..*clients {
+                children.push((*node, start(&cluster, *node, &key, seconds, *hold, *pause)));
+            }
+        }
+        let lines: Vec<(usize, Value)> = children
+            .into_iter()
+            .map(|(node, child)| (node, line(child)))
+            .collect();
+        means.push(report(name, *counts, &lines));
+    }
+    cluster.assert_clean();
+    means
+}
+
+fn start(cluster: &Cluster, node: usize, key: &str, seconds: &str, hold: u64, pause: u64) -> Child {
+    let mut command = cluster.command(node, &program("ctdb-client").to_string_lossy());
+    command.args([
+        "turns",
+        SOCKET,
+        DB,
+        key,
+        seconds,
+        &hold.to_string(),
+        &pause.to_string(),
+    ]);
+    command
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("nsenter(1) runs")
+}
+
+fn line(child: Child) -> Value {
+    let output = child.wait_with_output().expect("its end");
+    assert!(output.status.success(), "ctdb-client turns");
+    serde_json::from_slice(&output.stdout).expect("a line of JSON")
+}
+
+/// Prints a scene and answers the mean wait, on the node that counts, of the turns for which the record had
+/// to be fetched; of all turns where nobody else takes part.
+fn report(name: &str, counts: usize, lines: &[(usize, Value)]) -> f64 {
+    let is_alone = lines.iter().all(|(node, _)| *node == counts);
+    let field = if is_alone { "all" } else { "fetched" };
+    let number = |value: &Value, name: &str| value[field][name].as_f64().unwrap_or(0.0);
+    let greatest = |lines: &[&Value], name: &str| {
+        lines
+            .iter()
+            .map(|value| number(value, name))
+            .fold(0.0, f64::max)
+    };
+    let all: Vec<&Value> = lines.iter().map(|(_, value)| value).collect();
+    let turns: Vec<u64> = all
+        .iter()
+        .filter_map(|value| value["turns"].as_u64())
+        .collect();
+    let counted: Vec<&Value> = lines
+        .iter()
+        .filter(|(node, _)| *node == counts)
+        .map(|(_, value)| value)
+        .collect();
+    let total: f64 = counted.iter().map(|value| number(value, "turns")).sum();
+    let waited: f64 = counted
+        .iter()
+        .map(|value| number(value, "turns") * number(value, "mean_ms"))
+        .sum();
+    let (p99, max) = (greatest(&counted, "p99_ms"), greatest(&counted, "max_ms"));
+    let longest = greatest(&all, "max_ms");
+    println!("{name}");
+    println!(
+        "    node {counts}, {field}: {total} turns, mean {:.3} ms, p99 {p99:.1} ms, longest {max:.1} ms; \
+         longest of all {longest:.1} ms; turns {turns:?}",
+        waited / total.max(1.0),
+    );
+    if total == 0.0 {
+        f64::INFINITY
+    } else {
+        waited / total
+    }
+}
