@@ -67,7 +67,7 @@ impl Daemon for Node {
             Ok(built) => built,
             Err(error) => return Exit::Failed(error.to_string()),
         };
-        let exit = live(loaded, context, &logger, &handle);
+        let exit = live(loaded, options.clone(), context, &logger, &handle);
         handle.flush(LOG_FLUSH);
         exit
     }
@@ -79,7 +79,13 @@ impl Daemon for Node {
     }
 }
 
-fn live(loaded: Loaded, context: WorkerContext, logger: &Logger, handle: &LogHandle) -> Exit {
+fn live(
+    loaded: Loaded,
+    options: Options,
+    context: WorkerContext,
+    logger: &Logger,
+    handle: &LogHandle,
+) -> Exit {
     for warning in &loaded.warnings {
         let notice = Notice::ConfigWarning {
             file: warning.place.file.clone(),
@@ -105,6 +111,10 @@ fn live(loaded: Loaded, context: WorkerContext, logger: &Logger, handle: &LogHan
         shutdown,
         ready: Box::new(move || readiness.tell()),
         guarded: Box::new(move |all| guard.addresses(all.iter().filter_map(to_guard).collect())),
+        reread_public: Box::new(move || {
+            let loaded = load(&options).map_err(|refused| refused.to_string())?;
+            Ok(loaded.settings.failover.public_addresses)
+        }),
     };
     match system::run(boot) {
         Ok(()) => Exit::Shutdown,

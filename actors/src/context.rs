@@ -7,6 +7,7 @@ use crate::link::table::Links;
 use crate::log::LogHandle;
 use crate::poison::PoisonCabinet;
 use crate::post::Post;
+use crate::public::PublicAddresses;
 use crate::records::{DbTable, LockWatch};
 use ctdb_protocol::settings::Settings;
 use ctdb_protocol::tunable::Tunables;
@@ -22,6 +23,8 @@ pub struct NodeContext {
     pub settings: Arc<Settings>,
     /// Its tunables, changed by `ctdb setvar`.
     pub tunables: Arc<RwLock<Tunables>>,
+    /// The public addresses that it may host, changed by `ctdb addip` and the like.
+    pub public: PublicAddresses,
     /// What the control plane publishes.
     pub board: Board,
     /// The open databases.

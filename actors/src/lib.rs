@@ -25,6 +25,7 @@ pub mod log;
 pub mod net;
 pub mod poison;
 pub mod post;
+pub mod public;
 pub mod records;
 pub mod supervise;
 pub mod system;

@@ -22,12 +22,15 @@ fn ms(value: u64) -> Duration {
     Duration::from_millis(value)
 }
 
-fn keeper() -> (LeaseKeeper, Receiver<LeaseEvent>) {
-    let interfaces = vec!["eth1".to_owned()];
-    let gate = GateConfig {
-        interfaces,
+fn guarded() -> GateConfig {
+    GateConfig {
+        interfaces: vec!["eth1".to_owned()],
         addresses: vec![PUBLIC.parse().unwrap()],
-    };
+    }
+}
+
+fn keeper() -> (LeaseKeeper, Receiver<LeaseEvent>) {
+    let gate = guarded();
     let (send, events) = mpsc::channel();
     let config = LeaseConfig {
         gate,
@@ -159,7 +162,9 @@ fn a_flushed_ruleset_is_rebuilt_at_once() {
             println!("rebuilt {:?} after the flush", start.elapsed());
             assert!(client.pings(PUBLIC), "alive, so open");
         }
-        keeper.set_public(&[PUBLIC.parse().unwrap(), "10.7.1.2".parse().unwrap()]);
+        let mut guarded = guarded();
+        guarded.addresses.push("10.7.1.2".parse().unwrap());
+        keeper.set_public(guarded);
         until("the new address is guarded", || {
             sh("nft list ruleset").contains("10.7.1.2")
         });

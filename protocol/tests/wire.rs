@@ -127,6 +127,14 @@ fn takeovers() -> Vec<(&'static str, ControlMessage)> {
             "run-done",
             takeover(TakeoverMessage::RunDone { request: 6 }),
         ),
+        (
+            "want-move",
+            takeover(TakeoverMessage::WantMove {
+                request: 7,
+                address: IpAddr::from([10, 1, 2, 3]),
+                to: Pnn(2),
+            }),
+        ),
     ]
 }
 

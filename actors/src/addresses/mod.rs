@@ -1,6 +1,7 @@
 //! Public addresses in the kernel, behind one handle: real ones ([`real`]), or recorded ones where nothing
 //! may be set (test mode, or without root: [`recorded`]).
 
+pub mod dormant;
 pub mod real;
 pub mod recorded;
 
@@ -9,6 +10,10 @@ use ctdb_protocol::time::Instant;
 
 /// What the takeover duty asks of the kernel. Nothing here waits; results come as takeover inputs.
 pub trait AddressKernel: Send {
+    /// From now on these are the places that addresses may be put on.
+    fn prepare(&self, places: Vec<HeldAddress>);
+    /// Announces an address once more.
+    fn announce(&self, address: HeldAddress);
     /// Puts an address on its interface and announces it.
     fn add(&self, address: HeldAddress);
     /// Takes an address off its interface.

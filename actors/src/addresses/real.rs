@@ -7,20 +7,21 @@ use crate::log::notice;
 use crate::net::address::{Addresses, HeldAddress};
 use crate::net::announce::Announcer;
 use crate::net::error::NetError;
+use crate::net::gate::GateConfig;
 use crate::net::lease::{LeaseConfig, LeaseEvent, LeaseKeeper};
 use crate::net::link;
 use crate::net::sysctl::PromoteSecondaries;
 use crate::net::watch::{NetEvent, NetWatch};
 use crate::post::Post;
-use ctdb_protocol::notice::Notice;
+use ctdb_protocol::notice::{Level, Notice};
 use ctdb_protocol::takeover::io::Input;
 use ctdb_protocol::time::Instant;
 use slog::Logger;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
 
 /// Gratuitous ARP and unsolicited NA are repeated: a frame may be lost while a switch relearns.
@@ -30,9 +31,32 @@ const ANNOUNCEMENTS: [Duration; 3] = [
     Duration::from_millis(1_100),
 ];
 
+/// The interfaces that takeover hears of.
+type WatchedInterfaces = Arc<RwLock<BTreeSet<String>>>;
+
+/// What the gate guards: all places that addresses may be put on, and those where some still are.
+#[derive(Default)]
+struct Guarded {
+    wanted: Vec<HeldAddress>,
+    held: BTreeMap<IpAddr, HeldAddress>,
+}
+
+impl Guarded {
+    fn config(&self) -> GateConfig {
+        let places = || self.wanted.iter().chain(self.held.values());
+        let interfaces: BTreeSet<&String> = places().map(|place| &place.interface).collect();
+        let addresses: BTreeSet<IpAddr> = places().map(|place| place.ip).collect();
+        GateConfig {
+            interfaces: interfaces.into_iter().cloned().collect(),
+            addresses: addresses.into_iter().collect(),
+        }
+    }
+}
+
 enum Job {
     Add(HeldAddress),
     Remove(HeldAddress),
+    Announce(HeldAddress),
     End,
 }
 
@@ -41,8 +65,9 @@ pub struct Real {
     jobs: Sender<Job>,
     keeper: Option<Arc<LeaseKeeper>>,
     worker: Option<std::thread::JoinHandle<()>>,
-    promote: PromoteSecondaries,
-    interfaces: BTreeSet<String>,
+    promote: Mutex<PromoteSecondaries>,
+    interfaces: WatchedInterfaces,
+    guarded: Arc<Mutex<Guarded>>,
     post: Post,
     /// As the keeper last reported it.
     lease_alive: Arc<AtomicBool>,
@@ -82,11 +107,16 @@ impl Real {
             report(&event, &events_post, &events_log);
         })?;
         let keeper = Arc::new(keeper);
+        let interfaces: WatchedInterfaces = Arc::new(RwLock::new(interfaces));
         let watch = watch(interfaces.clone(), post)?;
         let (jobs, todo) = channel();
+        let guarded = Arc::new(Mutex::new(Guarded {
+            wanted: configured.to_vec(),
+            held: BTreeMap::new(),
+        }));
         let worker = Worker {
             keeper: keeper.clone(),
-            held: BTreeMap::new(),
+            guarded: guarded.clone(),
             announcers: BTreeMap::new(),
             announcements: Vec::new(),
             post: post.clone(),
@@ -100,8 +130,9 @@ impl Real {
             jobs,
             keeper: Some(keeper),
             worker: Some(worker),
-            promote,
+            promote: Mutex::new(promote),
             interfaces,
+            guarded,
             post: post.clone(),
             lease_alive,
             clock,
@@ -112,25 +143,28 @@ impl Real {
 }
 
 /// Tells takeover of the interfaces at every change.
-fn watch(interfaces: BTreeSet<String>, post: &Post) -> Result<NetWatch, NetError> {
+fn watch(interfaces: WatchedInterfaces, post: &Post) -> Result<NetWatch, NetError> {
     let post = post.clone();
-    NetWatch::start(move |event| match event {
-        NetEvent::LinkChanged { name, up } if interfaces.contains(&name) => {
-            post.takeover.send(Input::Interface { name, up });
+    NetWatch::start(move |event| {
+        let watched = interfaces.read().expect("no panic while held");
+        match event {
+            NetEvent::LinkChanged { name, up } if watched.contains(&name) => {
+                post.takeover.send(Input::Interface { name, up });
+            }
+            NetEvent::LinkGone { name } if watched.contains(&name) => {
+                post.takeover.send(Input::Interface { name, up: false });
+            }
+            NetEvent::Resync => tell_interfaces(watched.iter(), &post),
+            NetEvent::LinkChanged { .. }
+            | NetEvent::LinkGone { .. }
+            | NetEvent::AddressAdded { .. }
+            | NetEvent::AddressRemoved { .. }
+            | NetEvent::Failed(_) => {}
         }
-        NetEvent::LinkGone { name } if interfaces.contains(&name) => {
-            post.takeover.send(Input::Interface { name, up: false });
-        }
-        NetEvent::Resync => tell_interfaces(&interfaces, &post),
-        NetEvent::LinkChanged { .. }
-        | NetEvent::LinkGone { .. }
-        | NetEvent::AddressAdded { .. }
-        | NetEvent::AddressRemoved { .. }
-        | NetEvent::Failed(_) => {}
     })
 }
 
-fn tell_interfaces(interfaces: &BTreeSet<String>, post: &Post) {
+fn tell_interfaces<'a>(interfaces: impl Iterator<Item = &'a String>, post: &Post) {
     let links = link::links().unwrap_or_default();
     for name in interfaces {
         let up = links.iter().any(|link| link.name == *name && link.up());
@@ -177,6 +211,30 @@ fn report(event: &LeaseEvent, post: &Post, log: &Logger) {
 }
 
 impl AddressKernel for Real {
+    fn prepare(&self, places: Vec<HeldAddress>) {
+        let wanted: BTreeSet<String> = places.iter().map(|place| place.interface.clone()).collect();
+        let mut interfaces = self.interfaces.write().expect("no panic while held");
+        let fresh: Vec<String> = wanted.difference(&interfaces).cloned().collect();
+        let mut promote = self.promote.lock().expect("no panic while held");
+        for interface in &fresh {
+            if let Err(error) = promote.enable(interface) {
+                let said = format_args!("promote_secondaries of {interface}: {error}");
+                crate::log::text(&self.log, Level::Err, said);
+            }
+        }
+        let mut guarded = self.guarded.lock().expect("no panic while held");
+        guarded.wanted = places;
+        if let Some(keeper) = &self.keeper {
+            keeper.set_public(guarded.config());
+        }
+        *interfaces = wanted;
+        tell_interfaces(fresh.iter(), &self.post);
+    }
+
+    fn announce(&self, address: HeldAddress) {
+        let _ = self.jobs.send(Job::Announce(address));
+    }
+
     fn add(&self, address: HeldAddress) {
         // The thread ends only with the daemon.
         let _ = self.jobs.send(Job::Add(address));
@@ -187,7 +245,8 @@ impl AddressKernel for Real {
     }
 
     fn retell(&self) {
-        tell_interfaces(&self.interfaces, &self.post);
+        let interfaces = self.interfaces.read().expect("no panic while held");
+        tell_interfaces(interfaces.iter(), &self.post);
         let alive = self.lease_alive.load(Ordering::Relaxed);
         self.post.takeover.send(Input::Lease { alive });
     }
@@ -208,11 +267,12 @@ impl AddressKernel for Real {
             .and_then(|keeper| keeper.remove().err())
             .into_iter()
             .collect();
-        errors.extend(self.promote.restore());
+        let promote = self.promote.get_mut().expect("no panic while held");
+        errors.extend(promote.restore());
         for error in errors {
             crate::log::text(
                 &self.log,
-                ctdb_protocol::notice::Level::Warning,
+                Level::Warning,
                 format_args!("clean-up of public interfaces: {error}"),
             );
         }
@@ -221,7 +281,7 @@ impl AddressKernel for Real {
 
 struct Worker {
     keeper: Arc<LeaseKeeper>,
-    held: BTreeMap<IpAddr, HeldAddress>,
+    guarded: Arc<Mutex<Guarded>>,
     announcers: BTreeMap<String, Announcer>,
     /// Rounds still to come: when, on which interface, which addresses.
     announcements: Vec<(std::time::Instant, String, Vec<IpAddr>)>,
@@ -252,15 +312,19 @@ impl Worker {
     /// Works off what has gathered, removals first; answers whether the end was asked for.
     fn work(&mut self, jobs: Vec<Job>) -> bool {
         let (mut adds, mut removes, mut end) = (Vec::new(), Vec::new(), false);
+        let now = std::time::Instant::now();
         for job in jobs {
             match job {
                 Job::Add(address) => adds.push(address),
                 Job::Remove(address) => removes.push(address),
+                Job::Announce(HeldAddress { ip, interface, .. }) => {
+                    self.announcements.push((now, interface, vec![ip]));
+                }
                 Job::End => end = true,
             }
         }
         if end {
-            removes.extend(self.held.values().cloned());
+            removes.extend(self.guarded().held.values().cloned());
         }
         self.remove(&removes);
         self.add(&adds);
@@ -271,18 +335,32 @@ impl Worker {
         if addresses.is_empty() {
             return;
         }
-        for address in addresses {
-            self.held.remove(&address.ip);
-        }
-        for (address, result) in addresses.iter().zip(self.keeper.release(addresses)) {
+        let results = self.keeper.release(addresses);
+        let mut unguarded = false;
+        for (address, result) in addresses.iter().zip(results) {
             let error = result.err().map(|error| error.to_string());
             let present = error.is_some();
+            let mut guarded = self.guarded();
+            let wanted = guarded.wanted.contains(address);
+            if !present {
+                guarded.held.remove(&address.ip);
+                unguarded |= !wanted;
+            }
+            drop(guarded);
             self.post.takeover.send(Input::Kernel {
                 address: address.ip,
                 present,
                 error,
             });
         }
+        if unguarded {
+            // Not in the configuration any more, and gone now.
+            self.keeper.set_public(self.guarded().config());
+        }
+    }
+
+    fn guarded(&self) -> MutexGuard<'_, Guarded> {
+        self.guarded.lock().expect("no panic while held")
     }
 
     fn add(&mut self, addresses: &[HeldAddress]) {
@@ -294,7 +372,7 @@ impl Worker {
             let error = result.err().map(|error| error.to_string());
             let present = error.is_none();
             if present {
-                self.held.insert(address.ip, address.clone());
+                self.guarded().held.insert(address.ip, address.clone());
                 by_interface
                     .entry(address.interface.clone())
                     .or_default()
@@ -328,14 +406,12 @@ impl Worker {
         self.announcements = later;
         for (_, interface, addresses) in due {
             // Only what is still here: another node may have taken the rest.
-            let here: Vec<IpAddr> = addresses
-                .into_iter()
-                .filter(|ip| {
-                    self.held
-                        .get(ip)
-                        .is_some_and(|held| held.interface == interface)
-                })
-                .collect();
+            let here: Vec<IpAddr> = {
+                let held = &self.guarded().held;
+                let is_here =
+                    |ip: &IpAddr| held.get(ip).is_some_and(|held| held.interface == interface);
+                addresses.into_iter().filter(is_here).collect()
+            };
             if let Err(error) = self.announce(&interface, &here) {
                 self.announcers.remove(&interface);
                 if let Some(address) = here.first() {

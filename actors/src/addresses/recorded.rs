@@ -5,19 +5,21 @@ use crate::net::address::HeldAddress;
 use crate::post::Post;
 use ctdb_protocol::takeover::io::Input;
 use ctdb_protocol::time::Instant;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 /// Answers every request with success. All interfaces count as up, and the lease never ends.
 pub struct Recorded {
     post: Post,
-    interfaces: Vec<String>,
+    interfaces: Mutex<BTreeSet<String>>,
 }
 
 impl Recorded {
-    /// `interfaces` are those that the configuration names.
-    pub fn new(post: Post, interfaces: impl IntoIterator<Item = String>) -> Self {
+    /// Knows no interface yet.
+    pub fn new(post: Post) -> Self {
         Self {
             post,
-            interfaces: interfaces.into_iter().collect(),
+            interfaces: Mutex::default(),
         }
     }
 
@@ -28,9 +30,27 @@ impl Recorded {
             error: None,
         });
     }
+
+    fn tell(&self, name: &str) {
+        self.post.takeover.send(Input::Interface {
+            name: name.to_owned(),
+            up: true,
+        });
+    }
 }
 
 impl AddressKernel for Recorded {
+    fn prepare(&self, places: Vec<HeldAddress>) {
+        let interfaces = self.interfaces.lock();
+        let mut interfaces = interfaces.unwrap_or_else(PoisonError::into_inner);
+        let wanted: BTreeSet<String> = places.into_iter().map(|place| place.interface).collect();
+        // One that was there keeps the state that a client may have given it.
+        for name in wanted.difference(&interfaces) {
+            self.tell(name);
+        }
+        *interfaces = wanted;
+    }
+
     fn add(&self, address: HeldAddress) {
         self.answer(&address, true);
     }
@@ -39,12 +59,13 @@ impl AddressKernel for Recorded {
         self.answer(&address, false);
     }
 
+    fn announce(&self, _: HeldAddress) {}
+
     fn retell(&self) {
-        for name in &self.interfaces {
-            self.post.takeover.send(Input::Interface {
-                name: name.clone(),
-                up: true,
-            });
+        let interfaces = self.interfaces.lock();
+        let interfaces = interfaces.unwrap_or_else(PoisonError::into_inner);
+        for name in interfaces.iter() {
+            self.tell(name);
         }
         self.post.takeover.send(Input::Lease { alive: true });
     }

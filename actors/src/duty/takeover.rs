@@ -39,6 +39,23 @@ impl Carry<Takeover> for TakeoverCarry {
                 self.links
                     .send_control(peer, ControlMessage::Takeover(message));
             }
+            Effect::Prepare(addresses) => {
+                let places = addresses.into_iter().flat_map(|new| {
+                    let (address, prefix) = (new.address, new.prefix);
+                    let place = move |interface| held(address, prefix, interface);
+                    new.interfaces.into_iter().map(place)
+                });
+                self.kernel.borrow().prepare(places.collect());
+            }
+            Effect::Announce {
+                address,
+                prefix,
+                interface,
+            } => {
+                self.kernel
+                    .borrow()
+                    .announce(held(address, prefix, interface));
+            }
             Effect::Add {
                 address,
                 prefix,

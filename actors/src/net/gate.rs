@@ -111,6 +111,20 @@ impl Gate {
         commit(&mut self.socket, "shut the lease gate", transaction)
     }
 
+    /// Changes what is guarded; answers whether an interface came or went, so that `verify` builds it anew.
+    pub fn set_guarded(&mut self, wanted: &GateConfig) -> Result<bool> {
+        let mut interfaces = wanted.interfaces.clone();
+        interfaces.sort();
+        interfaces.dedup();
+        for interface in &interfaces {
+            gate_rules::check_name(interface)?;
+        }
+        let changed = interfaces != self.interfaces;
+        self.interfaces = interfaces;
+        self.set_addresses(&wanted.addresses)?;
+        Ok(changed)
+    }
+
     /// Changes the guarded addresses. New ones are guarded before old ones are let go.
     pub fn set_addresses(&mut self, wanted: &[IpAddr]) -> Result<()> {
         let wanted: BTreeSet<IpAddr> = wanted.iter().copied().collect();

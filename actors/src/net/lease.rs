@@ -10,7 +10,6 @@
 //!
 //! The queue towards the thread is a single record of the latest orders, so it is bounded.
 
-use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -95,7 +94,7 @@ pub(super) enum Life {
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     pub(super) until: Option<Instant>,
-    pub(super) public: Option<Vec<IpAddr>>,
+    pub(super) public: Option<GateConfig>,
     pub(super) verify: bool,
     pub(super) life: Life,
     pub(super) withdraws_asked: u64,
@@ -219,10 +218,9 @@ impl LeaseKeeper {
         orders.withdraws_done >= ticket && orders.shut
     }
 
-    /// Replaces the addresses that the gate guards: all that this node may ever hold.
-    pub fn set_public(&self, addresses: &[IpAddr]) {
-        self.shared
-            .order(|orders| orders.public = Some(addresses.to_vec()));
+    /// Replaces what the gate guards: all addresses that this node may ever hold, and their interfaces.
+    pub fn set_public(&self, guarded: GateConfig) {
+        self.shared.order(|orders| orders.public = Some(guarded));
     }
 
     /// Sets addresses on their interfaces and keeps them renewed; refused for each one while the lease is not alive.

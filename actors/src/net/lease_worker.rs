@@ -97,7 +97,7 @@ impl Worker {
             .wait_timeout_while(orders, wait, |orders| orders.none());
         let mut orders = waited.unwrap_or_else(PoisonError::into_inner).0;
         let (until, public) = (orders.until.take(), orders.public.take());
-        let verify = std::mem::take(&mut orders.verify);
+        let mut verify = std::mem::take(&mut orders.verify);
         let (end, asked) = (orders.life != Life::Running, orders.withdraws_asked);
         let withdraw = asked != orders.withdraws_done;
         drop(orders);
@@ -111,8 +111,10 @@ impl Worker {
             self.drop_held();
         }
         if let (Some(public), Some(gate)) = (public, &mut self.gate) {
-            let changed = gate.set_addresses(&public);
-            self.note(changed);
+            let changed = gate.set_guarded(&public);
+            // A new interface is guarded by building the gate anew, which opens it again at once.
+            verify |= changed.as_ref().is_ok_and(|rebuild| *rebuild);
+            self.note(changed.map(drop));
         }
         if verify {
             self.verify_at = Instant::now();

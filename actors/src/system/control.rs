@@ -1,7 +1,7 @@
 //! The control plane: its duties, links, cluster lock, all on the arbiter that calls this.
 
 use super::data::DataPlane;
-use super::{BootError, address_kernel, configured};
+use super::{BootError, address_kernel};
 use crate::context::NodeContext;
 use crate::duty::actor::Duty;
 use crate::duty::election::{ElectionCarry, SharedLock};
@@ -331,11 +331,7 @@ fn keep_takeover(
         .start();
         context.poisons.put("takeover", &actor);
         context.post.takeover.occupy(actor.recipient());
-        let addresses = configured(&context.settings);
-        context
-            .post
-            .takeover
-            .send(takeover::io::Input::Configure(addresses));
+        context.public.configure(&context.post);
         kernel.borrow().retell();
     });
 }

@@ -9,6 +9,7 @@ mod data;
 mod stop;
 
 use crate::addresses::AddressKernel;
+use crate::addresses::dormant::{Dormant, Start};
 use crate::addresses::real::Real;
 use crate::addresses::recorded::Recorded;
 use crate::board::Board;
@@ -23,15 +24,17 @@ use crate::net::gate::GateConfig;
 use crate::net::lease::LeaseConfig;
 use crate::poison::PoisonCabinet;
 use crate::post::Post;
+use crate::public::{self, PublicAddresses, Reread, TellGuard};
 use crate::records::{DbTable, LockLimits, LockWatch};
 use crate::supervise::{Supervisor, install_panic_hook};
 use ctdb_protocol::id::{Instance, Pnn};
 use ctdb_protocol::notice::Notice;
 use ctdb_protocol::settings::{ClusterLock, Settings};
-use ctdb_protocol::takeover::io::ConfiguredAddress;
 use ctdb_protocol::timing::Timing;
 use ctdb_protocol::tunable::Tunables;
 use slog::Logger;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, RwLock};
@@ -57,7 +60,9 @@ pub struct Boot {
     /// Called once the node serves.
     pub ready: Box<dyn FnOnce() -> std::io::Result<()>>,
     /// Tells the guard which addresses to remove should this process die.
-    pub guarded: Box<dyn Fn(Vec<HeldAddress>)>,
+    pub guarded: TellGuard,
+    /// Reads the public addresses of the configuration anew.
+    pub reread_public: Reread,
 }
 
 /// Why a node could not begin; the text says what to do.
@@ -131,24 +136,9 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         mut shutdown,
         ready,
         guarded,
+        reread_public,
     } = boot;
-    let pid = std::process::id();
-    notice(
-        &log,
-        &Notice::DaemonStarting {
-            version: version.to_string(),
-            pid,
-        },
-    );
-    notice(
-        &log,
-        &Notice::PnnIs {
-            pnn: Pnn(settings.cluster.pnn),
-        },
-    );
-    if settings.cluster.lock == ClusterLock::None {
-        notice(&log, &Notice::NoClusterLock {});
-    }
+    say_hello(&log, version, &settings);
     let timing = Timing::from(&tunables, &settings);
     let clock = Clock::start();
     let fatal = Fatal::new(&log);
@@ -157,9 +147,16 @@ async fn live(boot: Boot) -> Result<(), BootError> {
     let post = Post::new(shards.into(), &fatal);
     let links = Links::new(Arc::new(identity(&settings)));
     let (shutdown_asked, mut shutdown_here) = watch::channel(false);
+    let public = PublicAddresses::new(
+        settings.failover.public_addresses.clone(),
+        settings.startup.test_mode,
+        reread_public,
+        guarded,
+    );
     let context = NodeContext {
         locks: LockWatch::start(&log, lock_limits(&settings)),
         settings: Arc::new(settings),
+        public,
         tunables: Arc::new(RwLock::new(tunables)),
         board: Board::default(),
         databases: DbTable::new(),
@@ -175,7 +172,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
     };
     let supervisor = Supervisor::new(&context.log, &context.fatal);
     let data = data::start(&context, timing);
-    guarded(candidates(&context.settings));
+    context.public.tell_guard();
     let control = control::start(&context, &supervisor, timing, &data, &helper)?;
     data.listen(&context)?;
     open_console(&context, &supervisor, &data)?;
@@ -189,6 +186,27 @@ async fn live(boot: Boot) -> Result<(), BootError> {
     };
     stop::orderly(&context, control, reason).await;
     Ok(())
+}
+
+/// The first records of a life.
+fn say_hello(log: &Logger, version: &str, settings: &Settings) {
+    let pid = std::process::id();
+    notice(
+        log,
+        &Notice::DaemonStarting {
+            version: version.to_string(),
+            pid,
+        },
+    );
+    notice(
+        log,
+        &Notice::PnnIs {
+            pnn: Pnn(settings.cluster.pnn),
+        },
+    );
+    if settings.cluster.lock == ClusterLock::None {
+        notice(log, &Notice::NoClusterLock {});
+    }
 }
 
 fn open_console(
@@ -240,73 +258,41 @@ fn identity(settings: &Settings) -> Identity {
     }
 }
 
-/// Every place where this node could ever put a public address.
-fn candidates(settings: &Settings) -> Vec<HeldAddress> {
-    let mut all = Vec::new();
-    if settings.startup.test_mode {
-        return all;
-    }
-    for address in &settings.failover.public_addresses {
-        all.extend(address.interfaces.iter().map(|interface| HeldAddress {
-            ip: address.address,
-            prefix_len: address.prefix,
-            interface: interface.clone(),
-        }));
-    }
-    all
-}
-
-fn configured(settings: &Settings) -> Vec<ConfiguredAddress> {
-    let addresses = settings.failover.public_addresses.iter();
-    addresses
-        .map(|a| ConfiguredAddress {
-            address: a.address,
-            prefix: a.prefix,
-            interfaces: a.interfaces.clone(),
-        })
-        .collect()
-}
-
 fn address_kernel(
     context: &NodeContext,
     timing: Timing,
 ) -> Result<Box<dyn AddressKernel>, BootError> {
-    let settings = &context.settings;
-    let addresses = candidates(settings);
-    let names = settings
-        .failover
-        .public_addresses
-        .iter()
-        .flat_map(|a| a.interfaces.clone());
-    if settings.startup.test_mode || addresses.is_empty() {
-        return Ok(Box::new(Recorded::new(context.post.clone(), names)));
+    if context.settings.startup.test_mode {
+        return Ok(Box::new(Recorded::new(context.post.clone())));
     }
-    let mut interfaces: Vec<String> = names.collect();
-    interfaces.sort();
-    interfaces.dedup();
-    let public = settings
-        .failover
-        .public_addresses
-        .iter()
-        .map(|a| a.address)
-        .collect();
+    let start: Start = {
+        let (post, clock, log) = (context.post.clone(), context.clock, context.log.clone());
+        let realtime = context.settings.startup.realtime_scheduling;
+        Arc::new(move |places| {
+            let lease = lease_config(places, timing, realtime);
+            Real::start(places, &lease, &post, clock, &log)
+        })
+    };
+    let places = public::places(&context.public.list());
+    if places.is_empty() {
+        let (post, log) = (context.post.clone(), context.log.clone());
+        return Ok(Box::new(Dormant::new(start, post, log)));
+    }
+    Ok(Box::new(start(&places)?))
+}
+
+fn lease_config(places: &[HeldAddress], timing: Timing, realtime: bool) -> LeaseConfig {
     let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let lease = LeaseConfig {
+    let interfaces: BTreeSet<&String> = places.iter().map(|place| &place.interface).collect();
+    let addresses: BTreeSet<IpAddr> = places.iter().map(|place| place.ip).collect();
+    LeaseConfig {
         gate: GateConfig {
-            interfaces,
-            addresses: public,
+            interfaces: interfaces.into_iter().cloned().collect(),
+            addresses: addresses.into_iter().collect(),
         },
         gate_ms: millis(timing.lease_gate),
         refresh_ms: millis(timing.lease_refresh),
-        realtime: settings.startup.realtime_scheduling,
+        realtime,
         ..LeaseConfig::default()
-    };
-    let real = Real::start(
-        &addresses,
-        &lease,
-        &context.post,
-        context.clock,
-        &context.log,
-    )?;
-    Ok(Box::new(real))
+    }
 }

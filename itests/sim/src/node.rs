@@ -358,7 +358,12 @@ fn carry_takeover(effect: takeover::io::Effect, actions: &mut Vec<Action>) {
         Effect::Remove { address, .. } => Action::Kernel(Job::Remove(address)),
         Effect::Left => Action::Left,
         Effect::Log(record) => Action::Log(record),
-        Effect::Taken(_) | Effect::Released(_) | Effect::View(_) | Effect::RunDone { .. } => return,
+        Effect::Taken(_)
+        | Effect::Released(_)
+        | Effect::View(_)
+        | Effect::RunDone { .. }
+        | Effect::Prepare(_)
+        | Effect::Announce { .. } => return,
     });
 }
 

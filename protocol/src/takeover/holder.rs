@@ -223,6 +223,19 @@ impl Holder {
         self.settle_all(now, out);
     }
 
+    /// Tells the neighbours of an address once more, if it is here.
+    pub(super) fn announce(&self, address: IpAddr, out: &mut Effects<Effect>) {
+        if let Some(entry) = self.entries.get(&address)
+            && let Place::Present(interface) = &entry.place
+        {
+            out.push(Effect::Announce {
+                address,
+                prefix: entry.prefix,
+                interface: interface.clone(),
+            });
+        }
+    }
+
     /// Whether no plan counts here although the leader has heard enough (after an end of the lease).
     pub(super) const fn lacks_plan(&self, heard: u64) -> bool {
         self.sequence == 0 && heard >= self.heard_least

@@ -93,6 +93,20 @@ pub enum Input {
         /// Names the request; answered by [`Effect::RunDone`].
         request: u64,
     },
+    /// From a client: this address shall be on that node (`ctdb moveip`). Later plans may move it again.
+    WantMove {
+        /// Names the request; answered by [`Effect::RunDone`].
+        request: u64,
+        /// The address.
+        address: IpAddr,
+        /// The node.
+        to: Pnn,
+    },
+    /// From a client: tell the neighbours once more where the address is, if it is here (`ctdb gratarp`).
+    Announce {
+        /// The address.
+        address: IpAddr,
+    },
     /// The node is going down in order: give everything up, now.
     Leave,
     /// The deadline has come.
@@ -108,6 +122,18 @@ pub enum Effect {
         peer: Pnn,
         /// The message.
         message: TakeoverMessage,
+    },
+    /// From now on these are the addresses that this node may ever be told to add: their interfaces are to
+    /// be watched and guarded.
+    Prepare(Vec<ConfiguredAddress>),
+    /// Announce an address that is on the interface once more.
+    Announce {
+        /// The address.
+        address: IpAddr,
+        /// Length of its network prefix.
+        prefix: u8,
+        /// The interface.
+        interface: String,
     },
     /// Put the address on the interface and announce it; answer with [`Input::Kernel`].
     Add {

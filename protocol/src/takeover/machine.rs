@@ -15,6 +15,7 @@ use crate::time::Instant;
 use crate::timing::Timing;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
 
 /// Between views in a burst of changes.
@@ -25,6 +26,15 @@ const ASK_INTERVAL: Duration = Duration::from_secs(1);
 const REQUESTS_MAX: usize = 1_024;
 /// A step ends after so many rounds between the two parts of a node; two are needed in practice.
 const ROUNDS_MAX: u32 = 8;
+
+/// What a local client wants of the leader.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    /// Time to ask the leader.
+    ask_at: Instant,
+    /// One address to be moved; else a run.
+    place: Option<(IpAddr, Pnn)>,
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -37,8 +47,8 @@ pub struct Takeover {
     leader: Option<Leader>,
     /// A leadership of this node that ended with its lease although the view does not say so yet.
     lapsed: Option<Term>,
-    /// Requests of local clients, with the time to ask the leader.
-    requests: BTreeMap<u64, Instant>,
+    /// Requests of local clients.
+    requests: BTreeMap<u64, Wanted>,
     view: AddressView,
     view_pace: Pace,
     leaving: bool,
@@ -84,8 +94,8 @@ impl Takeover {
         }
         if followed != before {
             self.holder.follow(now, followed);
-            for ask_at in self.requests.values_mut() {
-                *ask_at = now;
+            for wanted in self.requests.values_mut() {
+                wanted.ask_at = now;
             }
         }
         self.holder.set_node(now, self.cluster.own_node(), out);
@@ -147,6 +157,15 @@ impl Takeover {
                     leader.ask(now, peer, request);
                 }
             }
+            TakeoverMessage::WantMove {
+                request,
+                address,
+                to,
+            } => {
+                if let Some(leader) = &mut self.leader {
+                    leader.place(now, (peer, request), address, to, &self.cluster);
+                }
+            }
             TakeoverMessage::RunDone { request } => self.run_done(request, peer, out),
             // Of a leadership that is not followed (any more).
             TakeoverMessage::Assign { .. } | TakeoverMessage::Noted { .. } => {}
@@ -162,18 +181,37 @@ impl Takeover {
     /// Asks the leader for the runs that local clients want.
     fn ask(&mut self, now: Instant, out: &mut Effects<Effect>) {
         let leader = self.cluster.followed().map(|(leader, _)| leader);
-        for (request, ask_at) in &mut self.requests {
-            if *ask_at > now {
+        for (request, wanted) in &mut self.requests {
+            if wanted.ask_at > now {
                 continue;
             }
-            *ask_at = now + ASK_INTERVAL;
+            wanted.ask_at = now + ASK_INTERVAL;
             let request = *request;
             if let Some(leader) = &mut self.leader {
-                leader.ask(now, self.own, request);
+                match wanted.place {
+                    None => leader.ask(now, self.own, request),
+                    Some((address, to)) => {
+                        leader.place(now, (self.own, request), address, to, &self.cluster);
+                    }
+                }
             } else if let Some(peer) = leader.filter(|peer| *peer != self.own) {
-                let message = TakeoverMessage::WantRun { request };
+                let message = match wanted.place {
+                    None => TakeoverMessage::WantRun { request },
+                    Some((address, to)) => TakeoverMessage::WantMove {
+                        request,
+                        address,
+                        to,
+                    },
+                };
                 out.push(Effect::Send { peer, message });
             }
+        }
+    }
+
+    fn want(&mut self, now: Instant, request: u64, place: Option<(IpAddr, Pnn)>) {
+        if self.requests.len() < REQUESTS_MAX {
+            let ask_at = now;
+            self.requests.insert(request, Wanted { ask_at, place });
         }
     }
 
@@ -271,7 +309,10 @@ impl Machine for Takeover {
             Input::Interface { name, up } => {
                 self.holder.set_interface(now, &name, up, effects);
             }
-            Input::Configure(addresses) => self.holder.configure(now, addresses, effects),
+            Input::Configure(addresses) => {
+                effects.push(Effect::Prepare(addresses.clone()));
+                self.holder.configure(now, addresses, effects);
+            }
             Input::Settings(settings) => {
                 self.settings = settings;
                 if let Some(leader) = &mut self.leader {
@@ -284,11 +325,13 @@ impl Machine for Takeover {
                 present,
                 error,
             } => self.holder.kernel(now, address, present, error, effects),
-            Input::WantRun { request } => {
-                if self.requests.len() < REQUESTS_MAX {
-                    self.requests.insert(request, now);
-                }
-            }
+            Input::WantRun { request } => self.want(now, request, None),
+            Input::WantMove {
+                request,
+                address,
+                to,
+            } => self.want(now, request, Some((address, to))),
+            Input::Announce { address } => self.holder.announce(address, effects),
             Input::Leave => {
                 self.leaving = true;
                 self.holder.leave(now, effects);
@@ -307,7 +350,7 @@ impl Machine for Takeover {
             self.holder.deadline(),
             self.holder.reporter.deadline(),
             leader.and_then(|leader| leader.deadline(&self.cluster, self.clock)),
-            self.requests.values().min().copied(),
+            self.requests.values().map(|wanted| wanted.ask_at).min(),
             self.view_pace.deadline(),
         ]
         .into_iter()

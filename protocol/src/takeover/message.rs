@@ -73,4 +73,14 @@ pub enum TakeoverMessage {
         /// Number of the request.
         request: u64,
     },
+    /// Anyone → leader: this address shall be on that node (`ctdb moveip`); answered by
+    /// [`TakeoverMessage::RunDone`].
+    WantMove {
+        /// Number of the request at the sender.
+        request: u64,
+        /// The address.
+        address: IpAddr,
+        /// The node.
+        to: Pnn,
+    },
 }

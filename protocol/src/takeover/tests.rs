@@ -10,6 +10,7 @@ mod world;
 
 use super::io::Input;
 use crate::flags::NodeFlags;
+use crate::id::Pnn;
 use crate::notice::Notice;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -141,6 +142,58 @@ fn a_disabled_node_releases_and_others_take_within_a_moment() {
     }
 }
 
+/// `ctdb moveip`: asked at any node, done by the leader, kept while nothing is planned anew.
+#[test]
+fn an_address_moves_to_the_node_that_is_asked_for() {
+    for seed in 0..50 {
+        let mut world = World::new(seed, 3, 6);
+        world.run_for(ms(3_000));
+        let (address, from) = world
+            .homes()
+            .iter()
+            .map(|(address, holders)| (*address, holders[0]))
+            .next()
+            .expect("addresses");
+        let to = (from + 1) % 3;
+        let asker = (seed % 3) as usize;
+        let request = 7;
+        let target = Pnn(to as u32);
+        world.feed(
+            asker,
+            Input::WantMove {
+                request,
+                address,
+                to: target,
+            },
+        );
+        world.run_for(ms(400));
+        assert_eq!(world.holders(address), [to], "seed {seed}");
+        assert_eq!(world.nodes[asker].runs, [request], "seed {seed}");
+        assert_each_has_one_home(&world, seed);
+        assert_eq!(world.doubles, 0, "seed {seed}");
+    }
+}
+
+/// `ctdb delip` and `addip`: what is not configured any more goes, and comes back where it is.
+#[test]
+fn addresses_follow_the_configuration() {
+    for seed in 0..50 {
+        let mut world = World::new(seed, 3, 6);
+        world.run_for(ms(3_000));
+        let all = world.configuration();
+        let mut fewer = all.clone();
+        let gone = fewer.remove(0).address;
+        for pnn in 0..3 {
+            world.feed(pnn, Input::Configure(fewer.clone()));
+        }
+        world.run_for(ms(300));
+        assert_eq!(world.holders(gone), [0_usize; 0], "seed {seed}");
+        world.feed(2, Input::Configure(all));
+        world.run_for(ms(1_500));
+        assert_eq!(world.holders(gone), [2], "seed {seed}");
+    }
+}
+
 #[test]
 fn a_leaving_node_ends_with_nothing_and_others_take_over() {
     for seed in 0..50 {
@@ -219,7 +272,7 @@ fn what_was_held_when_the_lease_ended_goes_before_it_is_taken_again() {
     use super::machine::Takeover;
     use super::message::{Assignment, TakeoverMessage};
     use crate::election::standing::Standing;
-    use crate::id::{Pnn, Term};
+    use crate::id::Term;
     use crate::machine::{Effects, Machine};
     use crate::membership::view::{MembershipView, NodeView};
     use crate::time::Instant;

@@ -22,13 +22,6 @@ pub(super) fn answer(ask: &Ask<'_>) -> Option<Answer> {
         Opcode::DbVacuum => "vacuuming on request",
         Opcode::GetDbStatistics => "statistics of single databases",
         Opcode::ReloadNodesFile => "changing the nodes of a running cluster",
-        Opcode::AddPublicIp | Opcode::DelPublicIp | Opcode::ReloadPublicIps => {
-            "changing the public addresses of a running node"
-        }
-        Opcode::TakeoverIp | Opcode::ReleaseIp => {
-            "moving single addresses (the leader places them; see 'ctdb ipreallocate')"
-        }
-        Opcode::SendGratuitousArp => "announcing addresses on request (it is done after each move)",
         _ => return None,
     };
     let text = format!("{}: this version does not support {what}", ask.opcode);

@@ -11,6 +11,7 @@ mod echo;
 mod flags;
 mod later;
 mod nodes;
+mod public;
 mod tunables;
 
 use super::router::Router;
@@ -139,6 +140,7 @@ pub(super) fn carry_out(router: &Arc<Router>, ask: &Ask<'_>) -> Answer {
         .or_else(|| databases::answer(router, ask))
         .or_else(|| tunables::answer(router, ask))
         .or_else(|| addresses::answer(router, ask))
+        .or_else(|| public::answer(router, ask))
         .or_else(|| flags::answer(router, ask))
         .or_else(|| debug::answer(router, ask))
         .or_else(|| echo::answer(ask))

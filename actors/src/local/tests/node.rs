@@ -180,8 +180,15 @@ fn context(dir: &Path, own: u32, nodes: u32) -> NodeContext {
         generation: AtomicU32::new(GENERATION.0),
     };
     let fatal = Fatal::new(&log);
+    let public = crate::public::PublicAddresses::new(
+        Vec::new(),
+        true,
+        Box::new(|| Err(String::from("there is no file"))),
+        Box::new(|_| {}),
+    );
     NodeContext {
         settings: Arc::new(settings),
+        public,
         tunables: Arc::new(RwLock::new(Tunables::default())),
         board: Board::default(),
         databases: DbTable::new(),

@@ -137,7 +137,7 @@ impl Leader {
     }
 
     /// Whether the address gets another home.
-    fn assign(&mut self, address: IpAddr, owner: Option<Pnn>) -> bool {
+    pub(super) fn assign(&mut self, address: IpAddr, owner: Option<Pnn>) -> bool {
         let next = self.sequence + 1;
         let fresh = !self.slots.contains_key(&address);
         let slot = self.slots.entry(address).or_default();

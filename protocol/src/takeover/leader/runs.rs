@@ -4,10 +4,12 @@ use super::Leader;
 use crate::id::Pnn;
 use crate::machine::Effects;
 use crate::notice::Notice;
+use crate::takeover::cluster::Cluster;
 use crate::takeover::io::Effect;
 use crate::takeover::message::TakeoverMessage;
 use crate::time::Instant;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
 
 /// The tunable `TakeoverTimeout`'s default: askers get their answer by then.
@@ -33,18 +35,49 @@ pub(super) struct Asker {
 impl Leader {
     /// Plans now; the asker is answered when all is done.
     pub(in crate::takeover) fn ask(&mut self, now: Instant, peer: Pnn, request: u64) {
+        if self.note_asker(now, peer, request) {
+            self.reason
+                .get_or_insert_with(|| alloc::format!("node {peer} asked for it"));
+            self.plan_pace.want(now);
+        }
+    }
+
+    /// Moves one address, if that node can host it; the asker is answered when it is there. The rest of the
+    /// plan stays as it is.
+    pub(in crate::takeover) fn place(
+        &mut self,
+        now: Instant,
+        (peer, request): (Pnn, u64),
+        address: IpAddr,
+        to: Pnn,
+        cluster: &Cluster,
+    ) {
+        if !self.planned || !self.note_asker(now, peer, request) {
+            return;
+        }
+        let can_host = cluster.fit().contains(&to)
+            && self
+                .reports
+                .get(&to)
+                .and_then(|reported| reported.addresses.get(&address))
+                .is_some_and(|known| known.available);
+        if can_host && self.slots.contains_key(&address) {
+            self.assign(address, Some(to));
+        }
+    }
+
+    /// Whether the asker is a new one.
+    fn note_asker(&mut self, now: Instant, peer: Pnn, request: u64) -> bool {
         let known = |asker: &Asker| asker.peer == peer && asker.request == request;
         if self.askers.len() >= ASKERS_MAX || self.askers.iter().any(known) {
-            return;
+            return false;
         }
         self.askers.push(Asker {
             peer,
             request,
             until: now + RUN_TIMEOUT,
         });
-        self.reason
-            .get_or_insert_with(|| alloc::format!("node {peer} asked for it"));
-        self.plan_pace.want(now);
+        true
     }
 
     /// Whether every address is where the plan wants it.

@@ -161,16 +161,19 @@ impl World {
         }
     }
 
-    fn start(&mut self, pnn: usize) {
-        let configured = self
-            .addresses
+    pub(super) fn configuration(&self) -> Vec<ConfiguredAddress> {
+        self.addresses
             .iter()
             .map(|address| ConfiguredAddress {
                 address: *address,
                 prefix: 24,
                 interfaces: ["eth0", "eth1"].map(String::from).into(),
             })
-            .collect();
+            .collect()
+    }
+
+    fn start(&mut self, pnn: usize) {
+        let configured = self.configuration();
         for name in ["eth0", "eth1"].map(String::from) {
             self.feed(pnn, Input::Interface { name, up: true });
         }
@@ -229,7 +232,7 @@ impl World {
             }
             Effect::Log(notice) => self.nodes[pnn].log.push(notice),
             Effect::Taken(_) => self.taken += 1,
-            Effect::Released(_) => {}
+            Effect::Released(_) | Effect::Prepare(_) | Effect::Announce { .. } => {}
         }
     }
 

@@ -1,0 +1,93 @@
+//! Public addresses changed while the cluster runs: `moveip`, `delip`, `addip`, `reloadips`, on real interfaces.
+
+use std::net::IpAddr;
+
+use ctdb_itests::cluster::{Cluster, Layout, Whom, have_root, wait_until};
+
+/// An address that no node has at the start.
+const NEW: &str = "10.88.0.200";
+/// Another one.
+const SECOND: &str = "10.88.0.201";
+
+fn owner(cluster: &Cluster, at: usize, address: IpAddr) -> Option<usize> {
+    cluster
+        .owners(at)
+        .and_then(|owners| owners.get(&address).copied().flatten())
+}
+
+/// Waits until `node` says that it has the address, and the client hears it.
+fn served(cluster: &Cluster, node: usize, address: IpAddr) {
+    let what = format!("{address} is served by node {node}");
+    wait_until(cluster.layout().daemon.patience(), &what, || {
+        owner(cluster, node, address) == Some(node) && cluster.all_answer(&[address])
+    });
+}
+
+#[test]
+fn addresses_come_and_go_and_move_at_runtime() {
+    if !have_root("addresses_come_and_go_and_move_at_runtime") {
+        return;
+    }
+    // Node 2 begins without any: its interfaces are prepared when the first one comes.
+    let layout = Layout::new("public", 3).with_file(Some(2), "ctdb/public_addresses", "");
+    let cluster = Cluster::up(&layout);
+    let patience = layout.daemon.patience();
+    let all = layout.public_addresses();
+    let moved = *all
+        .iter()
+        .find(|address| owner(&cluster, 0, **address) == Some(0))
+        .expect("node 0 has addresses");
+
+    let watch = cluster.watch_addresses(&[moved]);
+    cluster.ctdb(1, &["moveip", &moved.to_string(), "1"]).ok();
+    served(&cluster, 1, moved);
+    let seen = watch.end();
+    println!(
+        "moveip: gap {:?} s, dual {:.3}",
+        seen.longest_gap_s(),
+        seen.dual.longest_s
+    );
+    assert!(seen.dual.longest_s <= 0.04, "answered twice");
+
+    cluster.ctdb(1, &["delip", &moved.to_string()]).ok();
+    served(&cluster, 0, moved);
+    let known = cluster.ctdb(1, &["ip"]).ok();
+    assert!(!known.contains(&moved.to_string()), "still there:\n{known}");
+
+    let new: IpAddr = NEW.parse().expect("an address");
+    cluster
+        .ctdb(2, &["addip", &format!("{NEW}/16"), "eth1"])
+        .ok();
+    served(&cluster, 2, new);
+    let rules = cluster.run(2, &["nft", "list", "ruleset"]).ok();
+    assert!(rules.contains(NEW), "the gate does not guard it:\n{rules}");
+
+    let file = cluster.directory().join("2/etc/ctdb/public_addresses");
+    std::fs::write(&file, format!("{SECOND}/16 eth1\n")).expect("a file");
+    cluster.ctdb(0, &["reloadips", "2"]).ok();
+    let second: IpAddr = SECOND.parse().expect("an address");
+    served(&cluster, 2, second);
+    wait_until(patience, "the address that is in no file is gone", || {
+        !cluster.all_answer(&[new])
+    });
+    let on_interface = cluster.run(2, &["ip", "-o", "addr", "show", "dev", "eth1"]);
+    assert!(
+        !on_interface.ok().contains(NEW),
+        "it is still on the interface"
+    );
+
+    std::fs::write(&file, "nonsense\n").expect("a file");
+    // Debian's tool doesn't say that a node refused; what counts is that the node keeps what it had.
+    let _ = cluster.ctdb(0, &["reloadips", "2"]);
+    served(&cluster, 2, second);
+
+    // The next life of the worker takes what the file says.
+    std::fs::write(&file, format!("{NEW}/16 eth1\n")).expect("a file");
+    cluster.kill(2, Whom::Worker);
+    wait_until(patience, "the guard starts it again", || cluster.settled());
+    served(&cluster, 2, new);
+    wait_until(patience, "what it had before is gone", || {
+        !cluster.all_answer(&[second])
+    });
+    cluster.assert_clean();
+}
