@@ -58,14 +58,6 @@ impl<'a> File<'a> {
             || self.wait(place).is_some()
             || self.is_whole_wanted && !matches!(place, Place::Chain(_))
     }
-
-    /// A place, and the key if one is known.
-    fn name(&self, place: Place) -> String {
-        match self.wait(place) {
-            Some(wait) => format!("{place} (key {})", hex(&wait.key)),
-            None => place.to_string(),
-        }
-    }
 }
 
 /// A lock that was held at the last look.
@@ -139,8 +131,8 @@ impl Rounds {
                 return;
             }
             Ok(Some(Verdict::Dead(death))) if !file.order.is_foreign => {
+                let (name, what) = (file.watched.name.clone(), self.name_of(file.db, place));
                 if file.mutexes.take_back(place, owner) {
-                    let (name, what) = (file.watched.name.clone(), file.name(place));
                     let (client, reason) = (self.client(owner), death.to_string());
                     let taken = Notice::LockTakenBack {
                         name,
@@ -159,7 +151,7 @@ impl Rounds {
         };
         if seen.told != Some(left) {
             seen.told = Some(left);
-            let (name, what) = (file.watched.name.clone(), file.name(place));
+            let (name, what) = (file.watched.name.clone(), self.name_of(file.db, place));
             let (client, reason) = (self.client(owner), left.to_owned());
             let left = Notice::LockLeft {
                 name,
@@ -168,6 +160,19 @@ impl Rounds {
                 reason,
             };
             notice(&self.log, &left);
+        }
+    }
+
+    /// A place, and the key if one is known. Whoever waits may have come since the round began.
+    fn name_of(&self, db: DbId, place: Place) -> String {
+        let state = self.shared.state();
+        let wait = match place {
+            Place::Chain(chain) => state.waits.get(&(db, chain)),
+            Place::WholeFile | Place::Freelist => None,
+        };
+        match wait {
+            Some(wait) => format!("{place} (key {})", hex(&wait.key)),
+            None => place.to_string(),
         }
     }
 
