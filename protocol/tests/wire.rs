@@ -6,6 +6,7 @@ use ctdb_protocol::heartbeat::message::{Claim, Keepalive, NodeState};
 use ctdb_protocol::id::{DbId, Generation, Instance, Pnn, Rsn, SrvId, Term};
 use ctdb_protocol::membership::message::{Composition, DbInfo, MembershipMessage, Stamp};
 use ctdb_protocol::record::message::{Holding, RecordBody, RecordMessage};
+use ctdb_protocol::record::replica::message::{Change, Copy, ReplicaMessage};
 use ctdb_protocol::rng::Rng;
 use ctdb_protocol::takeover::message::{Assignment, KnownAddress, TakeoverMessage};
 use ctdb_protocol::wire::bytes::Bytes;
@@ -267,6 +268,58 @@ fn records() -> Vec<(&'static str, RecordBody)> {
             },
         ),
         ("settled", RecordBody::Settled { count: 2 }),
+    ]
+    .into_iter()
+    .chain(replicas().map(|(name, message)| (name, RecordBody::Replica(message))))
+    .collect()
+}
+
+fn replicas() -> [(&'static str, ReplicaMessage); 8] {
+    let changes = vec![Change {
+        key: bytes("key"),
+        value: bytes("header and data"),
+    }];
+    let copy = Copy {
+        seqnum: 5,
+        digest: 6,
+        records: 7,
+        empty: 8,
+        healthy: true,
+    };
+    [
+        (
+            "update",
+            ReplicaMessage::Update {
+                number: 3,
+                changes: changes.clone(),
+            },
+        ),
+        (
+            "updated",
+            ReplicaMessage::Updated {
+                number: 3,
+                done: true,
+            },
+        ),
+        (
+            "tell",
+            ReplicaMessage::Tell {
+                copy: Some(copy),
+                counts: true,
+            },
+        ),
+        ("supply", ReplicaMessage::Supply { to: vec![Pnn(2)] }),
+        (
+            "content",
+            ReplicaMessage::Content {
+                number: 4,
+                changes,
+                last: true,
+            },
+        ),
+        ("taken", ReplicaMessage::Taken { number: 4 }),
+        ("filled", ReplicaMessage::Filled),
+        ("equal", ReplicaMessage::Equal { healthy: true }),
     ]
 }
 

@@ -1,8 +1,8 @@
 //! Where the databases are: the shared list, and the actors that keep them.
 
 use crate::records::{
-    Attach, DbEntry, DbTable, Detach, EnableSeqnum, GetSeqnum, OpenError, ReadRecord, Records,
-    Traverse, WriteRecord, db_id,
+    Attach, Commit, DbEntry, DbTable, Detach, EnableSeqnum, GetSeqnum, OpenError, ReadRecord,
+    Records, Traverse, WriteRecord, db_id,
 };
 use actix::{Addr, Recipient};
 use ctdb_protocol::id::DbId;
@@ -17,6 +17,7 @@ pub struct ShardAddr {
     pub(super) detach: Recipient<Detach>,
     pub(super) enable_seqnum: Recipient<EnableSeqnum>,
     pub(super) seqnum: Recipient<GetSeqnum>,
+    pub(super) commit: Recipient<Commit>,
     pub(super) traverse: Recipient<Traverse>,
     pub(super) read: Recipient<ReadRecord>,
     pub(super) write: Recipient<WriteRecord>,
@@ -32,6 +33,7 @@ where
             detach: records.clone().recipient(),
             enable_seqnum: records.clone().recipient(),
             seqnum: records.clone().recipient(),
+            commit: records.clone().recipient(),
             traverse: records.clone().recipient(),
             read: records.clone().recipient(),
             write: records.recipient(),

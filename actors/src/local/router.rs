@@ -6,6 +6,7 @@
 
 use super::broadcast;
 use super::calls::Calls;
+use super::controls::transactions::Committing;
 use super::databases::Databases;
 use super::outbox::Outbox;
 use super::packet::{MessageView, envelope};
@@ -46,6 +47,7 @@ pub(super) struct Router {
     pub(super) tickles: Tickles,
     pub(super) runs: broadcast::Runs,
     pub(super) databases: OnceLock<Databases>,
+    pub(super) committing: Committing,
     registry: RwLock<Registry>,
     last_client: AtomicU32,
     /// Length of this node's last ban, in seconds.
@@ -68,6 +70,7 @@ impl Router {
             tickles: Tickles::default(),
             runs: broadcast::Runs::default(),
             databases: OnceLock::new(),
+            committing: Committing::default(),
             registry: RwLock::default(),
             last_client: AtomicU32::new(0),
             ban_seconds: AtomicU32::new(0),

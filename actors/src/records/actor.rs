@@ -13,7 +13,7 @@ use crate::poison::Poison;
 use crate::post::{Feed, MAILBOX_INPUTS_MAX};
 use crate::supervise::last_panic;
 use actix::fut::ActorFutureExt;
-use actix::prelude::WrapFuture;
+use actix::prelude::{SendError, WrapFuture};
 use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle};
 use ctdb_protocol::machine::{Effects, Machine};
 use ctdb_protocol::record::io::{Effect, Input};
@@ -176,7 +176,18 @@ where
             Ok(waiter) => self.shell.chains.use_waiter(waiter),
             Err(error) => self.shell.has_no_waiter(&error),
         }
-        self.with_shell(ctx, |shell, inputs| shell.announce(inputs));
+        // Weak, or the threads would keep the actor alive that keeps them.
+        let (address, fatal) = (ctx.address().downgrade(), self.fatal.clone());
+        let stuck = fatal.clone();
+        // Threads of databases have a few answers each on their way: a full mailbox is stuck.
+        let feed = move |input| {
+            if let Some(address) = address.upgrade()
+                && let Err(SendError::Full(_)) = address.try_send(Feed(input))
+            {
+                stuck.end("records: its mailbox is full");
+            }
+        };
+        self.with_shell(ctx, |shell, inputs| shell.announce(feed, &fatal, inputs));
     }
 }
 

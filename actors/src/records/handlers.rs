@@ -3,22 +3,21 @@
 use super::actor::Records;
 use super::error::{OpenError, RecordError};
 use super::message::{
-    Attach, BumpSeqnum, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord, Traverse,
-    WriteRecord,
+    Attach, BumpSeqnum, Commit, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord,
+    Traverse, WriteRecord,
 };
-use super::ops::ChainOp;
+use super::ops::{Answer, ChainOp};
+use super::replica::Work;
+use super::store::Database;
 use super::table::DbEntry;
 use actix::{Context, Handler, ResponseFuture};
 use ctdb_protocol::id::DbId;
 use ctdb_protocol::machine::Machine;
 use ctdb_protocol::record::io::{Effect, Input};
+use ctdb_protocol::record::replica::SEQNUM_KEY;
 use ctdb_protocol::wire::bytes::Bytes;
-use ctdb_protocol::wire::message::DbKind;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
-
-/// Key of the sequence number of transactions (client-protocol.md section 5.8).
-const SEQNUM_KEY: &[u8] = b"__db_sequence_number__\0";
 
 macro_rules! handles {
     ($message:ty => $result:ty, |$this:ident, $request:pat_param, $ctx:ident| $body:block) => {
@@ -52,27 +51,44 @@ handles!(Detach => ResponseFuture<Result<(), RecordError>>, |this, Detach(db), c
     })
 });
 
-handles!(EnableSeqnum => Result<(), RecordError>, |this, EnableSeqnum(db), _ctx| {
-    this.shell.store.enable_seqnum(db)
+handles!(EnableSeqnum => ResponseFuture<Result<(), RecordError>>, |this, EnableSeqnum(db), _ctx| {
+    if this.shell.replicas.has(db) {
+        let enabled = this.ask_thread(db, Work::EnableSeqnum);
+        let table = this.shell.store.table().clone();
+        return Box::pin(async move {
+            enabled.await?;
+            table.enable_seqnum(db);
+            Ok(())
+        });
+    }
+    let enabled = this.shell.store.enable_seqnum(db);
+    Box::pin(async { enabled })
 });
 
-handles!(BumpSeqnum => Result<(), RecordError>, |this, BumpSeqnum(db), _ctx| {
-    Ok(this.shell.store.expect(db)?.tdb().increment_seqnum()?)
+handles!(BumpSeqnum => ResponseFuture<Result<(), RecordError>>, |this, BumpSeqnum(db), _ctx| {
+    if this.shell.replicas.has(db) {
+        return this.ask_thread(db, Work::BumpSeqnum);
+    }
+    let bump = |database: &Database| Ok(database.tdb().increment_seqnum()?);
+    let bumped = this.shell.store.expect(db).and_then(bump);
+    Box::pin(async { bumped })
+});
+
+handles!(Commit => ResponseFuture<Result<i32, RecordError>>, |this, request, ctx| {
+    let (answer, wait) = oneshot::channel();
+    this.with_shell(ctx, |shell, inputs| shell.commit(request, answer, inputs));
+    Box::pin(async { wait.await.unwrap_or(Err(RecordError::Ending)) })
 });
 
 handles!(GetSeqnum => ResponseFuture<Result<u64, RecordError>>, |this, GetSeqnum(db), ctx| {
-    let volatile = this.shell.store.expect(db).and_then(|database| {
-        let seqnum = u64::from(database.tdb().seqnum()?.cast_unsigned());
-        Ok((database.entry().kind == DbKind::Volatile).then_some(seqnum))
-    });
-    match volatile {
-        Ok(Some(seqnum)) => Box::pin(async move { Ok(seqnum) }),
-        Ok(None) => {
-            let record = this.read_record(db, SEQNUM_KEY.into(), ctx);
-            Box::pin(async { Ok(record.await?.map_or(0, |record| number(&record))) })
-        }
-        Err(error) => Box::pin(async { Err(error) }),
+    if this.shell.replicas.has(db) {
+        let record = this.read_record(db, SEQNUM_KEY.into(), ctx);
+        return Box::pin(async { Ok(record.await?.map_or(0, |record| number(&record))) });
     }
+    let volatile = this.shell.store.expect(db).and_then(|database| {
+        Ok(u64::from(database.tdb().seqnum()?.cast_unsigned()))
+    });
+    Box::pin(async { volatile })
 });
 
 handles!(ReadRecord => ResponseFuture<Result<Option<StoredRecord>, RecordError>>,
@@ -95,6 +111,19 @@ impl<M> Records<M>
 where
     M: Machine<Input = Input, Effect = Effect> + Unpin + 'static,
 {
+    /// Has the thread of a database do something.
+    fn ask_thread(
+        &self,
+        db: DbId,
+        work: fn(Answer<()>) -> Work,
+    ) -> ResponseFuture<Result<(), RecordError>> {
+        let (answer, wait) = oneshot::channel();
+        if let Err(refused) = self.shell.replicas.send(db, work(answer)) {
+            return Box::pin(async { Err(refused.1) });
+        }
+        Box::pin(async { wait.await.unwrap_or(Err(RecordError::Ending)) })
+    }
+
     fn read_record(
         &mut self,
         db: DbId,

@@ -9,8 +9,10 @@ use super::walk::TraverseSink;
 use actix::prelude::Message;
 use ctdb_protocol::id::DbId;
 use ctdb_protocol::record::header::RecordHeader;
+use ctdb_protocol::record::replica::message::Change;
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::message::DbKind;
+use std::time::Duration;
 
 /// Opens a database, or finds it open. While the recovery mode is active the session holds it back.
 #[derive(Clone, Debug)]
@@ -39,6 +41,22 @@ pub struct EnableSeqnum(pub DbId);
 
 impl Message for EnableSeqnum {
     type Result = Result<(), RecordError>;
+}
+
+/// `TRANS3_COMMIT`: applies a transaction on all nodes. The answer is one of
+/// [`ctdb_protocol::record::replica::io::status`].
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// The database.
+    pub db: DbId,
+    /// All records of the transaction.
+    pub changes: Vec<Change>,
+    /// How long the client waits.
+    pub patience: Duration,
+}
+
+impl Message for Commit {
+    type Result = Result<i32, RecordError>;
 }
 
 /// Reads a database's sequence number: the file's for a volatile one, otherwise that of its

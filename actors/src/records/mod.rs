@@ -6,11 +6,12 @@
 //!  sessions, console ─message─►   │                        membership, log
 //!                                 ├── Store   one open handle per database of this shard
 //!                                 ├── Chains  operations that wait for a chain which a client holds
+//!                                 ├── Replicas  a thread for each persistent or replicated database
 //!                                 ├── Walk    scans, wipes, traverses, a slice at a time
 //!                                 └── LockWatch  a thread: locks of dead clients, and who holds one for long
 //! ```
 //!
-//! * One shard is one [`Records`] actor on one arbiter, and only that thread touches the shard's files:
+//! * One shard is one [`Records`] actor on one arbiter, and only that thread touches its volatile files:
 //!   a TDB handle and its mutexes belong to a thread. Databases spread over the shards by id
 //!   ([`crate::post::Post::records_of`]), and all shards share one [`DbTable`], which sessions read
 //!   without asking anybody.
@@ -25,6 +26,7 @@
 mod actor;
 mod alarm;
 mod chains;
+mod damage;
 mod error;
 mod handlers;
 mod lock_statistics;
@@ -32,6 +34,7 @@ mod locks;
 mod message;
 mod opening;
 mod ops;
+mod replica;
 mod shell;
 mod store;
 mod table;
@@ -44,9 +47,10 @@ pub use error::{OpenError, RecordError};
 pub use lock_statistics::LockCounters;
 pub use locks::{LockLimits, LockWatch};
 pub use message::{
-    Attach, BumpSeqnum, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord, Traverse,
-    WriteRecord,
+    Attach, BumpSeqnum, Commit, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord,
+    Traverse, WriteRecord,
 };
+pub use replica::HealthBook;
 pub use store::{Database, Store, StoreConfig, db_id};
 pub use table::{DbEntry, DbTable};
 pub use walk::{SinkState, TraverseRecord, TraverseSink};

@@ -139,7 +139,7 @@ where
                 (Waiter::Client(_, _, answer), Some(error)) => drop(answer.send(Err(error))),
                 (Waiter::Client(name, kind, answer), None) => self.attach(name, kind, answer, ctx),
                 (Waiter::Machine(name, kind, tries), error) => {
-                    if self.shell.store.get(id).is_none() {
+                    if self.shell.store.table().get(id).is_none() {
                         Self::try_again(name, kind, tries, ctx);
                     }
                     failed = error;

@@ -3,11 +3,14 @@
 use super::chains::Chains;
 use super::error::{OpenError, RecordError};
 use super::locks::LockWatch;
+use super::message::Commit;
 use super::ops::ChainOp;
+use super::replica::{Answers, Replicas, Work};
 use super::store::{Database, Store};
 use super::walk::{Goal, Slice, Walk};
 use super::{CallDone, DataOut};
 use crate::clock::Clock;
+use crate::fatal::Fatal;
 use crate::log::{notice, text};
 use crate::post::Slot;
 use ctdb_protocol::id::{DbId, Generation, Pnn};
@@ -15,13 +18,16 @@ use ctdb_protocol::membership;
 use ctdb_protocol::membership::io::Recover;
 use ctdb_protocol::notice::{Level, Notice, ShownDb};
 use ctdb_protocol::record::io::{Effect, Input};
+use ctdb_protocol::record::replica::io::{CommitId, Request};
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::message::{DataMessage, DbKind};
 use ctdb_tdb::Turn;
 use slog::Logger;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Where a shard sends what is not for itself.
 pub struct Wiring {
@@ -47,6 +53,12 @@ pub(super) struct Shell {
     pub(super) walks: VecDeque<Walk>,
     /// Databases that the machine wants open; taken by the actor, which can wait for the files.
     pub(super) wanted: Vec<(String, DbKind)>,
+    pub(super) replicas: Replicas,
+    /// What clients committed and nobody answered yet.
+    commits: BTreeMap<CommitId, oneshot::Sender<Result<i32, RecordError>>>,
+    last_commit: u64,
+    /// For threads of databases; there once the actor has an address.
+    answers: Option<Answers>,
     wiring: Wiring,
     clock: Clock,
     own: Pnn,
@@ -62,6 +74,10 @@ impl Shell {
             chains,
             walks,
             wanted,
+            replicas: Replicas::default(),
+            commits: BTreeMap::new(),
+            last_commit: 0,
+            answers: None,
             wiring,
             clock,
             own,
@@ -112,6 +128,19 @@ impl Shell {
                     .membership
                     .send(membership::io::Input::Ready { generation, db });
             }
+            Effect::Replica { db, id, job } => self.replicas.job(db, id, job, answers),
+            Effect::CommitDone { commit, status } => {
+                if let Some(answer) = self.commits.remove(&commit) {
+                    // The client may be gone.
+                    drop(answer.send(Ok(status)));
+                }
+            }
+            Effect::WantRecovery { reason } => {
+                let request = membership::io::Request::Recover { reason };
+                self.wiring
+                    .membership
+                    .send(membership::io::Input::Request(request));
+            }
             Effect::Log(text) => notice(&self.wiring.log, &text),
         }
     }
@@ -124,6 +153,9 @@ impl Shell {
         op: ChainOp,
         answers: &mut VecDeque<Input>,
     ) {
+        if self.replicas.has(db) {
+            return self.replicas.submit(db, key, op, answers);
+        }
         // An operation that runs at once needs no clock, so it is read only when something waits.
         let now = self.clock.now();
         self.chains.submit(&self.store, (db, key), op, now, answers);
@@ -184,6 +216,10 @@ impl Shell {
         with_empty: bool,
         sink: Box<dyn super::TraverseSink>,
     ) -> Result<(), RecordError> {
+        if self.replicas.has(db) {
+            let sent = self.replicas.send(db, Work::Walk(sink));
+            return sent.map_err(|refused| refused.1);
+        }
         let walk = Walk::new(self.store.expect(db)?, Goal::Traverse(with_empty, sink));
         self.walks.push_back(walk);
         Ok(())
@@ -215,7 +251,10 @@ impl Shell {
     }
 
     /// Takes an open database in and tells the machine and membership.
-    pub(super) fn opened(&mut self, database: Database, answers: &mut VecDeque<Input>) {
+    pub(super) fn opened(&mut self, mut database: Database, answers: &mut VecDeque<Input>) {
+        if let Some(set_aside) = database.take_notice() {
+            notice(&self.wiring.log, &set_aside);
+        }
         let (db, kind) = (database.entry().id, database.entry().kind);
         let name = database.entry().name.clone();
         self.wiring.locks.opened(&database);
@@ -230,7 +269,47 @@ impl Shell {
                 db: ShownDb(db),
             },
         );
+        self.employ();
         answers.push_back(Input::Opened { db, kind });
+    }
+
+    /// Gives each database whose content is replicated a thread of its own.
+    fn employ(&mut self) {
+        let Some(answers) = &self.answers else {
+            return;
+        };
+        for mut database in self.store.take_replicas() {
+            if let Some(set_aside) = database.take_notice() {
+                notice(&self.wiring.log, &set_aside);
+            }
+            self.replicas.employ(database, answers.clone());
+        }
+    }
+
+    /// Begins a client's transaction.
+    pub(super) fn commit(
+        &mut self,
+        Commit {
+            db,
+            changes,
+            patience,
+        }: Commit,
+        answer: oneshot::Sender<Result<i32, RecordError>>,
+        inputs: &mut VecDeque<Input>,
+    ) {
+        if !self.replicas.has(db) {
+            return drop(answer.send(Err(RecordError::NoDatabase(db))));
+        }
+        self.last_commit += 1;
+        let commit = CommitId(self.last_commit);
+        self.commits.insert(commit, answer);
+        let until = self.clock.now() + patience;
+        let request = Request::Commit {
+            commit,
+            changes,
+            until,
+        };
+        inputs.push_back(Input::Replica { db, request });
     }
 
     /// Logs that a database could not be opened.
@@ -258,12 +337,25 @@ impl Shell {
     }
 
     /// Tells the machine and membership what is open from the start.
-    pub(super) fn announce(&self, answers: &mut VecDeque<Input>) {
+    pub(super) fn announce(
+        &mut self,
+        feed: impl Fn(Input) + Send + Sync + 'static,
+        fatal: &Fatal,
+        answers: &mut VecDeque<Input>,
+    ) {
         for database in self.store.iter() {
             let (db, kind) = (database.entry().id, database.entry().kind);
             self.wiring.locks.opened(database);
             answers.push_back(Input::Opened { db, kind });
         }
+        self.answers = Some(Answers {
+            feed: Arc::new(feed),
+            own: self.own,
+            health: self.store.config().health.clone(),
+            log: self.wiring.log.clone(),
+            fatal: fatal.clone(),
+        });
+        self.employ();
         let membership = &self.wiring.membership;
         let publish = |list| membership.send(membership::io::Input::Databases(list));
         self.store.table().publish(publish);

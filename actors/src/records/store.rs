@@ -1,13 +1,16 @@
 //! The open databases of one shard.
 //!
-//! Invariants: a file is open here at most once and under its database's id; a database is in the map
-//! exactly while it is in the shared [`DbTable`].
+//! Invariants: a file is open here at most once and under its database's id; a volatile database is in the map
+//! exactly while it is in the shared [`DbTable`], others until they get a thread of their own.
 
+use super::damage;
 use super::error::{OpenError, RecordError};
+use super::replica::HealthBook;
 use super::table::{DbEntry, DbTable};
 use ctdb_protocol::id::{DbId, Pnn};
 use ctdb_protocol::limits::DATABASES_MAX;
 use ctdb_protocol::membership::message::DbInfo;
+use ctdb_protocol::notice::Notice;
 use ctdb_protocol::wire::message::DbKind;
 use ctdb_tdb::{
     Access, Mutexes, OpenOptions, Tdb, TdbFlags, jenkins_chain, jenkins_hash, probe_mutexes,
@@ -38,6 +41,8 @@ pub struct StoreConfig {
     /// Mutexes in volatile files, if the machine can (`tdb mutexes`). All processes that open a file
     /// must agree, so they follow `DB_OPEN_FLAGS`. See [`super::prepare`].
     pub mutexes: bool,
+    /// Which persistent databases cannot be relied on.
+    pub health: HealthBook,
     /// This shard.
     pub shard: usize,
     /// Number of shards, at least 1.
@@ -86,11 +91,13 @@ pub struct Database {
     entry: DbEntry,
     tdb: Tdb,
     mutexes: Option<Arc<Mutexes>>,
+    /// The damaged file that this one takes the place of, for the log.
+    set_aside: Option<Notice>,
 }
 
 impl Database {
     /// Opens the file, and checks that it is what it should be: nothing in a cleared file, a sound
-    /// structure in a persistent one.
+    /// structure in a persistent one. A damaged persistent file is renamed and an empty one takes its place.
     ///
     /// Blocks: libtdb lays out 100,001 mutexes, waits for other openers and, for the check of a
     /// persistent file, for clients. So it runs where waiting is allowed; the result may then move.
@@ -102,8 +109,27 @@ impl Database {
             source,
         })?;
         let path = config.path(name, kind);
+        match Self::open_file(config, name, kind, &path) {
+            Err(OpenError::Damaged { source, .. }) => {
+                let set_aside = damage::set_aside(&config.health, name, &path, &source)?;
+                let opened = Self::open_file(config, name, kind, &path)?;
+                Ok(Self {
+                    set_aside: Some(set_aside),
+                    ..opened
+                })
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_file(
+        config: &StoreConfig,
+        name: &str,
+        kind: DbKind,
+        path: &Path,
+    ) -> Result<Self, OpenError> {
         let keeps = kind == DbKind::Persistent;
-        let exists = fs::metadata(&path).is_ok_and(|metadata| metadata.len() > 0);
+        let exists = fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0);
         // With leave to create, libtdb starts anew over a file that it does not recognise.
         let access = if keeps && exists {
             Access::ReadWrite
@@ -118,10 +144,10 @@ impl Database {
             max_dead: config.max_dead,
         };
         let damaged = |source| OpenError::Damaged {
-            path: path.clone(),
+            path: path.to_owned(),
             source,
         };
-        let tdb = match Tdb::open(&path, &options) {
+        let tdb = match Tdb::open(path, &options) {
             Err(error) if access == Access::ReadWrite && is_unrecognised(&error) => {
                 return Err(damaged(error));
             }
@@ -130,12 +156,13 @@ impl Database {
         if keeps {
             tdb.check().map_err(damaged)?;
         } else if !tdb.is_empty()? {
+            let path = path.to_owned();
             return Err(OpenError::LeftOver { path });
         }
         let entry = DbEntry {
             id: db_id(name),
             name: name.to_owned(),
-            path,
+            path: path.to_owned(),
             kind,
             open_flags: options.flags.bits(),
         };
@@ -145,7 +172,13 @@ impl Database {
             entry,
             tdb,
             mutexes,
+            set_aside: None,
         })
+    }
+
+    /// What to log about a damaged file that this one takes the place of, once.
+    pub(super) fn take_notice(&mut self) -> Option<Notice> {
+        self.set_aside.take()
     }
 
     /// What everybody may know of it.
@@ -267,15 +300,14 @@ impl Store {
         if !self.config.is_ours(id) {
             return Err(OpenError::WrongShard { name });
         }
-        let Some(database) = self.databases.get(&id) else {
+        let Some(entry) = self.table.get(id) else {
             if self.table.len() >= DATABASES_MAX {
                 return Err(OpenError::TooMany { name });
             }
             return Ok(None);
         };
-        let entry = &database.entry;
         if entry.name != name {
-            let other = entry.name.clone();
+            let other = entry.name;
             return Err(OpenError::IdTaken { name, other, id });
         }
         if kind != DbKind::Volatile && kind != entry.kind {
@@ -286,7 +318,7 @@ impl Store {
                 asked: kind,
             });
         }
-        Ok(Some(entry.clone()))
+        Ok(Some(entry))
     }
 
     /// Takes an open database in.
@@ -301,6 +333,16 @@ impl Store {
         let database = self.databases.remove(&db)?;
         self.table.remove(db, publish);
         Some(database)
+    }
+
+    /// Takes all databases out whose content is replicated, for their threads; they stay in the list.
+    pub(super) fn take_replicas(&mut self) -> Vec<Database> {
+        let is_replica = |database: &&Database| database.entry.kind != DbKind::Volatile;
+        let ids = self.databases.values().filter(is_replica);
+        let ids: Vec<DbId> = ids.map(|database| database.entry.id).collect();
+        ids.iter()
+            .filter_map(|id| self.databases.remove(id))
+            .collect()
     }
 
     /// Starts to count changes of `db`, which `DB_OPEN_FLAGS` tells from then on.

@@ -7,6 +7,7 @@
 use ctdb_protocol::id::DbId;
 use ctdb_protocol::membership::message::DbInfo;
 use ctdb_protocol::wire::message::DbKind;
+use ctdb_tdb::TdbFlags;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -74,6 +75,18 @@ impl DbTable {
                 None => entries.push(entry),
             }
         });
+    }
+
+    /// Notes that the changes of `id` are counted.
+    pub(super) fn enable_seqnum(&self, id: DbId) {
+        self.change(
+            |_| (),
+            |entries| {
+                if let Some(entry) = entries.iter_mut().find(|entry| entry.id == id) {
+                    entry.open_flags |= TdbFlags::SEQNUM.bits();
+                }
+            },
+        );
     }
 
     /// Takes `id` off the list.

@@ -6,7 +6,7 @@ use crate::link::inbound::ClientInbox;
 use crate::link::table::Links;
 use crate::local::{self, ControlHandle, Databases, LocalHandle, LocalRecords};
 use crate::log::notice;
-use crate::records::{DataOut, Records, Store, StoreConfig, Wiring};
+use crate::records::{DataOut, HealthBook, Records, Store, StoreConfig, Wiring};
 use actix::Actor;
 use actix_rt::{Arbiter, ArbiterHandle};
 use ctdb_protocol::id::Pnn;
@@ -15,6 +15,7 @@ use ctdb_protocol::record::machine::RecordMachine;
 use ctdb_protocol::timing::Timing;
 use ctdb_protocol::tunable::TunableId;
 use ctdb_protocol::wire::message::DataMessage;
+use std::path::Path;
 use std::sync::mpsc;
 
 /// What the rest of the node needs of the data plane.
@@ -34,11 +35,12 @@ impl DataOut for Links {
 /// Starts the arbiters and the shards, which attach the persistent databases that are there.
 pub(super) fn start(context: &NodeContext, timing: Timing) -> DataPlane {
     let local = local::prepare(context.clone());
+    let health = open_health(context);
     let count = context.post.records.len();
     let (mut arbiters, mut shards) = (Vec::new(), Vec::new());
     for shard in 0..count {
         let arbiter = Arbiter::new();
-        let store = open_store(context, shard, count);
+        let store = open_store(context, &health, shard, count);
         let machine = RecordMachine::new(own(context), timing, context.links.identity.instance.0);
         let wiring = Wiring {
             links: Box::new(context.links.clone()),
@@ -68,8 +70,8 @@ pub(super) fn start(context: &NodeContext, timing: Timing) -> DataPlane {
     DataPlane { arbiters, local }
 }
 
-fn open_store(context: &NodeContext, shard: usize, shards: usize) -> Store {
-    let config = store_config(context, shard, shards);
+fn open_store(context: &NodeContext, health: &HealthBook, shard: usize, shards: usize) -> Store {
+    let config = store_config(context, health, shard, shards);
     let mut store = Store::new(config, context.databases.clone());
     for (name, error) in store.attach_persistent() {
         let reason = error.to_string();
@@ -78,11 +80,26 @@ fn open_store(context: &NodeContext, shard: usize, shards: usize) -> Store {
     store
 }
 
+/// Which persistent databases were damaged; kept in memory alone if there is no file for it.
+fn open_health(context: &NodeContext) -> HealthBook {
+    let dir = &context.settings.database.state_directory;
+    HealthBook::open(Path::new(dir), own(context)).unwrap_or_else(|error| {
+        let (name, reason) = ("persistent_health.tdb".into(), error.to_string());
+        notice(&context.log, &Notice::DatabaseFailed { name, reason });
+        HealthBook::default()
+    })
+}
+
 fn own(context: &NodeContext) -> Pnn {
     context.links.identity.own
 }
 
-fn store_config(context: &NodeContext, shard: usize, shards: usize) -> StoreConfig {
+fn store_config(
+    context: &NodeContext,
+    health: &HealthBook,
+    shard: usize,
+    shards: usize,
+) -> StoreConfig {
     let database = &context.settings.database;
     let tunables = context.tunables.read().expect("no panic while held");
     StoreConfig {
@@ -92,6 +109,7 @@ fn store_config(context: &NodeContext, shard: usize, shards: usize) -> StoreConf
         hash_size: tunables.get(TunableId::DatabaseHashSize),
         max_dead: tunables.get(TunableId::DatabaseMaxDead),
         mutexes: database.tdb_mutexes,
+        health: health.clone(),
         shard,
         shards,
     }

@@ -21,6 +21,8 @@ use ctdb_protocol::notice::Notice;
 use ctdb_protocol::record::io::CallId;
 use ctdb_protocol::record::local::LocalOp;
 use ctdb_protocol::record::machine::RecordMachine;
+use ctdb_protocol::record::replica;
+use ctdb_protocol::record::replica::io::{CommitId, JobId};
 use ctdb_protocol::takeover::io::{ConfiguredAddress, Settings};
 use ctdb_protocol::takeover::machine::Takeover;
 use ctdb_protocol::time::Instant;
@@ -179,6 +181,14 @@ pub enum Action {
     },
     /// Open a database.
     Open(String),
+    /// Do something with a replicated content.
+    Replica {
+        db: DbId,
+        id: JobId,
+        job: replica::io::Job,
+    },
+    /// Answer a client's transaction.
+    CommitDone { commit: CommitId, status: i32 },
     /// Answer a client.
     Reply(CallId),
     /// Run a script.
@@ -391,6 +401,12 @@ fn carry_record(effect: record::io::Effect, actions: &mut Vec<Action>) {
             wipe: true,
         },
         Effect::Open { name, .. } => Action::Open(name),
+        Effect::Replica { db, id, job } => Action::Replica { db, id, job },
+        Effect::CommitDone { commit, status } => Action::CommitDone { commit, status },
+        Effect::WantRecovery { reason } => {
+            let request = membership::io::Request::Recover { reason };
+            Action::Post(Mail::Membership(membership::io::Input::Request(request)))
+        }
         Effect::Ready { generation, db } => {
             Action::Post(Mail::Membership(membership::io::Input::Ready {
                 generation,

@@ -395,7 +395,7 @@ impl World {
                 self.bench
                     .work(wait, pnn, node.lives, Work::Script(event, outcome));
             }
-            Action::Local { .. } => {}
+            Action::Local { .. } | Action::Replica { .. } | Action::CommitDone { .. } => {}
             Action::Walk {
                 generation,
                 db,

@@ -4,7 +4,9 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use ctdb_itests::client::{Client, Ring, RingReport, Turns, mean_ms, percentile_ms};
+use ctdb_itests::client::{
+    Client, DbKind, Ended, GLock, Ring, RingReport, Turns, mean_ms, percentile_ms, transact,
+};
 use ctdb_protocol::client::{Opcode, Payload, pnn};
 use serde_json::{Value, json};
 
@@ -19,6 +21,8 @@ const USAGE: &str = "usage:
       reads such a record
   ctdb-client delete SOCKET DB KEY
       deletes a record
+  ctdb-client transactions SOCKET DB persistent|replicated KEY COUNT
+      adds 1 to two records of 8 bytes, KEY and KEY.twin, in one transaction, COUNT times
   ctdb-client fetch-ring SOCKET DB NODES SECONDS
   ctdb-client message-ring SOCKET NODES SECONDS
       run one on each node: they wait for each other
@@ -75,6 +79,12 @@ fn run(args: &[&str]) -> Outcome {
         }
         ["delete", socket, db, key] => delete(socket, db, key),
         ["read", socket, db, key] => read(socket, db, key),
+        ["transactions", socket, db, "persistent", key, count] => {
+            transactions(socket, db, DbKind::Persistent, key, count.parse()?)
+        }
+        ["transactions", socket, db, "replicated", key, count] => {
+            transactions(socket, db, DbKind::Replicated, key, count.parse()?)
+        }
         ["fetch-ring", socket, db, nodes, seconds] => fetch_ring(socket, db, ring(nodes, seconds)?),
         ["message-ring", socket, nodes, seconds] => message_ring(socket, ring(nodes, seconds)?),
         ["control", socket, opcode] => control(socket, opcode, "", pnn::CURRENT),
@@ -146,6 +156,39 @@ fn waits(waits: &[Duration]) -> Value {
         "turns": waits.len(), "mean_ms": mean_ms(waits), "median_ms": percentile_ms(waits, 50),
         "p99_ms": percentile_ms(waits, 99), "max_ms": percentile_ms(waits, 100),
     })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+fn transactions(socket: &str, db: &str, kind: DbKind, key: &str, count: u64) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let db = client.attach_kind(db, kind)?;
+    let mut locks = GLock::attach(&mut client)?;
+    let keys = [key.to_owned(), format!("{key}.twin")];
+    let start = Instant::now();
+    let (mut done, mut unknown, mut failure) = (0, 0, None);
+    while done + unknown < count {
+        let ended = transact(&mut client, &mut locks, &db, |transaction| {
+            for key in &keys {
+                let old = transaction.read(key.as_bytes())?;
+                let old = if old.is_empty() { 0 } else { u64::parse(&old)? };
+                transaction.write(key.as_bytes(), &(old + 1).to_bytes())?;
+            }
+            Ok(())
+        });
+        match ended {
+            Ok(Ended::Committed) => done += 1,
+            Ok(Ended::Unknown) => unknown += 1,
+            Err(error) => {
+                failure = Some(error.to_string());
+                break;
+            }
+        }
+    }
+    let elapsed_s = start.elapsed().as_secs_f64();
+    Ok(json!({
+        "pnn": client.pnn(), "increments": done, "unknown": unknown, "error": failure,
+        "elapsed_s": elapsed_s, "per_s": done as f64 / elapsed_s,
+    }))
 }
 
 fn read(socket: &str, db: &str, key: &str) -> Outcome {

@@ -14,14 +14,18 @@ mod barrier;
 mod connection;
 mod db;
 mod error;
+mod g_lock;
 mod ring;
+mod transaction;
 mod turns;
 
 pub use barrier::wait_for_all;
 pub use connection::Client;
 pub use db::{Db, DbKind, Update};
 pub use error::{ClientError, Result};
+pub use g_lock::GLock;
 pub use ring::{Ring, RingReport};
+pub use transaction::{Ended, Transaction, seqnum, transact};
 pub use turns::{Turns, TurnsReport, mean_ms, percentile_ms};
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ use super::local::{LocalOp, LocalOutcome};
 use super::message::RecordBody;
 use super::outlet::Outlet;
 use super::rebuild::Rebuild;
+use super::replica::Replica;
+use super::replica::io::Request;
+use super::replica::message::ReplicaMessage;
 use super::sweep::Sweep;
 use super::work::{Coming, Next, Running, Why, Work, writes};
 use crate::id::{DbId, Generation, Pnn};
@@ -49,6 +52,7 @@ pub(super) struct Database {
     pub(super) directory: Directory,
     pub(super) rebuild: Rebuild,
     pub(super) sweep: Sweep,
+    pub(super) replica: Replica,
     /// Messages of this composition that came before it was served here.
     early: VecDeque<(Pnn, RecordBody)>,
     pub(super) writes: usize,
@@ -71,6 +75,7 @@ impl Database {
             directory: Directory::default(),
             rebuild: Rebuild::default(),
             sweep: Sweep::default(),
+            replica: Replica::new(id),
             early: VecDeque::new(),
             writes: 0,
             waiting: 0,
@@ -89,6 +94,7 @@ impl Database {
                 self.on_scanned(holdings, done, out);
             }
             Input::Wiped { .. } if generation == out.composition.generation => self.on_wiped(out),
+            Input::Replica { request, .. } => self.on_request(request, out),
             _ => {}
         }
     }
@@ -100,6 +106,12 @@ impl Database {
             RecordBody::DirectoryEnd => self.on_directory_end(peer, out),
             RecordBody::Settle { adopt, demote } => self.on_settle(peer, adopt, demote, out),
             RecordBody::Settled { count } => self.on_settled(count, out),
+            RecordBody::Replica(message)
+                if self.phase == Phase::Served
+                    || !matches!(message, ReplicaMessage::Update { .. }) =>
+            {
+                self.replica.on_message(peer, message, out);
+            }
             body if self.phase != Phase::Served => self.keep_early(peer, body, out),
             RecordBody::Call {
                 key,
@@ -108,8 +120,8 @@ impl Database {
             } if requester == peer => {
                 self.on_call(key, requester, hops, out);
             }
-            // A call on behalf of somebody else: nobody sends that.
-            RecordBody::Call { .. } => {}
+            // A call on behalf of somebody else: nobody sends that. What is about content is above.
+            RecordBody::Call { .. } | RecordBody::Replica(_) => {}
             RecordBody::Give { key, to, hops } => self.on_give(peer, key, to, hops, out),
             RecordBody::Migrate {
                 key,
@@ -158,8 +170,9 @@ impl Database {
     }
 
     /// The composition ends here: nothing moves any more.
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self, out: &mut Outlet<'_>) {
         self.phase = Phase::Closed;
+        self.replica.close(out);
         // What is not open here can hold nothing of the time before.
         self.fresh = !self.opened;
         self.directory = Directory::default();
@@ -175,6 +188,7 @@ impl Database {
     /// Records move again.
     pub(super) fn serve(&mut self, out: &mut Outlet<'_>) {
         self.phase = Phase::Served;
+        self.replica.serve(out);
         for (peer, body) in core::mem::take(&mut self.early) {
             self.on_message(peer, body, out);
         }
@@ -184,6 +198,30 @@ impl Database {
             }
         }
         self.advance_all(out);
+    }
+
+    /// Serves a database that was opened in this composition: nobody has records of it.
+    pub(super) fn serve_new(&mut self, out: &mut Outlet<'_>) {
+        self.serve(out);
+        if self.kind != DbKind::Volatile {
+            self.replica.look_at_new(out);
+        }
+    }
+
+    fn on_request(&mut self, request: Request, out: &mut Outlet<'_>) {
+        match request {
+            Request::Commit {
+                commit,
+                changes,
+                until,
+            } => {
+                let is_replica = self.opened && self.kind != DbKind::Volatile;
+                let serving = is_replica && self.phase == Phase::Served && !out.suspended;
+                self.replica
+                    .on_commit(commit, &changes, until, serving, out);
+            }
+            Request::Done { job, outcome } => self.replica.on_job(job, outcome, out),
+        }
     }
 
     /// Looks at every record that something is going on with.
@@ -224,6 +262,7 @@ impl Database {
 
     /// The time for which a record asked has come.
     pub(super) fn on_wake(&mut self, key: &Bytes, out: &mut Outlet<'_>) {
+        self.replica.on_wake(out);
         let running = self
             .work
             .get_mut(key)

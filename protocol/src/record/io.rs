@@ -2,6 +2,7 @@
 
 use super::local::{LocalOp, LocalOutcome};
 use super::message::{Holding, RecordMessage};
+use super::replica::io::{CommitId, Job, JobId, Request};
 use crate::id::{DbId, Generation, Pnn};
 use crate::membership;
 use crate::notice::Notice;
@@ -98,6 +99,13 @@ pub enum Input {
         /// The database.
         db: DbId,
     },
+    /// About a persistent or replicated database.
+    Replica {
+        /// The database.
+        db: DbId,
+        /// What a client asks, or a job's end.
+        request: Request,
+    },
     /// The deadline has come.
     Timeout,
 }
@@ -157,6 +165,28 @@ pub enum Effect {
         generation: Generation,
         /// The database.
         db: DbId,
+    },
+    /// Do something with the content of a persistent or replicated database, after all that was asked for
+    /// before; answer with [`Request::Done`].
+    Replica {
+        /// The database.
+        db: DbId,
+        /// Names the job.
+        id: JobId,
+        /// What to do.
+        job: Job,
+    },
+    /// Answer a client's `TRANS3_COMMIT` with [`super::replica::io::status`].
+    CommitDone {
+        /// The commit.
+        commit: CommitId,
+        /// The answer.
+        status: i32,
+    },
+    /// Ask the leader for a recovery.
+    WantRecovery {
+        /// Why, for the log.
+        reason: String,
     },
     /// Log.
     Log(Notice),

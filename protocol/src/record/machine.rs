@@ -12,6 +12,7 @@ use super::database::{Database, Phase};
 use super::io::{CallId, Effect, Input};
 use super::message::{RecordBody, RecordMessage};
 use super::outlet::{Outlet, Wakes};
+use super::replica::message::ReplicaMessage;
 use crate::id::{DbId, Generation, Pnn};
 use crate::limits::DATABASES_MAX;
 use crate::machine::{Effects, Machine};
@@ -85,7 +86,7 @@ impl RecordMachine {
                 self.on_one(now, db, effects, |database, out| {
                     database.on_opened(kind, out);
                     if committed && database.fresh && database.phase == Phase::Closed {
-                        database.serve(out);
+                        database.serve_new(out);
                     }
                 });
             }
@@ -93,7 +94,7 @@ impl RecordMachine {
                 self.databases.remove(&db);
             }
             Input::Timeout => self.on_timeout(now, effects),
-            Input::Call { db, .. } | Input::Local { db, .. } => {
+            Input::Call { db, .. } | Input::Local { db, .. } | Input::Replica { db, .. } => {
                 let generation = self.composition.generation;
                 self.on_known(now, db, generation, input, effects);
             }
@@ -129,7 +130,7 @@ impl RecordMachine {
                     self.each(now, effects, |database, out| {
                         let is_new = database.fresh && database.opened;
                         if is_new && database.phase == Phase::Closed {
-                            database.serve(out);
+                            database.serve_new(out);
                         }
                     });
                 }
@@ -137,7 +138,7 @@ impl RecordMachine {
             Recover::Suspend => {
                 self.suspended = true;
                 self.committed = false;
-                self.databases.values_mut().for_each(Database::close);
+                self.each(now, effects, Database::close);
             }
         }
     }
@@ -150,7 +151,7 @@ impl RecordMachine {
         self.suspended = !composition.members.contains(&self.own);
         self.committed = false;
         self.composition = composition;
-        self.databases.values_mut().for_each(Database::close);
+        self.each(now, fx, Database::close);
         self.each(now, fx, Database::advance_all);
         for (peer, message) in core::mem::take(&mut self.ahead) {
             self.on_message(now, peer, message, fx);
@@ -185,7 +186,9 @@ impl RecordMachine {
     fn keep_ahead(&mut self, peer: Pnn, message: RecordMessage, effects: &mut Effects<Effect>) {
         let is_directory = matches!(
             message.body,
-            RecordBody::Directory { .. } | RecordBody::DirectoryEnd
+            RecordBody::Directory { .. }
+                | RecordBody::DirectoryEnd
+                | RecordBody::Replica(ReplicaMessage::Tell { .. })
         );
         if !is_directory || !is_newer(message.generation, self.composition.generation) {
             return;

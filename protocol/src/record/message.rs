@@ -7,6 +7,7 @@
 //! The lmaster notes the requester as dmaster when it forwards, so requests for one record form a chain in
 //! the order in which the lmaster saw them.
 
+use super::replica::message::ReplicaMessage;
 use crate::id::{DbId, Generation, Pnn, Rsn};
 use crate::wire::bytes::Bytes;
 use alloc::vec::Vec;
@@ -108,4 +109,6 @@ pub enum RecordBody {
         /// Keys settled.
         count: u32,
     },
+    /// About the content of a persistent or replicated database.
+    Replica(ReplicaMessage),
 }

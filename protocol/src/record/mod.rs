@@ -11,6 +11,7 @@ pub mod machine;
 pub mod message;
 mod outlet;
 mod rebuild;
+pub mod replica;
 mod seek;
 mod sweep;
 mod work;

@@ -97,11 +97,10 @@ impl Database {
     /// `kind` is what the leader says; all members must take the same way.
     fn go_on_opened(&mut self, kind: DbKind, out: &mut Outlet<'_>) {
         if kind != DbKind::Volatile {
-            // Its records have no dmaster that matters: there is no directory to rebuild.
+            // Its records have no dmaster that matters: the content as a whole is made equal.
             self.sweep.stage = Stage::Told;
-            if out.composition.vnnmap.contains(&out.own) {
-                self.tell_ready(out);
-            }
+            let here = self.kind != DbKind::Volatile;
+            self.replica.begin(here, self.sweep.contributes, out);
         } else if self.kind == DbKind::Volatile {
             self.sweep.stage = Stage::Draining;
             self.try_sweep(out);

@@ -51,7 +51,7 @@ pub(super) fn answer(router: &Arc<Router>, ask: &Ask<'_>) -> Option<Answer> {
     Some(reply.into())
 }
 
-fn databases(router: &Router) -> Result<&Databases, Refused> {
+pub(super) fn databases(router: &Router) -> Result<&Databases, Refused> {
     let databases = router.databases.get();
     databases.ok_or_else(|| Refused::because("no database can be used yet"))
 }

@@ -5,10 +5,7 @@ use ctdb_protocol::client::{ControlReply, Opcode};
 
 pub(super) fn answer(ask: &Ask<'_>) -> Option<Answer> {
     let what = match ask.opcode {
-        Opcode::Trans3Commit
-        | Opcode::UpdateRecord
-        | Opcode::StartPersistentUpdate
-        | Opcode::CancelPersistentUpdate => "transactions on persistent and replicated databases",
+        Opcode::UpdateRecord => "storing single records",
         Opcode::WipeDatabase
         | Opcode::DbFreeze
         | Opcode::DbThaw

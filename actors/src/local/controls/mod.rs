@@ -12,6 +12,7 @@ mod flags;
 mod later;
 mod nodes;
 mod public;
+pub(super) mod transactions;
 mod tunables;
 
 use super::router::Router;
@@ -138,6 +139,7 @@ pub(super) fn carry_out(router: &Arc<Router>, ask: &Ask<'_>) -> Answer {
     let answer = nodes::answer(router, ask)
         .or_else(|| clients::answer(router, ask))
         .or_else(|| databases::answer(router, ask))
+        .or_else(|| transactions::answer(router, ask))
         .or_else(|| tunables::answer(router, ask))
         .or_else(|| addresses::answer(router, ask))
         .or_else(|| public::answer(router, ask))

@@ -12,7 +12,7 @@ use crate::link::table::{Identity, Links};
 use crate::local::{ControlHandle, Databases, LocalHandle, ShardAddr, prepare};
 use crate::log::{Format, LogConfig, Target};
 use crate::post::{Feed, Post};
-use crate::records::{DataOut, DbTable, Records, Store, StoreConfig, Wiring};
+use crate::records::{DataOut, DbTable, HealthBook, Records, Store, StoreConfig, Wiring};
 use actix::{Actor, Arbiter, Context, Handler, System};
 use ctdb_protocol::election::standing::{Mandate, Standing};
 use ctdb_protocol::flags::{NodeFlags, RunState};
@@ -391,6 +391,7 @@ fn serve(context: &NodeContext, dir: &Path, machine: Solo) -> LocalHandle {
         hash_size: 100_001,
         max_dead: 5,
         mutexes: true,
+        health: HealthBook::default(),
         shard: 0,
         shards: 1,
     };

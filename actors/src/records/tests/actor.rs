@@ -1,6 +1,7 @@
 //! The actor: order of operations, messages of sessions.
 
 use super::helper::Helper;
+use super::replicas::update;
 use super::{OWN, Scratch, Shard, only_db, value};
 use crate::post::Feed;
 use crate::records::{
@@ -13,6 +14,7 @@ use ctdb_protocol::membership::io::Recover;
 use ctdb_protocol::membership::message::DbInfo;
 use ctdb_protocol::record::io::{CallId, Effect, Input};
 use ctdb_protocol::record::local::{LocalOp, LocalOutcome};
+use ctdb_protocol::record::replica::message::Change;
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::message::DbKind;
 
@@ -308,15 +310,11 @@ async fn sequence_numbers_come_from_the_file_or_from_the_transactions() {
         .unwrap()
         .id;
     assert_eq!(ask(secrets).await.unwrap().expect("number"), 0);
-    let data = Bytes(513_u64.to_le_bytes().to_vec());
-    let op = LocalOp::Take {
-        rsn: Rsn(1),
-        flags: 0,
-        data,
+    let change = Change {
+        key: key("__db_sequence_number__\0"),
+        value: value(1, OWN, &513_u64.to_le_bytes()).into(),
     };
-    shard
-        .order([local(secrets, "__db_sequence_number__\0", op)])
-        .await;
+    shard.order([update(secrets, 1, vec![change])]).await;
     assert_eq!(ask(secrets).await.unwrap().expect("number"), 513);
 }
 

@@ -123,8 +123,10 @@ fn persistent_files_are_attached_at_the_start_by_their_shards() {
         failures.extend(store.attach_persistent());
         for database in store.iter() {
             assert_eq!(database.entry().id.0 as usize % 2, shard);
-            assert!(
+            let is_broken = database.entry().name == "broken.tdb";
+            assert_eq!(
                 database.tdb().exists(b"key").expect("readable"),
+                !is_broken,
                 "content is kept"
             );
         }
@@ -132,11 +134,16 @@ fn persistent_files_are_attached_at_the_start_by_their_shards() {
     }
     let mut names: Vec<_> = table.list().into_iter().map(|entry| entry.name).collect();
     names.sort();
-    assert_eq!(names, ["passdb.tdb", "registry.tdb", "secrets.tdb"]);
-    assert_eq!(failures.len(), 1);
-    assert_eq!(failures[0].0, "broken.tdb");
-    let text = failures[0].1.to_string();
-    assert!(text.contains("broken.tdb.3"), "{text}");
+    assert_eq!(
+        names,
+        ["broken.tdb", "passdb.tdb", "registry.tdb", "secrets.tdb"]
+    );
+    assert!(failures.is_empty(), "{failures:?}");
+    let reason = config.health.reason("broken.tdb").expect("unhealthy");
+    assert!(
+        reason.contains("broken.tdb.3.corrupted."),
+        "the admin is told where it is: {reason}"
+    );
 }
 
 #[test]
@@ -150,7 +157,7 @@ fn names_that_are_no_file_names_are_refused() {
 }
 
 #[test]
-fn damaged_persistent_file_is_refused_and_left_as_it_is() {
+fn damaged_persistent_file_is_set_aside_as_it_is() {
     let scratch = Scratch::new("damaged");
     let config = scratch.config();
     let path = config.path("secrets.tdb", DbKind::Persistent);
@@ -170,10 +177,13 @@ fn damaged_persistent_file_is_refused_and_left_as_it_is() {
     bad_record[head..head + 24].fill(0xff);
     for damaged in [bad_magic, bad_record] {
         fs::write(&path, &damaged).expect("write");
-        let refused = Database::open(&config, "secrets.tdb", DbKind::Persistent);
-        let Err(OpenError::Damaged { .. }) = refused else {
-            panic!("{refused:?}");
-        };
-        assert_eq!(fs::read(&path).expect("read"), damaged);
+        let database = Database::open(&config, "secrets.tdb", DbKind::Persistent).expect("open");
+        assert!(database.tdb().is_empty().expect("readable"));
+        let reason = config.health.reason("secrets.tdb").expect("unhealthy");
+        let moved = reason.split('\'').nth(1).expect("names the file");
+        assert!(moved.starts_with(path.to_str().expect("text")), "{moved}");
+        assert_eq!(fs::read(moved).expect("read"), damaged);
+        fs::remove_file(moved).expect("its name has but seconds");
+        config.health.set("secrets.tdb", None).expect("noted");
     }
 }

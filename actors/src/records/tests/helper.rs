@@ -29,6 +29,11 @@ impl Helper {
         Self::start(path, TdbFlags::CTDB_REPLICATED)
     }
 
+    /// As [`Helper::open`] for a persistent file.
+    pub(crate) fn open_persistent(path: &Path) -> Self {
+        Self::start(path, TdbFlags::CTDB_PERSISTENT)
+    }
+
     fn start(path: &Path, flags: TdbFlags) -> Self {
         let mut child = Command::new(env::current_exe().expect("own path"))
             .args([

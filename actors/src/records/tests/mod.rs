@@ -7,10 +7,14 @@ mod files;
 pub(super) mod helper;
 mod hot;
 mod passing;
+mod replicas;
 mod waiting;
 mod walks;
 
-use super::{CallDone, DataOut, Database, DbTable, LockWatch, Records, Store, StoreConfig, Wiring};
+use super::{
+    CallDone, DataOut, Database, DbTable, HealthBook, LockWatch, Records, Store, StoreConfig,
+    Wiring,
+};
 use crate::clock::Clock;
 use crate::fatal::Fatal;
 use crate::post::{Feed, Post};
@@ -54,6 +58,7 @@ impl Scratch {
             hash_size: 100_001,
             max_dead: 5,
             mutexes: true,
+            health: HealthBook::default(),
             shard: 0,
             shards: 1,
         }

@@ -1,6 +1,7 @@
 //! Scans, wipes and traverses of files that clients use meanwhile.
 
 use super::helper::Helper;
+use super::replicas::update;
 use super::{OWN, Scratch, Shard, only_db, value};
 use crate::records::{
     Attach, Detach, ReadRecord, RecordError, SinkState, Store, Traverse, TraverseRecord,
@@ -9,7 +10,7 @@ use crate::records::{
 use ctdb_protocol::id::{DbId, Generation, Pnn, Rsn};
 use ctdb_protocol::limits::DIRECTORY_BATCH;
 use ctdb_protocol::record::io::{Effect, Input};
-use ctdb_protocol::record::local::LocalOp;
+use ctdb_protocol::record::replica::message::Change;
 use ctdb_protocol::wire::message::DbKind;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -301,20 +302,12 @@ async fn traverse_of_a_persistent_database_shows_all() {
         .unwrap()
         .expect("opened")
         .id;
-    for key in ["one", "two"] {
-        let op = LocalOp::Take {
-            rsn: Rsn(1),
-            flags: 0,
-            data: b""[..].into(),
-        };
-        shard
-            .order([Effect::Local {
-                db,
-                key: key.as_bytes().into(),
-                op,
-            }])
-            .await;
-    }
+    let change = |key: &str| Change {
+        key: key.as_bytes().into(),
+        value: value(1, OWN, b"").into(),
+    };
+    let changes = ["one", "two"].map(change).to_vec();
+    shard.order([update(db, 1, changes)]).await;
     let sink = Collector::new(SinkState::Ready);
     let traverse = Traverse {
         db,

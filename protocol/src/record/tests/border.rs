@@ -10,6 +10,7 @@ use crate::record::io::{CallId, CallKind, Effect, Input};
 use crate::record::local::{LocalOp, LocalOutcome};
 use crate::record::machine::RecordMachine;
 use crate::record::message::{Holding, RecordBody, RecordMessage};
+use crate::record::replica::io::{Job, JobId};
 use crate::time::Instant;
 use crate::timing::Timing;
 use crate::wire::bytes::Bytes;
@@ -184,13 +185,8 @@ fn replicated_records_never_move() {
     bench.opened(DbKind::Persistent);
     bench.prepare(0);
     let effects = bench.rebuild(DbKind::Persistent, &[]);
-    assert_eq!(
-        effects,
-        vec![Effect::Ready {
-            generation: GENERATION,
-            db: DB
-        }]
-    );
+    let (db, id, job) = (DB, JobId(1), Job::Inspect);
+    assert_eq!(effects, vec![Effect::Replica { db, id, job }]);
     bench.call(1, CallKind::Null);
     let effects = bench.local(LocalOutcome::NotMine { rsn: Some(Rsn(1)) });
     let data = Bytes::default();

@@ -166,6 +166,9 @@ impl World {
                     }
                 }
                 Effect::Log(notice) => self.logged.push(notice.name()),
+                Effect::Replica { .. }
+                | Effect::CommitDone { .. }
+                | Effect::WantRecovery { .. } => panic!("the database is volatile: {effect:?}"),
             }
         }
     }
