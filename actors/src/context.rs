@@ -2,6 +2,7 @@
 
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::event::EventDesk;
 use crate::fatal::Fatal;
 use crate::link::table::Links;
 use crate::log::LogHandle;
@@ -33,6 +34,8 @@ pub struct NodeContext {
     pub locks: LockWatch,
     /// The duties.
     pub post: Post,
+    /// Event scripts.
+    pub events: EventDesk,
     /// The other nodes.
     pub links: Links,
     /// Log.

@@ -7,6 +7,7 @@
 //!  │ Monitor   control lanes  cluster lock    │◄──►│ data lanes            traverses      │
 //!  │ console                                  │    └─────────────────────────────────────┘
 //!  └──────────────────────────────────────────┘
+//!  events arbiter: Events (scripts), event socket
 //!  threads: lease keeper, addresses, netlink watch, log
 //! ```
 //! actix types never leave this crate.
@@ -17,6 +18,7 @@ pub mod clock;
 pub mod console;
 pub mod context;
 pub mod duty;
+pub mod event;
 pub mod fatal;
 pub mod link;
 pub mod local;

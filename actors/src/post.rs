@@ -4,7 +4,7 @@
 use crate::fatal::Fatal;
 use actix::Recipient;
 use actix::prelude::{Message, SendError};
-use ctdb_protocol::{election, heartbeat, membership, monitor, record, takeover};
+use ctdb_protocol::{election, event, heartbeat, membership, monitor, record, takeover};
 use std::sync::{Arc, RwLock};
 
 /// One input for a machine.
@@ -81,6 +81,8 @@ pub struct Post {
     pub takeover: Slot<takeover::io::Input>,
     /// Run state and health.
     pub monitor: Slot<monitor::io::Input>,
+    /// Event scripts.
+    pub events: Slot<event::io::Input>,
     /// Records, one machine per shard of databases.
     pub records: Vec<Slot<record::io::Input>>,
 }
@@ -94,6 +96,7 @@ impl Post {
             membership: Slot::new("membership", fatal),
             takeover: Slot::new("takeover", fatal),
             monitor: Slot::new("monitor", fatal),
+            events: Slot::new("events", fatal),
             records: (0..shards.max(1))
                 .map(|_| Slot::new("records", fatal))
                 .collect(),

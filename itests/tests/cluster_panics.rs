@@ -29,12 +29,14 @@ enum Then {
     Disconnect,
 }
 
-const ACTORS: [(&str, Then); 12] = [
+const ACTORS: [(&str, Then); 14] = [
     ("heartbeat", Then::Restart("heartbeat")),
     ("election", Then::Restart("election")),
     ("membership", Then::NewWorker),
     ("takeover", Then::NewWorker),
     ("monitor", Then::Restart("monitor")),
+    ("events", Then::Restart("events")),
+    ("event socket", Then::Restart("event socket")),
     ("link", Then::Restart("link")),
     ("cluster lock", Then::Restart("cluster lock")),
     ("records", Then::NewWorker),

@@ -28,6 +28,16 @@ pub const RECORD_WAITERS_MAX: usize = 16_384;
 pub const PARKED_CALLS_MAX: usize = 65_536;
 /// Directory entries sent in one message during a recovery.
 pub const DIRECTORY_BATCH: usize = 2_048;
+/// Most events that wait for their turn: each address may be given up and another one taken.
+pub const EVENTS_WAITING_MAX: usize = 2 * ADDRESSES_MAX;
+/// Output of one script that is kept, in bytes; the rest is read and dropped.
+pub const SCRIPT_OUTPUT_BYTES_MAX: usize = 64 << 10;
+/// Output of one script that is read, in bytes; the pipe is closed then.
+pub const SCRIPT_READ_BYTES_MAX: usize = 16 << 20;
+/// Events whose newest result is kept.
+pub const EVENT_RESULTS_MAX: usize = 256;
+/// Longest packet on the event socket, in bytes.
+pub const EVENT_PACKET_BYTES_MAX: usize = 64 << 10;
 /// Longest console line, in bytes.
 pub const CONSOLE_LINE_BYTES_MAX: usize = 64 << 10;
 /// Most hops of a record request before it is given up and asked anew.

@@ -197,7 +197,17 @@ notices! {
     // ---- monitor
     "The node's services became healthy." BecameHealthy {} "monitor.healthy" Notice "Node became HEALTHY: monitor event OK - node re-enabled";
     "The node's services failed a check." BecameUnhealthy { reason: String } "monitor.unhealthy" Notice "Node became UNHEALTHY: monitor event failed - disabling node: {reason}";
-    "Event scripts are there but are not run by this version." ScriptsNotRun { scripts: String } "event.scripts_not_run" Warning "Event scripts present but not run by this version: {scripts}";
+    "The daemon does the work of these scripts itself." ScriptsNative { scripts: String } "event.native" Notice "The work of these event scripts is done by the daemon itself, they are not run: {scripts}";
+    "A script whose work the daemon does was changed by the admin; the change has no effect." NativeScriptChanged { script: String, path: String } "event.native_changed" Warning "Event script {path} differs from every known version of {script}: the daemon does its work itself, so the changes have no effect";
+    "Links are not checked." InterfacesNotChecked { directory: String } "event.interfaces_not_checked" Warning "10.interface is not enabled in {directory}: the links of public interfaces do not count for this node's health";
+    "A script failed, and with it the event." EventFailed { event: String, script: String, result: i32 } "event.failed" Notice "{event} event failed: {script} ended with {result}";
+    "A script did not end in time." EventTimedOut { event: String, script: String } "event.timed_out" Notice "{event} event timed out: {script}";
+    "An event could not be run." EventNotRun { event: String, error_number: i32 } "event.not_run" Err "{event} event could not be run: error {error_number}";
+    "Too many events wait; the newest was refused." EventRefused { event: String } "event.refused" Err "{event} event refused: too many events wait";
+    "A script hangs: what one of its processes does." HungScript { script: String, pid: i32, command: String, state: String, stack: String } "event.hung" Err "event_debug: {script}: pid {pid} ({command}) state {state}: {stack}";
+    "The end of the processes of a script that hung." HungScriptKilled { script: String, group: i32 } "event.killed" Err "Ending process group {group} of hung script {script}";
+    "The notification program ended." Notified { event: String, result: String } "notify.done" Notice "Notification {event}: {result}";
+    "The notification program failed." NotifyFailed { event: String, result: String } "notify.failed" Err "Notification {event} failed: {result}";
 
     // ---- public addresses
     "A takeover run began." TakeoverStarted { reason: String } "takeover.started" Notice "Takeover run starting: {reason}";

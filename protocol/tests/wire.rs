@@ -136,6 +136,10 @@ fn takeovers() -> Vec<(&'static str, ControlMessage)> {
                 to: Pnn(2),
             }),
         ),
+        (
+            "run-over",
+            takeover(TakeoverMessage::RunOver { term: Term(3) }),
+        ),
     ]
 }
 

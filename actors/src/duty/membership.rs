@@ -2,13 +2,14 @@
 
 use super::actor::Carry;
 use crate::board::Board;
+use crate::event::EventDesk;
 use crate::link::table::Links;
 use crate::log::notice;
 use crate::post::Post;
-use ctdb_protocol::membership::io::{Effect, Input};
+use ctdb_protocol::membership::io::{Effect, Input, Recover};
 use ctdb_protocol::membership::machine::Membership;
 use ctdb_protocol::wire::message::ControlMessage;
-use ctdb_protocol::{election, heartbeat, monitor, takeover};
+use ctdb_protocol::{election, heartbeat, monitor, record, takeover};
 use slog::Logger;
 use std::sync::atomic::Ordering;
 
@@ -18,6 +19,8 @@ pub struct MembershipCarry {
     pub links: Links,
     /// The other duties.
     pub post: Post,
+    /// Runs the scripts, beside all else.
+    pub events: EventDesk,
     /// The picture, for the clients.
     pub board: Board,
     /// Log.
@@ -36,6 +39,9 @@ impl Carry<Membership> for MembershipCarry {
                 self.post.election.send(election::io::Input::Own(node));
             }
             Effect::Records(input) => {
+                if let record::io::Input::Recover(Recover::Prepare(_)) = &input {
+                    self.events.tell("startrecovery", Vec::new());
+                }
                 for records in &self.post.records {
                     records.send(input.clone());
                 }
@@ -55,6 +61,7 @@ impl Carry<Membership> for MembershipCarry {
             Effect::Recovered(_) => {
                 self.post.monitor.send(monitor::io::Input::Recovered);
                 self.board.recovered();
+                self.events.tell("recovered", Vec::new());
             }
             Effect::Log(record) => notice(&self.log, &record),
         }

@@ -1,34 +1,41 @@
-//! Monitor: runs the events and carries their outcome to membership.
-//!
-//! Today the events are built-in checks: the interfaces of the public addresses. The admin's scripts are
-//! found and named in one record, but not run yet.
+//! Monitor: has the events run and carries their outcome to membership.
 
 use super::actor::Carry;
-use crate::board::Board;
+use crate::event::EventDesk;
 use crate::fatal::Fatal;
 use crate::log::notice;
 use crate::post::Post;
+use ctdb_protocol::event::errno::{ECANCELED, ETIMEDOUT};
+use ctdb_protocol::event::result::EventEnd;
+use ctdb_protocol::event::show::last_line;
+use ctdb_protocol::flags::RunState;
 use ctdb_protocol::membership;
 use ctdb_protocol::monitor::io::{Effect, Event, Input, Outcome};
 use ctdb_protocol::monitor::machine::Monitor;
-use ctdb_protocol::notice::Notice;
 use slog::Logger;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use tokio::sync::watch;
 
-/// Scripts whose work the daemon does itself (design.md section 2).
-const NATIVE: [&str; 4] = ["10.interface", "11.natgw", "13.per_ip_routing", "91.lvs"];
+/// How far the daemon's beginning has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// `init` has not succeeded yet.
+    Init,
+    /// `init` has, `setup` has not.
+    Setup,
+    /// Both have.
+    Over,
+    /// One of them failed.
+    Failed(String),
+}
 
 /// See the module.
 pub struct MonitorCarry {
     /// Where states go.
     pub post: Post,
-    /// Interfaces of the public addresses.
-    pub board: Board,
-    /// Directory of the event scripts.
-    pub scripts: PathBuf,
-    /// `CTDB_PARTIALLY_ONLINE_INTERFACES=yes`: one live interface is enough.
-    pub partially_online: bool,
+    /// Runs the scripts.
+    pub events: EventDesk,
+    /// Told how the first events end.
+    pub beginning: watch::Sender<Beginning>,
     /// The end when an event that must succeed fails.
     pub fatal: Fatal,
     /// Log.
@@ -36,86 +43,47 @@ pub struct MonitorCarry {
 }
 
 impl MonitorCarry {
-    fn run(&self, event: Event) -> Outcome {
-        match event {
-            Event::Init => {
-                self.name_scripts();
-                Outcome::Passed
-            }
-            Event::Setup | Event::Startup => Outcome::Passed,
-            Event::Monitor => self.check_interfaces(),
-        }
+    fn run(&self, event: Event) {
+        let (monitor, end) = (
+            self.post.monitor.clone(),
+            self.events.run(event.name(), Vec::new()),
+        );
+        actix::spawn(async move {
+            let outcome = outcome(&end.await);
+            monitor.send(Input::CheckDone { event, outcome });
+        });
     }
 
-    /// As 10.interface: every interface must be up, or one of them if partially online is allowed.
-    fn check_interfaces(&self) -> Outcome {
-        let addresses = self.board.addresses();
-        let down: Vec<&str> = addresses
-            .interfaces
-            .iter()
-            .filter(|i| !i.up)
-            .map(|i| i.name.as_str())
-            .collect();
-        let some_up = down.len() < addresses.interfaces.len();
-        if down.is_empty() || (self.partially_online && some_up) {
-            return Outcome::Passed;
-        }
-        Outcome::Failed {
-            detail: format!(
-                "No link on the public network interface {}",
-                down.join(", ")
-            ),
-        }
-    }
-
-    fn name_scripts(&self) {
-        let scripts = enabled_scripts(&self.scripts);
-        if !scripts.is_empty() {
-            notice(
-                &self.log,
-                &Notice::ScriptsNotRun {
-                    scripts: scripts.join(" "),
-                },
-            );
-        }
+    fn begin(&self, stage: Beginning) {
+        self.beginning.send_replace(stage);
     }
 }
 
-/// Names of the executable `NN.name.script` files in `directory` that are not native, sorted.
-fn enabled_scripts(directory: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(directory) else {
-        return Vec::new();
+fn outcome(end: &EventEnd) -> Outcome {
+    let detail = match &end.culprit {
+        Some(script) => match last_line(script) {
+            said if said.is_empty() => format!("{} ended with {}", script.name, script.result),
+            said => format!("{}: {said}", script.name),
+        },
+        None => format!("error {}", end.result),
     };
-    let mut names: Vec<String> = entries
-        .flatten()
-        .filter(|entry| {
-            std::fs::metadata(entry.path()).is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0)
-        })
-        .filter_map(|entry| {
-            Some(
-                entry
-                    .file_name()
-                    .to_str()?
-                    .strip_suffix(".script")?
-                    .to_string(),
-            )
-        })
-        .filter(|name| name.as_bytes().get(2) == Some(&b'.') && !NATIVE.contains(&name.as_str()))
-        .collect();
-    names.sort();
-    names
+    match end.result {
+        0 => Outcome::Passed,
+        ETIMEDOUT => Outcome::TimedOut { detail },
+        ECANCELED => Outcome::Cancelled,
+        _ => Outcome::Failed { detail },
+    }
 }
 
 impl Carry<Monitor> for MonitorCarry {
-    fn carry(&mut self, effect: Effect, answers: &mut Vec<Input>) {
+    fn carry(&mut self, effect: Effect, _: &mut Vec<Input>) {
         match effect {
-            Effect::RunEvent(event) => {
-                answers.push(Input::CheckDone {
-                    event,
-                    outcome: self.run(event),
-                });
-            }
+            Effect::RunEvent(event) => self.run(event),
+            Effect::Begun => self.begin(Beginning::Setup),
             Effect::RunState(state) => {
+                if state == RunState::FirstRecovery {
+                    self.begin(Beginning::Over);
+                }
                 self.post
                     .membership
                     .send(membership::io::Input::RunState(state));
@@ -124,7 +92,11 @@ impl Carry<Monitor> for MonitorCarry {
                 .post
                 .membership
                 .send(membership::io::Input::Health(fit)),
-            Effect::Fatal { reason } => self.fatal.end(&reason),
+            Effect::Fatal { reason } if *self.beginning.borrow() == Beginning::Over => {
+                self.fatal.end(&reason);
+            }
+            // Whoever starts the node gives up, and says why.
+            Effect::Fatal { reason } => self.begin(Beginning::Failed(reason)),
             Effect::Log(record) => notice(&self.log, &record),
         }
     }

@@ -3,6 +3,7 @@
 use super::actor::Carry;
 use super::heartbeat::SharedKernel;
 use crate::board::Board;
+use crate::event::EventDesk;
 use crate::link::table::Links;
 use crate::log::notice;
 use crate::net::address::HeldAddress;
@@ -13,6 +14,7 @@ use ctdb_protocol::takeover::machine::Takeover;
 use ctdb_protocol::takeover::view::AddressView;
 use ctdb_protocol::wire::message::ControlMessage;
 use slog::Logger;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use tokio::sync::watch;
 
@@ -22,6 +24,10 @@ pub struct TakeoverCarry {
     pub links: Links,
     /// The kernel.
     pub kernel: SharedKernel,
+    /// Runs the scripts, beside all else.
+    pub events: EventDesk,
+    /// Where each address was last put, or is taken from.
+    pub places: BTreeMap<IpAddr, HeldAddress>,
     /// The picture, and the clients' ears.
     pub board: Board,
     /// The other duties.
@@ -61,21 +67,31 @@ impl Carry<Takeover> for TakeoverCarry {
                 prefix,
                 interface,
             } => {
-                self.kernel.borrow().add(held(address, prefix, interface));
+                let held = held(address, prefix, interface);
+                self.kernel.borrow().add(held.clone());
+                self.places.insert(address, held);
             }
             Effect::Remove {
                 address,
                 prefix,
                 interface,
             } => {
-                self.kernel
-                    .borrow()
-                    .remove(held(address, prefix, interface));
+                let held = held(address, prefix, interface);
+                self.kernel.borrow().remove(held.clone());
+                self.places.insert(address, held);
             }
-            Effect::Taken(address) => self.board.address_taken(address),
-            Effect::Released(address) => self.board.address_released(address),
+            Effect::Taken(address) => {
+                self.board.address_taken(address);
+                self.tell("takeip", address);
+            }
+            Effect::Released(address) => {
+                self.board.address_released(address);
+                self.tell("releaseip", address);
+            }
             Effect::View(view) => self.publish(view),
             Effect::RunDone { request, leader } => self.board.run_done(request, leader),
+
+            Effect::Reallocated => self.events.tell("ipreallocated", Vec::new()),
             Effect::Left => {
                 self.left.send_replace(true);
             }
@@ -85,6 +101,15 @@ impl Carry<Takeover> for TakeoverCarry {
 }
 
 impl TakeoverCarry {
+    /// Has the scripts told; the clients, and the address itself, do not wait for them.
+    fn tell(&self, event: &str, address: IpAddr) {
+        if let Some(place) = self.places.get(&address) {
+            let (interface, prefix) = (place.interface.clone(), place.prefix_len.to_string());
+            let args = vec![interface, address.to_string(), prefix];
+            self.events.tell(event, args);
+        }
+    }
+
     /// Publishes the picture; a changed interface is a reason to check the node's health now.
     fn publish(&self, view: AddressView) {
         let up =

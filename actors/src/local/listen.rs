@@ -31,7 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Opens the socket; one that an earlier daemon left behind is replaced. Nobody can connect before its
 /// mode is set.
-pub(super) fn open(path: &Path) -> io::Result<StdListener> {
+pub(crate) fn open(path: &Path) -> io::Result<StdListener> {
     match fs::symlink_metadata(path) {
         Ok(present) if present.file_type().is_socket() => fs::remove_file(path)?,
         Ok(_) => {

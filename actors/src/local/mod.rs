@@ -33,6 +33,7 @@ mod traverse;
 
 pub use access::LocalRecords;
 pub use databases::{Databases, ShardAddr};
+pub(crate) use listen::open as open_socket;
 
 use crate::context::NodeContext;
 use crate::link::inbound::ClientInbox;

@@ -7,7 +7,7 @@ use crate::duty::actor::Duty;
 use crate::duty::election::{ElectionCarry, SharedLock};
 use crate::duty::heartbeat::{HeartbeatCarry, HeartbeatMemory, PeerLinks, SharedKernel};
 use crate::duty::membership::MembershipCarry;
-use crate::duty::monitor::MonitorCarry;
+use crate::duty::monitor::{Beginning, MonitorCarry};
 use crate::duty::takeover::TakeoverCarry;
 use crate::link::inbound::Inbound;
 use crate::link::peer::{Accepted, LinkContext, PeerLink, Retell};
@@ -34,6 +34,7 @@ use ctdb_protocol::timing::Timing;
 use ctdb_protocol::tunable::TunableId;
 use ctdb_protocol::{election, heartbeat, membership, monitor, takeover};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -66,9 +67,7 @@ pub(super) fn start(
     keep_election(context, supervisor, timing, &lock);
     keep_membership(context, supervisor, timing);
     keep_takeover(context, supervisor, timing, &kernel, &left_sender);
-    keep_monitor(context, supervisor);
     keep_links(context, supervisor, data, &peers)?;
-    context.post.monitor.send(monitor::io::Input::Ready);
     Ok(ControlPlane {
         kernel,
         left,
@@ -251,6 +250,7 @@ fn keep_membership(context: &NodeContext, supervisor: &Supervisor, timing: Timin
         let carry = MembershipCarry {
             links: context.links.clone(),
             post: context.post.clone(),
+            events: context.events.clone(),
             board: context.board.clone(),
             log: context.log.clone(),
         };
@@ -315,6 +315,8 @@ fn keep_takeover(
         let carry = TakeoverCarry {
             links: context.links.clone(),
             kernel: kernel.clone(),
+            events: context.events.clone(),
+            places: BTreeMap::new(),
             board: context.board.clone(),
             post: context.post.clone(),
             left: left.clone(),
@@ -346,21 +348,21 @@ fn takeover_settings(context: &NodeContext) -> takeover::io::Settings {
     }
 }
 
-fn keep_monitor(context: &NodeContext, supervisor: &Supervisor) {
-    let context = context.clone();
+/// Starts the monitor, which begins with `init`; the ends of its first events are told to `beginning`.
+pub(super) fn keep_monitor(
+    context: &NodeContext,
+    supervisor: &Supervisor,
+    beginning: &watch::Sender<Beginning>,
+    listening: &watch::Receiver<bool>,
+) {
+    let (context, beginning) = (context.clone(), beginning.clone());
+    let listening = listening.clone();
     supervisor.keep("monitor", move |life, again| {
-        let tunables = context.tunables.read().expect("no panic while held");
-        let config = MonitorConfig {
-            monitor_interval: Duration::from_secs(tunables.get(TunableId::MonitorInterval).into()),
-            monitor_timeout_count: tunables.get(TunableId::MonitorTimeoutCount),
-        };
-        let variables = &context.settings.events.script_variables;
-        let partially = variables.get("CTDB_PARTIALLY_ONLINE_INTERFACES");
+        let config = monitor_config(&context);
         let carry = MonitorCarry {
             post: context.post.clone(),
-            board: context.board.clone(),
-            scripts: context.settings.paths.event_scripts.clone().into(),
-            partially_online: partially.is_some_and(|value| value.eq_ignore_ascii_case("yes")),
+            events: context.events.clone(),
+            beginning: beginning.clone(),
             fatal: context.fatal.clone(),
             log: context.log.clone(),
         };
@@ -380,15 +382,29 @@ fn keep_monitor(context: &NodeContext, supervisor: &Supervisor) {
         .start();
         context.poisons.put("monitor", &actor);
         context.post.monitor.occupy(actor.recipient());
+        // What of these its stage does not wait for is ignored.
+        context.post.monitor.send(monitor::io::Input::Ready);
+        if *listening.borrow() {
+            context.post.monitor.send(monitor::io::Input::Listening);
+        }
         if again {
-            // What of these its stage does not wait for is ignored.
-            context.post.monitor.send(monitor::io::Input::Ready);
             if context.board.view().committed != Generation::INVALID {
                 context.post.monitor.send(monitor::io::Input::Recovered);
             }
             context.post.membership.send(membership::io::Input::Retell);
         }
     });
+}
+
+fn monitor_config(context: &NodeContext) -> MonitorConfig {
+    let tunables = context.tunables.read().expect("no panic while held");
+    // 4.17 waits for 20 checks that hang, which is ten minutes: what the admin sets counts literally.
+    let count = tunables.explicit(TunableId::MonitorTimeoutCount);
+    let default = MonitorConfig::default().monitor_timeout_count;
+    MonitorConfig {
+        monitor_interval: Duration::from_secs(tunables.get(TunableId::MonitorInterval).into()),
+        monitor_timeout_count: count.unwrap_or(default),
+    }
 }
 
 /// In the stage and with the health that the other duties last heard of.

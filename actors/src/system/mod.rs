@@ -1,13 +1,15 @@
 //! Start and end of a node: which actors run where, in which order they begin and stop.
 //!
-//! Start: log → addresses dropped and gate shut → databases → duties → clients and console → links →
-//! events. End: addresses given up while this node still plans → run state SHUTDOWN → goodbye to all peers →
-//! cluster lock freed → gate removed.
+//! Start: log → `init` event → databases → addresses dropped and gate shut → duties → links → clients and
+//! console → `setup` event → ready. End: addresses given up while this node still plans → `shutdown` event →
+//! run state SHUTDOWN → goodbye to all peers → cluster lock freed → gate removed.
 
 mod control;
 mod data;
+mod start;
 mod stop;
 
+use self::start::Beginnings;
 use crate::addresses::AddressKernel;
 use crate::addresses::dormant::{Dormant, Start};
 use crate::addresses::real::Real;
@@ -16,6 +18,7 @@ use crate::board::Board;
 use crate::clock::Clock;
 use crate::console::{self, Executor, Limits, NodeCluster, Token};
 use crate::context::NodeContext;
+use crate::event::EventDesk;
 use crate::fatal::Fatal;
 use crate::link::table::{Identity, Links};
 use crate::log::{LogHandle, notice};
@@ -90,6 +93,9 @@ pub enum BootError {
         /// Why.
         source: std::io::Error,
     },
+    /// The `init` or `setup` event failed.
+    #[error("{0}")]
+    Event(String),
     /// A directory could not be made.
     #[error("{path}: {source}")]
     Directory {
@@ -140,12 +146,6 @@ async fn live(boot: Boot) -> Result<(), BootError> {
     } = boot;
     say_hello(&log, version, &settings);
     let timing = Timing::from(&tunables, &settings);
-    let clock = Clock::start();
-    let fatal = Fatal::new(&log);
-    let poisons = PoisonCabinet::of_daemon(settings.startup.test_mode);
-    let shards = settings.database.record_shards.unwrap_or(1);
-    let post = Post::new(shards.into(), &fatal);
-    let links = Links::new(Arc::new(identity(&settings)));
     let (shutdown_asked, mut shutdown_here) = watch::channel(false);
     let public = PublicAddresses::new(
         settings.failover.public_addresses.clone(),
@@ -153,33 +153,25 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         reread_public,
         guarded,
     );
-    let context = NodeContext {
-        locks: LockWatch::start(&log, lock_limits(&settings)),
-        settings: Arc::new(settings),
-        public,
-        tunables: Arc::new(RwLock::new(tunables)),
-        board: Board::default(),
-        databases: DbTable::new(),
-        post,
-        links,
-        log,
-        log_handle,
-        clock,
-        started: SystemTime::now(),
-        shutdown: Arc::new(shutdown_asked),
-        fatal,
-        poisons,
-    };
+    let context = context(settings, tunables, public, log, log_handle, shutdown_asked);
     let supervisor = Supervisor::new(&context.log, &context.fatal);
+    open_events(&context).await?;
+    let mut beginning = Beginnings::start(&context, &supervisor);
+    if !beginning.initialised(&mut shutdown).await? {
+        context.events.stop();
+        return Ok(());
+    }
     let data = data::start(&context, timing);
     context.public.tell_guard();
     let control = control::start(&context, &supervisor, timing, &data, &helper)?;
     data.listen(&context)?;
     open_console(&context, &supervisor, &data)?;
-    ready().map_err(|source| BootError::Socket {
-        what: String::from("readiness"),
-        source,
-    })?;
+    if beginning.set_up(&context, &mut shutdown).await? {
+        ready().map_err(|source| BootError::Socket {
+            what: String::from("readiness"),
+            source,
+        })?;
+    }
     let reason = tokio::select! {
         _ = shutdown.wait_for(|asked| *asked) => "asked by signal",
         _ = shutdown_here.wait_for(|asked| *asked) => "asked by a client",
@@ -207,6 +199,46 @@ fn say_hello(log: &Logger, version: &str, settings: &Settings) {
     if settings.cluster.lock == ClusterLock::None {
         notice(log, &Notice::NoClusterLock {});
     }
+}
+
+fn context(
+    settings: Settings,
+    tunables: Tunables,
+    public: PublicAddresses,
+    log: Logger,
+    log_handle: LogHandle,
+    shutdown: watch::Sender<bool>,
+) -> NodeContext {
+    let fatal = Fatal::new(&log);
+    let shards = settings.database.record_shards.unwrap_or(1);
+    let post = Post::new(shards.into(), &fatal);
+    let tunables = Arc::new(RwLock::new(tunables));
+    NodeContext {
+        events: EventDesk::new(post.events.clone(), &tunables),
+        locks: LockWatch::start(&log, lock_limits(&settings)),
+        public,
+        tunables,
+        board: Board::default(),
+        databases: DbTable::new(),
+        post,
+        links: Links::new(Arc::new(identity(&settings))),
+        log,
+        log_handle,
+        clock: Clock::start(),
+        started: SystemTime::now(),
+        shutdown: Arc::new(shutdown),
+        fatal,
+        poisons: PoisonCabinet::of_daemon(settings.startup.test_mode),
+        settings: Arc::new(settings),
+    }
+}
+
+async fn open_events(context: &NodeContext) -> Result<(), BootError> {
+    let opened = crate::event::start(context).await;
+    opened.map_err(|source| BootError::Socket {
+        what: format!("event socket {}", context.settings.paths.event_socket),
+        source,
+    })
 }
 
 fn open_console(

@@ -41,6 +41,8 @@ pub(super) async fn orderly(context: &NodeContext, mut control: ControlPlane, re
         .post
         .membership
         .send(membership::io::Input::RunState(RunState::Shutdown));
+    // Stops the services; it has its own time limit.
+    context.events.close().await;
     tokio::time::sleep(LAST_WORDS).await;
     for (peer, _) in context.links.identity.peers() {
         context.links.send_control(peer, ControlMessage::Goodbye);

@@ -53,6 +53,7 @@ impl World {
             self.bench.work(0, pnn, life, Work::Dial(peer));
         }
         self.post(pnn, Mail::Monitor(monitor::io::Input::Ready));
+        self.post(pnn, Mail::Monitor(monitor::io::Input::Listening));
     }
 
     /// Ends the worker; its kernel tells the peers unless the host goes with it.

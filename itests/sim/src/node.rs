@@ -373,7 +373,8 @@ fn carry_takeover(effect: takeover::io::Effect, actions: &mut Vec<Action>) {
         | Effect::View(_)
         | Effect::RunDone { .. }
         | Effect::Prepare(_)
-        | Effect::Announce { .. } => return,
+        | Effect::Announce { .. }
+        | Effect::Reallocated => return,
     });
 }
 
@@ -420,6 +421,7 @@ fn carry_record(effect: record::io::Effect, actions: &mut Vec<Action>) {
 fn carry_monitor(effect: monitor::io::Effect, actions: &mut Vec<Action>) {
     use monitor::io::Effect;
     actions.push(match effect {
+        Effect::Begun => return,
         Effect::RunEvent(event) => Action::Script(event),
         Effect::RunState(state) => {
             Action::Post(Mail::Membership(membership::io::Input::RunState(state)))

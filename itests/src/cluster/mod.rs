@@ -18,6 +18,7 @@ mod loopback;
 mod namespace;
 mod process;
 mod programs;
+mod scripts;
 mod status;
 mod watch;
 

@@ -71,7 +71,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             monitor_interval: Duration::from_secs(15),
-            monitor_timeout_count: 20,
+            monitor_timeout_count: 2,
         }
     }
 }
@@ -79,8 +79,10 @@ impl Default for Config {
 /// Everything that can happen to the monitor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
-    /// From the daemon's life: everything is set up, the events may begin.
+    /// From the daemon's life: the events may begin; no database is open yet.
     Ready,
+    /// From the daemon's life: clients may connect.
+    Listening,
     /// From membership: a recovery ended.
     Recovered,
     /// From membership: the cluster.
@@ -107,6 +109,8 @@ pub enum Input {
 pub enum Effect {
     /// Run the event's scripts; answer with [`Input::CheckDone`]. At most one is asked for at a time.
     RunEvent(Event),
+    /// `init` has succeeded: the databases may be opened.
+    Begun,
     /// Tell membership and the clients: the stage of this node's life.
     RunState(RunState),
     /// Tell membership: the services are fit, or not.

@@ -1,11 +1,14 @@
 //! The monitor machine.
 //!
 //! ```text
-//!  INIT ──init ok──► SETUP ──setup ok──► FIRST_RECOVERY ──recovered──► STARTUP ──startup ok──► RUNNING
-//!    └─ failed: fatal   └─ failed: fatal                      └─ failed: again after 5 s      checks…
+//!  INIT ──init ok, listening──► SETUP ──setup ok──► FIRST_RECOVERY ──recovered──► STARTUP ──startup ok──► RUNNING
+//!    └─ failed: fatal             └─ failed: fatal                 └─ failed: again after 5 s      checks…
 //! ```
+//! `init` runs before a database is open, since a script of it may put broken ones aside, and before clients may
+//! connect; `setup` scripts are clients themselves.
+//!
 //! Checks begin at once with RUNNING (4.17 waits 2 s), then after 2 s, doubled each time up to the
-//! monitor interval, and 5 s after a change of health. While the cluster recovers or the node is inactive
+//! monitor interval, and 5 s after a change of health; one that gave way to another event is repeated soon. While the cluster recovers or the node is inactive
 //! a check that is due waits and runs as soon as that is over.
 //! Invariant: at most one event runs.
 
@@ -23,8 +26,19 @@ use core::time::Duration;
 const INTERVAL_MIN: Duration = Duration::from_secs(2);
 /// Time to the next check after a change of health.
 const INTERVAL_AFTER_CHANGE: Duration = Duration::from_secs(5);
+/// Time to the next check after one that gave way to another event: it said nothing.
+const RETRY_CANCELLED: Duration = Duration::from_millis(100);
 /// Time to the next attempt after a failed `startup`.
 const STARTUP_RETRY: Duration = Duration::from_secs(5);
+
+/// What `setup` waits for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Beginning {
+    /// `init` has succeeded.
+    begun: bool,
+    /// Clients may connect.
+    listening: bool,
+}
 
 /// See the module's text.
 #[derive(Clone, Debug)]
@@ -38,6 +52,7 @@ pub struct Monitor {
     interval: Duration,
     timeouts: u32,
     healthy: bool,
+    beginning: Beginning,
     /// The cluster serves records and this node takes part.
     serving: bool,
 }
@@ -51,6 +66,10 @@ impl Machine for Monitor {
             Input::Ready if self.state == RunState::Unknown => {
                 self.enter(RunState::Init, fx);
                 self.run(Event::Init, fx);
+            }
+            Input::Listening => {
+                self.beginning.listening = true;
+                self.set_up(fx);
             }
             Input::Recovered if self.state == RunState::FirstRecovery => {
                 self.enter(RunState::Startup, fx);
@@ -96,6 +115,7 @@ impl Monitor {
             interval: INTERVAL_MIN,
             timeouts: 0,
             healthy: false,
+            beginning: Beginning::default(),
             serving: false,
         }
     }
@@ -103,8 +123,10 @@ impl Monitor {
     /// The monitor of a node that is in that stage already, whose peers hold it for `healthy` or not. The
     /// event that was under way is run again; stages that are over are not.
     pub fn resumed(config: Config, state: RunState, healthy: bool, now: Instant) -> Self {
+        let begun = state == RunState::Setup;
         let state = match state {
-            RunState::Init | RunState::Setup => RunState::Unknown,
+            RunState::Init => RunState::Unknown,
+            RunState::Setup => RunState::Init,
             later => later,
         };
         let due = matches!(state, RunState::Startup | RunState::Running).then_some(now);
@@ -112,6 +134,10 @@ impl Monitor {
             state,
             due,
             healthy,
+            beginning: Beginning {
+                begun,
+                listening: false,
+            },
             ..Self::new(config)
         }
     }
@@ -172,17 +198,26 @@ impl Monitor {
     fn begun(&mut self, event: Event, outcome: Outcome, fx: &mut Effects<Effect>) {
         let detail = match outcome {
             Outcome::Passed if event == Event::Init => {
-                self.enter(RunState::Setup, fx);
-                return self.run(Event::Setup, fx);
+                self.beginning.begun = true;
+                fx.push(Effect::Begun);
+                return self.set_up(fx);
             }
             Outcome::Passed => return self.enter(RunState::FirstRecovery, fx),
             Outcome::Failed { detail } => detail,
             Outcome::TimedOut { detail } => format!("timed out: {detail}"),
-            Outcome::Cancelled => "cancelled".into(),
+            // Nothing takes precedence over these but the restart of what runs them.
+            Outcome::Cancelled => return self.run(event, fx),
         };
         fx.push(Effect::Fatal {
-            reason: format!("event '{event}' failed: {detail}"),
+            reason: format!("{event} event failed: {detail}"),
         });
+    }
+
+    fn set_up(&mut self, fx: &mut Effects<Effect>) {
+        if self.state == RunState::Init && self.beginning.begun && self.beginning.listening {
+            self.enter(RunState::Setup, fx);
+            self.run(Event::Setup, fx);
+        }
     }
 
     /// One failed check makes the node unhealthy, one good check healthy. A check that timed out changes
@@ -197,11 +232,12 @@ impl Monitor {
                 let too_many = self.timeouts >= self.config.monitor_timeout_count;
                 return self.judge(now, too_many.then_some(Err(detail)), fx);
             }
-            Outcome::Cancelled => None,
+            Outcome::Cancelled => {
+                self.due = Some(now + RETRY_CANCELLED);
+                return;
+            }
         };
-        if verdict.is_some() {
-            self.timeouts = 0;
-        }
+        self.timeouts = 0;
         self.judge(now, verdict, fx);
     }
 

@@ -64,6 +64,7 @@ impl Bench {
         let mut bench = Self::new();
         bench.feed(Input::Ready);
         bench.done(Event::Init, Outcome::Passed);
+        bench.feed(Input::Listening);
         bench.done(Event::Setup, Outcome::Passed);
         bench.view(RecoveryMode::Normal, NodeFlags::UNHEALTHY);
         bench.feed(Input::Recovered);
@@ -88,13 +89,17 @@ fn timed_out() -> Outcome {
 fn stages_follow_each_other() {
     let mut bench = Bench::new();
     let state = Effect::RunState;
-    let run = Effect::RunEvent;
     assert_eq!(
         bench.feed(Input::Ready),
         [state(RunState::Init), run(Event::Init)]
     );
     assert_eq!(
         bench.done(Event::Init, Outcome::Passed),
+        [Effect::Begun],
+        "no client may connect yet"
+    );
+    assert_eq!(
+        bench.feed(Input::Listening),
         [state(RunState::Setup), run(Event::Setup)]
     );
     assert_eq!(
@@ -121,15 +126,21 @@ fn stages_follow_each_other() {
     assert_eq!(bench.monitor.deadline(), None);
 }
 
+const fn run(event: Event) -> Effect {
+    Effect::RunEvent(event)
+}
+
 #[test]
 fn a_failed_init_or_setup_is_fatal() {
     for event in [Event::Init, Event::Setup] {
-        for outcome in [failed(), timed_out(), Outcome::Cancelled] {
+        for outcome in [failed(), timed_out()] {
             let mut bench = Bench::new();
+            bench.feed(Input::Listening);
             bench.feed(Input::Ready);
             if event == Event::Setup {
                 bench.done(Event::Init, Outcome::Passed);
             }
+            assert_eq!(bench.done(event, Outcome::Cancelled), [run(event)]);
             let effects = bench.done(event, outcome);
             assert!(matches!(&effects[..], [Effect::Fatal { .. }]), "{event}");
         }
@@ -162,16 +173,27 @@ fn timeouts_count_only_in_a_row() {
         bench.done(Event::Monitor, Outcome::Passed),
         [Effect::Health(true)]
     );
-    for _ in 0..19 {
+    let count = 20;
+    bench.feed(Input::Configure(Config {
+        monitor_timeout_count: count,
+        ..Config::default()
+    }));
+    for _ in 1..count {
         bench.wait();
         assert_eq!(bench.done(Event::Monitor, timed_out()), []);
     }
     bench.wait();
     assert_eq!(bench.done(Event::Monitor, Outcome::Passed), []);
-    for _ in 0..19 {
+    for _ in 1..count {
         bench.wait();
         assert_eq!(bench.done(Event::Monitor, timed_out()), []);
         bench.wait();
+        assert_eq!(bench.done(Event::Monitor, Outcome::Cancelled), []);
+        assert_eq!(
+            bench.wait(),
+            (100, vec![run(Event::Monitor)]),
+            "4.17 waits for the whole interval"
+        );
         assert_eq!(bench.done(Event::Monitor, Outcome::Cancelled), []);
     }
     bench.wait();
@@ -226,7 +248,11 @@ fn one_that_was_started_again_goes_on_where_it_was() {
 fn one_that_was_started_again_during_the_first_events_begins_anew() {
     let mut bench = Bench::new();
     let now = Instant::from_micros(0);
-    bench.monitor = Monitor::resumed(Config::default(), RunState::Setup, false, now);
+    bench.monitor = Monitor::resumed(Config::default(), RunState::Init, false, now);
     let fx = bench.feed(Input::Ready);
-    assert!(fx.contains(&Effect::RunEvent(Event::Init)), "{fx:?}");
+    assert!(fx.contains(&run(Event::Init)), "{fx:?}");
+    bench.monitor = Monitor::resumed(Config::default(), RunState::Setup, false, now);
+    assert_eq!(bench.feed(Input::Ready), [], "databases are open by now");
+    let fx = bench.feed(Input::Listening);
+    assert!(fx.contains(&run(Event::Setup)), "{fx:?}");
 }

@@ -166,6 +166,8 @@ pub enum Effect {
         /// The leader that carried it out.
         leader: Pnn,
     },
+    /// A run of the leader is over: the scripts' `ipreallocated`.
+    Reallocated,
     /// All addresses are given up after [`Input::Leave`].
     Left,
     /// Log.

@@ -91,6 +91,8 @@ pub(super) struct Leader {
     /// Why the next plan is made.
     reason: Option<String>,
     run: Option<Run>,
+    /// A plan was made whose end the nodes do not know.
+    untold: bool,
     askers: Vec<Asker>,
     /// Requests of this node's clients that are over.
     done: Vec<u64>,
@@ -122,6 +124,7 @@ impl Leader {
             nudge_at: now + NUDGE_INTERVAL,
             reason: None,
             run: None,
+            untold: false,
             askers: Vec::new(),
             done: Vec::new(),
             hurried,
@@ -292,9 +295,9 @@ impl Leader {
     ) -> Option<Vec<Assignment>> {
         self.clear_silent(now, cluster);
         if settings.failover_disabled {
-            self.plan_pace.take(now);
+            self.untold |= self.plan_pace.take(now);
             self.nudge_at = self.nudge_at.max(now + NUDGE_INTERVAL);
-            self.finish_all(out);
+            self.finish_all(cluster, out);
             return None;
         }
         if self.hurried && self.plan_pace.deadline().is_some() {
@@ -311,7 +314,7 @@ impl Leader {
         if now >= self.nudge_at {
             self.nudge(now, cluster, out);
         }
-        self.finish_runs(now, out);
+        self.finish_runs(now, cluster, out);
         plan
     }
 

@@ -166,6 +166,11 @@ impl Takeover {
                     leader.place(now, (peer, request), address, to, &self.cluster);
                 }
             }
+            TakeoverMessage::RunOver { term } => {
+                if followed == Some((peer, term)) {
+                    out.push(Effect::Reallocated);
+                }
+            }
             TakeoverMessage::RunDone { request } => self.run_done(request, peer, out),
             // Of a leadership that is not followed (any more).
             TakeoverMessage::Assign { .. } | TakeoverMessage::Noted { .. } => {}

@@ -83,4 +83,9 @@ pub enum TakeoverMessage {
         /// The node.
         to: Pnn,
     },
+    /// Leader → all nodes: a run is over, whether it moved addresses or not.
+    RunOver {
+        /// The leadership.
+        term: Term,
+    },
 }

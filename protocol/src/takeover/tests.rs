@@ -107,9 +107,17 @@ fn no_two_nodes_answer_for_an_address() {
         settle(&mut world);
         assert_eq!(world.doubles, 0, "seed {seed}");
         assert_each_has_one_home(&world, seed);
+        for node in &mut world.nodes {
+            node.reallocated = 0;
+        }
         world.feed(0, Input::WantRun { request: 5_000 });
         world.run_for(ms(300));
         assert!(world.nodes[0].runs.contains(&5_000), "seed {seed}");
+        let told = |node: &world::Node| node.reallocated > 0;
+        assert!(
+            world.nodes.iter().all(told),
+            "seed {seed}: a run without a move"
+        );
     }
 }
 

@@ -5,6 +5,7 @@ use super::raw::Raw;
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::context::NodeContext;
+use crate::event::EventDesk;
 use crate::fatal::Fatal;
 use crate::link::inbound::Inbound;
 use crate::link::lane::LaneSender;
@@ -186,14 +187,17 @@ fn context(dir: &Path, own: u32, nodes: u32) -> NodeContext {
         Box::new(|| Err(String::from("there is no file"))),
         Box::new(|_| {}),
     );
+    let post = Post::new(1, &fatal);
+    let tunables = Arc::new(RwLock::new(Tunables::default()));
     NodeContext {
         settings: Arc::new(settings),
         public,
-        tunables: Arc::new(RwLock::new(Tunables::default())),
+        events: EventDesk::new(post.events.clone(), &tunables),
+        tunables,
         board: Board::default(),
         databases: DbTable::new(),
         locks: crate::records::LockWatch::default(),
-        post: Post::new(1, &fatal),
+        post,
         links: Links::new(Arc::new(identity)),
         log,
         log_handle,

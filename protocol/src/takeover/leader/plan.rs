@@ -180,6 +180,7 @@ impl Leader {
     }
 
     fn note_run(&mut self, now: Instant, moved: u32, out: &mut Effects<Effect>) {
+        self.untold = true;
         let reason = self
             .reason
             .take()

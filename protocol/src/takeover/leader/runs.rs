@@ -96,8 +96,13 @@ impl Leader {
             })
     }
 
-    pub(super) fn finish_runs(&mut self, now: Instant, out: &mut Effects<Effect>) {
-        if self.run.is_none() && self.askers.is_empty() {
+    pub(super) fn finish_runs(
+        &mut self,
+        now: Instant,
+        cluster: &Cluster,
+        out: &mut Effects<Effect>,
+    ) {
+        if self.run.is_none() && self.askers.is_empty() && !self.untold {
             return;
         }
         if !self.is_settled() {
@@ -111,10 +116,20 @@ impl Leader {
                 duration_ms: now.since(run.since).as_millis() as u64,
             }));
         }
-        self.finish_all(out);
+        self.finish_all(cluster, out);
     }
 
-    pub(super) fn finish_all(&mut self, out: &mut Effects<Effect>) {
+    /// Answers all askers, and tells every node if there was anything to do or to answer.
+    pub(super) fn finish_all(&mut self, cluster: &Cluster, out: &mut Effects<Effect>) {
+        if self.untold || !self.askers.is_empty() {
+            self.untold = false;
+            let term = self.term;
+            for peer in cluster.others().filter(|pnn| cluster.is_connected(*pnn)) {
+                let message = TakeoverMessage::RunOver { term };
+                out.push(Effect::Send { peer, message });
+            }
+            out.push(Effect::Reallocated);
+        }
         self.finish(|_| true, out);
     }
 

@@ -45,6 +45,7 @@ pub(super) struct Node {
     wake: Option<Instant>,
     pub(super) view: AddressView,
     pub(super) runs: Vec<u64>,
+    pub(super) reallocated: usize,
     pub(super) left: bool,
     pub(super) log: Vec<Notice>,
 }
@@ -156,6 +157,7 @@ impl World {
             wake: None,
             view: AddressView::default(),
             runs: Vec::new(),
+            reallocated: 0,
             left: false,
             log: Vec::new(),
         }
@@ -233,6 +235,7 @@ impl World {
             Effect::Log(notice) => self.nodes[pnn].log.push(notice),
             Effect::Taken(_) => self.taken += 1,
             Effect::Released(_) | Effect::Prepare(_) | Effect::Announce { .. } => {}
+            Effect::Reallocated => self.nodes[pnn].reallocated += 1,
         }
     }
 
@@ -246,6 +249,11 @@ impl World {
         assert_ne!(from, to, "a message to itself");
         let lives = (self.nodes[from].life, self.nodes[to].life);
         let cuts = self.cuts;
+        if matches!(message, TakeoverMessage::RunOver { .. }) {
+            // It changes no state and draws no number, so that each seed's world stays what it was.
+            self.nodes[to].reallocated += usize::from(self.linked(from, to));
+            return;
+        }
         if !self.linked(from, to) && self.rng.chance(1, 2) {
             return;
         }

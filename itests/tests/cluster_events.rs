@@ -1,0 +1,254 @@
+//! Event scripts in real daemons. With `CTDB_TEST_DAEMON=debian` those of 4.17 are held against the same.
+
+use std::time::{Duration, Instant};
+
+use ctdb_itests::cluster::{Cluster, Daemon, Layout, have_root, wait_until};
+
+/// Writes each event with its arguments, and what it gets, to `/var/lib/ctdb/events`.
+const RECORDER: &str = r#"echo "$@" >>/var/lib/ctdb/events
+[ "$1" != init ] || { env; ls -l /proc/$$/fd | sed 's/.*[0-9] //'; echo "cwd $(pwd)"; } >>/var/lib/ctdb/environment"#;
+
+fn events(cluster: &Cluster, node: usize) -> Vec<String> {
+    let text = cluster.var(node, "events");
+    text.lines().map(str::to_owned).collect()
+}
+
+fn position(events: &[String], event: &str) -> usize {
+    let found = events.iter().position(|seen| seen == event);
+    found.unwrap_or_else(|| panic!("{event} in {events:?}"))
+}
+
+fn count(events: &[String], word: &str) -> usize {
+    let is = |seen: &&String| seen.split(' ').next() == Some(word);
+    events.iter().filter(is).count()
+}
+
+#[test]
+fn events_come_in_order_with_their_arguments() {
+    if !have_root("events_come_in_order_with_their_arguments") {
+        return;
+    }
+    let cluster = Cluster::build(&Layout::new("events", 2));
+    for node in cluster.nodes() {
+        cluster.put_script(node, "01.record", RECORDER);
+        cluster.link_script(node, "10.interface");
+    }
+    cluster.start_all();
+    cluster.wait_settled("all nodes OK with addresses");
+    let patience = cluster.layout().daemon.patience();
+    wait_until(patience, "takeip of both addresses", || {
+        cluster
+            .nodes()
+            .all(|node| count(&events(&cluster, node), "takeip") >= 2)
+    });
+    cluster.ctdb(1, &["disable"]).ok();
+    wait_until(patience, "releaseip of both addresses", || {
+        count(&events(&cluster, 1), "releaseip") >= 2
+    });
+    cluster.ctdb(1, &["enable"]).ok();
+    cluster.wait_settled("all OK again");
+    wait_until(patience, "ipreallocated after all", || {
+        events(&cluster, 1)
+            .iter()
+            .rev()
+            .find(|event| *event != "monitor")
+            == Some(&"ipreallocated".into())
+    });
+    cluster.stop(1);
+    let seen = events(&cluster, 1);
+    println!("{seen:#?}");
+    let order = [
+        "init",
+        "setup",
+        "startrecovery",
+        "recovered",
+        "startup",
+        "monitor",
+    ];
+    let places: Vec<usize> = order.iter().map(|event| position(&seen, event)).collect();
+    assert!(places.is_sorted(), "{seen:?}");
+    assert_eq!(places[0], 0, "{seen:?}");
+    let mut taken = Vec::new();
+    for event in &seen {
+        let words: Vec<&str> = event.split(' ').collect();
+        match words[..] {
+            ["takeip", "eth1", address, "16"] => taken.push(address),
+            ["releaseip", "eth1", address, "16"] => {
+                let place = taken.iter().position(|held| *held == address);
+                taken.remove(place.unwrap_or_else(|| panic!("{event} in {seen:?}")));
+            }
+            [_] => {}
+            _ => panic!("{event} in {seen:?}"),
+        }
+    }
+    assert!(taken.is_empty(), "released before shutdown: {seen:?}");
+    assert_eq!(
+        seen.last().map(String::as_str),
+        Some("shutdown"),
+        "{seen:?}"
+    );
+    assert!(count(&seen, "ipreallocated") > 0, "{seen:?}");
+
+    check_environment(&cluster);
+    cluster.assert_clean();
+}
+
+fn check_environment(cluster: &Cluster) {
+    let environment = cluster.var(1, "environment");
+    for line in [
+        "CTDB_BASE=/etc/ctdb",
+        "CTDB_DEBUGLEVEL=NOTICE",
+        "CTDB_LOGGING=file:/var/log/ctdb/log.ctdb",
+    ] {
+        assert!(
+            environment.lines().any(|seen| seen == line),
+            "{line} in {environment}"
+        );
+    }
+    if cluster.layout().daemon == Daemon::Ours {
+        let strange = |line: &&str| {
+            ["socket:", ".tdb", "anon_inode", ".socket"]
+                .iter()
+                .any(|word| line.contains(word))
+        };
+        let fds = environment.lines().filter(|line| line.starts_with("-> "));
+        assert_eq!(
+            fds.filter(strange).collect::<Vec<_>>(),
+            [""; 0],
+            "inherited"
+        );
+    }
+}
+
+#[test]
+fn a_failing_script_makes_its_node_unhealthy_and_moves_its_addresses() {
+    if !have_root("a_failing_script_makes_its_node_unhealthy_and_moves_its_addresses") {
+        return;
+    }
+    let cluster = Cluster::build(&Layout::new("events-fail", 2));
+    cluster.put_script(
+        0,
+        "50.fail",
+        r#"[ "$1" = monitor ] && [ -e /run/ctdb/bad ] && { echo "no service"; exit 1; }; exit 0"#,
+    );
+    for node in cluster.nodes() {
+        cluster.link_script(node, "10.interface");
+    }
+    cluster.start_all();
+    cluster.wait_settled("all nodes OK with addresses");
+    let bad = cluster.directory().join("0/run/ctdb/bad");
+    std::fs::write(&bad, "").expect("file");
+    let patience = cluster.layout().daemon.patience();
+    let begin = Instant::now();
+    wait_until(patience, "node 0 is UNHEALTHY", || {
+        cluster.sees(1, 0, "Unhealthy")
+    });
+    wait_until(patience, "its addresses have moved", || {
+        cluster
+            .owners(1)
+            .is_some_and(|owners| owners.values().all(|owner| *owner == Some(1)))
+    });
+    println!(
+        "moved {:.1} s after the fault",
+        begin.elapsed().as_secs_f64()
+    );
+    let status = cluster.ctdb(0, &["event", "status", "legacy", "monitor"]);
+    assert!(status.stdout.contains("ERROR"), "{status:?}");
+    assert!(
+        status.stdout.contains("  OUTPUT: no service\n"),
+        "{status:?}"
+    );
+    std::fs::remove_file(&bad).expect("file");
+    cluster.wait_settled("all OK again");
+    if cluster.layout().daemon == Daemon::Ours {
+        let log = cluster.log(0);
+        assert!(
+            log.contains(
+                "Node became UNHEALTHY: monitor event failed - disabling node: 50.fail: no service"
+            ),
+            "{log}"
+        );
+        assert!(log.contains("50.fail: no service"), "{log}");
+        assert!(log.contains("Node became HEALTHY"), "{log}");
+    }
+    cluster.assert_clean();
+}
+
+/// One monitor check, asked for by the tool; the time that it took.
+fn check(cluster: &Cluster, node: usize) -> Duration {
+    let begin = Instant::now();
+    let _ = cluster.ctdb(node, &["event", "run", "10", "legacy", "monitor"]);
+    begin.elapsed()
+}
+
+#[test]
+fn strange_scripts_cost_themselves_only() {
+    if !have_root("strange_scripts_cost_themselves_only") {
+        return;
+    }
+    let cluster = Cluster::build(&Layout::new("events-strange", 1));
+    cluster.link_script(0, "10.interface");
+    let only = |body: &str| {
+        format!(
+            r#"[ "$1" = monitor ] || exit 0
+[ -e /run/ctdb/"$(basename "$0")" ] || exit 0
+{body}"#
+        )
+    };
+    cluster.put_script(0, "20.flood", &only("yes | head -c 3000000"));
+    cluster.put_script(0, "21.daemon", &only("setsid sleep 300 & exit 0"));
+    cluster.put_script(0, "22.last", &only("exit 0"));
+    cluster.put_script(0, "23.norun", "exit 1");
+    let norun = cluster.etc(0, "events/legacy/23.norun.script");
+    std::fs::set_permissions(&norun, std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .expect("mode");
+    cluster.start_all();
+    cluster.wait_settled("OK with addresses");
+    let on = |name: &str| {
+        std::fs::write(
+            cluster
+                .directory()
+                .join(format!("0/run/ctdb/{name}.script")),
+            "",
+        )
+        .expect("file");
+    };
+    let off = |name: &str| {
+        std::fs::remove_file(
+            cluster
+                .directory()
+                .join(format!("0/run/ctdb/{name}.script")),
+        )
+        .expect("file");
+    };
+    on("20.flood");
+    assert!(check(&cluster, 0) < Duration::from_secs(9));
+    off("20.flood");
+    on("21.daemon");
+    assert!(
+        check(&cluster, 0) < Duration::from_secs(9),
+        "its daemon holds the pipe open"
+    );
+    let status = cluster
+        .ctdb(0, &["event", "status", "legacy", "monitor"])
+        .ok();
+    let ends: Vec<(&str, &str)> = status
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            Some((words.next()?, words.next()?))
+        })
+        .collect();
+    let expected = [
+        ("10.interface", "OK"),
+        ("20.flood", "OK"),
+        ("21.daemon", "OK"),
+        ("22.last", "OK"),
+        ("23.norun", "DISABLED"),
+    ];
+    assert_eq!(ends, expected);
+    assert!(cluster.settled());
+    cluster.stop(0);
+    cluster.run(0, &["sh", "-c", "kill $(pidof sleep)"]).ok();
+    cluster.assert_clean();
+}
