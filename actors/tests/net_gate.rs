@@ -36,7 +36,7 @@ fn shut_by_default_and_open_while_refreshed() {
         let client = Client::new();
         let mut gate = guarded();
         assert!(
-            client.pings("10.7.0.1") && client.pings("fd07::1"),
+            client.hears("10.7.0.1") && client.hears("fd07::1"),
             "own addresses always pass"
         );
         assert!(
@@ -44,7 +44,7 @@ fn shut_by_default_and_open_while_refreshed() {
             "shut before the first refresh"
         );
         gate.refresh(ms(60_000)).unwrap();
-        assert!(client.pings(PUBLIC_V4) && client.pings(PUBLIC_V6), "open");
+        assert!(client.hears(PUBLIC_V4) && client.hears(PUBLIC_V6), "open");
         gate.close_now().unwrap();
         // The client knows the hardware addresses now: this is IP traffic alone.
         assert!(
@@ -52,18 +52,18 @@ fn shut_by_default_and_open_while_refreshed() {
             "shut at once"
         );
         assert!(
-            client.pings("10.7.0.1") && client.pings("fd07::1"),
+            client.hears("10.7.0.1") && client.hears("fd07::1"),
             "own addresses always pass"
         );
         gate.refresh(ms(60_000)).unwrap();
         assert!(
-            client.pings(PUBLIC_V4) && client.pings(PUBLIC_V6),
+            client.hears(PUBLIC_V4) && client.hears(PUBLIC_V6),
             "open again"
         );
         gate.set_addresses(&[]).unwrap();
         gate.close_now().unwrap();
         assert!(
-            client.pings(PUBLIC_V4) && client.pings(PUBLIC_V6),
+            client.hears(PUBLIC_V4) && client.hears(PUBLIC_V6),
             "no longer guarded"
         );
         assert_eq!(gate.verify().unwrap(), GateState::Intact);
@@ -281,6 +281,6 @@ fn a_refresh_revives_an_element_that_just_expired() {
             std::thread::sleep(Duration::from_micros(900));
         }
         gate.refresh(ms(60_000)).unwrap();
-        assert!(client.pings(PUBLIC_V4));
+        assert!(client.hears(PUBLIC_V4));
     });
 }

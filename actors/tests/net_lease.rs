@@ -110,7 +110,7 @@ fn answers_while_extended_and_ends_at_the_end() {
         std::thread::sleep(ms(200));
         assert!(!present(), "a dropped address does not come back by itself");
         take(&keeper);
-        assert!(client.pings(PUBLIC));
+        assert!(client.hears(PUBLIC));
         keeper.remove().unwrap();
         assert_eq!(sh("nft list tables"), "");
     });
@@ -124,7 +124,7 @@ fn withdrawing_shuts_the_gate_before_it_returns() {
         keeper.extend(Instant::now() + Duration::from_secs(3600));
         assert_eq!(next(&events), LeaseEvent::Regained);
         take(&keeper);
-        assert!(client.pings(PUBLIC));
+        assert!(client.hears(PUBLIC));
         let start = Instant::now();
         assert!(keeper.withdraw());
         println!("withdrawn in {:?}", start.elapsed());
@@ -135,7 +135,7 @@ fn withdrawing_shuts_the_gate_before_it_returns() {
         keeper.extend(Instant::now() + Duration::from_secs(3600));
         assert_eq!(next(&events), LeaseEvent::Regained);
         take(&keeper);
-        assert!(client.pings(PUBLIC));
+        assert!(client.hears(PUBLIC));
         keeper.release(&[held(PUBLIC, 16, "eth1")]);
         assert!(!present() && keeper.held().is_empty());
         take(&keeper);
@@ -160,7 +160,7 @@ fn a_flushed_ruleset_is_rebuilt_at_once() {
             let start = Instant::now();
             assert_eq!(next(&events), LeaseEvent::GateRebuilt);
             println!("rebuilt {:?} after the flush", start.elapsed());
-            assert!(client.pings(PUBLIC), "alive, so open");
+            assert!(client.hears(PUBLIC), "alive, so open");
         }
         let mut guarded = guarded();
         guarded.addresses.push("10.7.1.2".parse().unwrap());
@@ -205,7 +205,7 @@ fn without_nft_it_says_so_and_works_on_lifetimes() {
             keeper.extend(Instant::now() + HOLD);
             std::thread::sleep(ms(100));
         }
-        assert!(present() && client.pings(PUBLIC), "renewed");
+        assert!(present() && client.hears(PUBLIC), "renewed");
         assert!(matches!(next(&events), LeaseEvent::Expired { .. }));
         assert!(!present());
         assert!(keeper.withdraw());

@@ -113,6 +113,11 @@ impl Client {
         out.trim() == "yes"
     }
 
+    /// True if that address answers a ping there within ten seconds: a busy machine may lose some.
+    pub fn hears(&self, ip: &str) -> bool {
+        (0..10).any(|_| self.pings(ip))
+    }
+
     /// Runs work on a thread inside the client's namespace.
     pub fn run<T: Send + 'static>(
         &self,

@@ -19,6 +19,8 @@ use super::wait_until;
 const PREFIX: &str = "ctdb-lab-";
 /// How long a command may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(120);
+/// How long processes of a removed cluster may take to end.
+const ENDING: Duration = Duration::from_secs(10);
 /// Lines of each node's log that a failed test prints.
 const LOG_LINES: usize = 60;
 
@@ -251,6 +253,11 @@ impl Cluster {
         drop(self);
         assert!(!directory.exists(), "{} is left", directory.display());
         for network in networks {
+            // They are killed by now; a busy machine takes a moment to end them.
+            let begin = Instant::now();
+            while !processes(&network).is_empty() && begin.elapsed() < ENDING {
+                std::thread::sleep(Duration::from_millis(20));
+            }
             let left = processes(&network);
             assert!(left.is_empty(), "left in {network}: {left:?}");
         }
