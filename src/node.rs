@@ -11,6 +11,7 @@ use ctdb_actors::net::{address, cleanup};
 use ctdb_actors::system::{self, Boot, BootError};
 use ctdb_protocol::notice::Notice;
 use ctdb_protocol::settings::{LogFormat, LogLocation, Logging};
+use ctdb_protocol::wire::hello::{RELEASE, Release};
 use ipnet::IpNet;
 use slog::Logger;
 use std::path::PathBuf;
@@ -101,10 +102,12 @@ fn live(
     let (guard, shutdown) = (context.guard.clone(), context.shutdown.clone());
     let (readiness, events) = context.split();
     watch_life(events, logger, handle);
+    let release = release(startup.test_mode);
     let boot = Boot {
         settings: loaded.settings,
         tunables: loaded.tunables,
         version: env!("CARGO_PKG_VERSION"),
+        release,
         log: logger.clone(),
         log_handle: handle.clone(),
         helper: helper(),
@@ -118,9 +121,18 @@ fn live(
     };
     match system::run(boot) {
         Ok(()) => Exit::Shutdown,
+        Err(BootError::Refused(reason)) => Exit::Refused(reason),
         Err(error @ BootError::ClientSocket { .. }) => Exit::Socket(error.to_string()),
         Err(error) => Exit::Failed(error.to_string()),
     }
+}
+
+/// The release that this node tells the others; tests may give another one, in 4.17's variable.
+fn release(test_mode: bool) -> Release {
+    let given = std::env::var("CTDB_TEST_SAMBA_VERSION").ok();
+    let given = given.filter(|_| test_mode);
+    let number = given.and_then(|text| text.parse().ok());
+    number.map_or(RELEASE, Release)
 }
 
 /// Reopens the log on SIGHUP and tells of a lost guard.

@@ -59,6 +59,8 @@ fn addresses_come_and_go_and_move_at_runtime() {
         .ctdb(2, &["addip", &format!("{NEW}/16"), "eth1"])
         .ok();
     served(&cluster, 2, new);
+    let log = cluster.log(2);
+    assert!(!log.contains("UNHEALTHY"), "it was out of service:\n{log}");
     let rules = cluster.run(2, &["nft", "list", "ruleset"]).ok();
     assert!(rules.contains(NEW), "the gate does not guard it:\n{rules}");
 
@@ -84,7 +86,6 @@ fn addresses_come_and_go_and_move_at_runtime() {
     // The next life of the worker takes what the file says.
     std::fs::write(&file, format!("{NEW}/16 eth1\n")).expect("a file");
     cluster.kill(2, Whom::Worker);
-    wait_until(patience, "the guard starts it again", || cluster.settled());
     served(&cluster, 2, new);
     wait_until(patience, "what it had before is gone", || {
         !cluster.all_answer(&[second])

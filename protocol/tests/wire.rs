@@ -11,7 +11,7 @@ use ctdb_protocol::rng::Rng;
 use ctdb_protocol::takeover::message::{Assignment, KnownAddress, TakeoverMessage};
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::codec::{DecodeError, LENGTH_BYTES, decode, encode};
-use ctdb_protocol::wire::hello::{Hello, Lane, MAGIC, VERSION};
+use ctdb_protocol::wire::hello::{Hello, Lane, MAGIC, RELEASE, VERSION};
 use ctdb_protocol::wire::message::{ClientMessage, ControlMessage, DataMessage, DbKind, Packet};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,6 +30,7 @@ fn hello() -> Packet {
     Packet::Hello(Hello {
         magic: MAGIC,
         version: VERSION,
+        release: RELEASE,
         features: 1,
         lane: Lane::Data,
         cluster: String::from("nas"),

@@ -59,6 +59,9 @@ pub async fn dial(
             hello.pnn
         )));
     }
+    identity
+        .check_release(&hello)
+        .map_err(HandshakeError::Refused)?;
     Ok(Greeted {
         stream,
         hello,
@@ -75,6 +78,10 @@ pub async fn accept(mut stream: TcpStream, identity: &Identity) -> Result<Greete
         &Packet::Hello(identity.hello(hello.pnn, hello.lane)),
     )
     .await?;
+    // The other side has our hello, and finds the same.
+    identity
+        .check_release(&hello)
+        .map_err(HandshakeError::Refused)?;
     Ok(Greeted {
         stream,
         hello,

@@ -3,12 +3,13 @@
 use super::lane::{LaneError, LaneSender};
 use ctdb_protocol::id::{Generation, Instance, Pnn};
 use ctdb_protocol::wire::bytes::Bytes;
-use ctdb_protocol::wire::hello::{Hello, Lane, MAGIC, VERSION};
+use ctdb_protocol::wire::hello::{Hello, Lane, MAGIC, Release, VERSION};
 use ctdb_protocol::wire::message::{ControlMessage, DataMessage, Packet};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
+use tokio::sync::watch;
 
 /// What hellos say of this node and are checked against.
 #[derive(Debug)]
@@ -23,6 +24,12 @@ pub struct Identity {
     pub instance: Instance,
     /// The composition this node belongs to, kept up to date by membership.
     pub generation: AtomicU32,
+    /// What this node is in CTDB's numbers.
+    pub release: Release,
+    /// Nodes of other releases are accepted (`AllowMixedVersions`).
+    pub mixed_releases: AtomicBool,
+    /// Why this node must not be in the cluster, once that is known.
+    pub misfit: watch::Sender<Option<String>>,
 }
 
 impl Identity {
@@ -43,11 +50,30 @@ impl Identity {
             .filter_map(|(pnn, a)| a.map(|a| (pnn, a)))
     }
 
+    /// Checks a peer's release. If it is another one, and the peer is in a cluster while this node is in none
+    /// yet, then this node is the one too many.
+    pub(super) fn check_release(&self, hello: &Hello) -> Result<(), String> {
+        if self.mixed_releases.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let checked = hello.check_release(self.release);
+        if let Err(reason) = &checked {
+            let own = Generation(self.generation.load(Ordering::Relaxed));
+            let joins = own <= Generation::INVALID && hello.generation > Generation::INVALID;
+            if joins {
+                let reason = format!("node {}: {reason}", hello.pnn);
+                self.misfit.send_replace(Some(reason));
+            }
+        }
+        checked
+    }
+
     /// Our hello to `peer` on `lane`.
     pub fn hello(&self, peer: Pnn, lane: Lane) -> Hello {
         Hello {
             magic: MAGIC,
             version: VERSION,
+            release: self.release,
             features: 0,
             lane,
             cluster: self.cluster.clone(),

@@ -3,7 +3,7 @@
 //! Every node tells its own clients, so nothing of this travels between nodes except the answers to
 //! clients elsewhere.
 
-use super::controls::debug::memory_report;
+use super::memory;
 use super::packet::MessageView;
 use super::router::Router;
 use crate::board::Event;
@@ -17,24 +17,34 @@ use ctdb_protocol::client::{Payload, pnn};
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::takeover::io::Input;
 use ctdb_protocol::timing::Timing;
-use std::collections::BTreeMap;
+use ctdb_protocol::tunable::TunableId;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
 
 /// Most takeover runs that clients wait for.
 const RUNS_MAX: usize = 4_096;
+/// Whoever has no answer by then asks again.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Takeover runs that were asked for, and whom to tell of their end.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     table: Mutex<BTreeMap<u64, SrvidMessage>>,
+    /// Asked for while nobody led; the next leader does them.
+    orphans: Mutex<Vec<(Instant, SrvidMessage)>>,
 }
 
 impl Runs {
     fn table(&self) -> MutexGuard<'_, BTreeMap<u64, SrvidMessage>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn orphans(&self) -> MutexGuard<'_, Vec<(Instant, SrvidMessage)>> {
+        self.orphans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,7 +77,7 @@ pub(super) fn hear(router: &Router, message: MessageView<'_>) {
                     router,
                     asker.pnn,
                     asker.srvid,
-                    &Text(memory_report()).to_bytes(),
+                    &Text(memory::report()).to_bytes(),
                 );
             }
         }
@@ -78,7 +88,16 @@ pub(super) fn hear(router: &Router, message: MessageView<'_>) {
 /// Asks the takeover duty to plan anew, if this node leads; other nodes stay silent.
 fn want_run(router: &Router, asker: Option<SrvidMessage>) {
     let board = &router.context.board;
-    if !board.standing().is_leader() {
+    let standing = board.standing();
+    if !standing.is_leader() {
+        if let Some(asker) = asker
+            && standing.leader(router.own).is_none()
+        {
+            let mut orphans = router.runs.orphans();
+            if orphans.len() < RUNS_MAX {
+                orphans.push((Instant::now(), asker));
+            }
+        }
         return;
     }
     let request = board.next_request();
@@ -95,6 +114,20 @@ fn want_run(router: &Router, asker: Option<SrvidMessage>) {
         .post
         .takeover
         .send(Input::WantRun { request });
+}
+
+/// A leader is known: if it is this node, it does what was asked for when there was none. Every node heard
+/// that, so the others forget it.
+fn adopt_runs(router: &Router) {
+    let orphans = std::mem::take(&mut *router.runs.orphans());
+    if router.context.board.standing().is_leader() {
+        for (_, asker) in orphans
+            .into_iter()
+            .filter(|(at, _)| at.elapsed() < ASK_AGAIN)
+        {
+            want_run(router, Some(asker));
+        }
+    }
 }
 
 fn answer(router: &Router, pnn: u32, srvid: u64, data: &[u8]) {
@@ -117,7 +150,13 @@ fn tell_address(router: &Router, srvid: u64, address: IpAddr) {
 
 fn on_event(router: &Router, event: &Event) {
     match event {
-        Event::Standing(standing) => tell_leader(router, standing.leader(router.own)),
+        Event::Standing(standing) => {
+            let leader = standing.leader(router.own);
+            tell_leader(router, leader);
+            if leader.is_some() {
+                adopt_runs(router);
+            }
+        }
         Event::Recovered => {
             router.counters.recoveries.fetch_add(1, Ordering::Relaxed);
             tell(router, RECONFIGURE, &[]);
@@ -133,12 +172,19 @@ fn on_event(router: &Router, event: &Event) {
     }
 }
 
+/// Looked at anew at each turn of the loop, so a change takes effect soon.
+fn spread_pause(router: &Router) -> Duration {
+    let seconds = router.tunable(TunableId::TickleUpdateInterval).max(1);
+    Duration::from_secs(seconds.into())
+}
+
 /// Tells clients of events, and who leads every now and then, for ever.
 pub(super) async fn run(router: Arc<Router>) {
     let context = &router.context;
     let mut events = context.board.subscribe();
     let mut leader_tick = tokio::time::interval(Timing::DEFAULT.leader_broadcast);
     let mut sample = tokio::time::interval(router.sample_statistics());
+    let (mut told, mut spread) = (BTreeSet::new(), Instant::now());
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -152,6 +198,10 @@ pub(super) async fn run(router: Arc<Router>) {
                 if let Some(leader) = context.board.standing().leader(router.own) {
                     tell_leader(&router, Some(leader));
                 }
+            }
+            () = tokio::time::sleep_until((spread + spread_pause(&router)).into()) => {
+                router.spread_tickles(&mut told);
+                spread = Instant::now();
             }
             _ = sample.tick() => {
                 let pause = router.sample_statistics();

@@ -18,6 +18,7 @@ mod calls;
 mod controls;
 mod databases;
 mod listen;
+mod memory;
 mod outbox;
 mod packet;
 mod registry;

@@ -170,7 +170,8 @@ impl Router {
     }
 }
 
-fn control_message(request: u64, ask: &Ask<'_>) -> ClientMessage {
+/// A control as it travels; request 0 wants no answer.
+pub(super) fn control_message(request: u64, ask: &Ask<'_>) -> ClientMessage {
     ClientMessage::Control {
         request,
         opcode: ask.opcode.number(),

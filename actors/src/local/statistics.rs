@@ -143,7 +143,7 @@ impl Router {
             locks: self.context.locks.counters().all(),
             total_calls: client.req_call,
             pending_calls: self.calls.len() as u32,
-            memory_used: super::controls::debug::resident_bytes().unwrap_or(0),
+            memory_used: super::memory::resident_bytes().unwrap_or(0),
             call_latency: slow.call_latency,
             num_recoveries: counters.recoveries.load(Ordering::Relaxed),
             start_time: timeval(slow.since.unwrap_or(self.context.started)),

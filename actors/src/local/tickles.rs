@@ -1,9 +1,10 @@
 //! TCP connections of clients to public addresses, to be tickled by whoever takes the address over.
 
 use super::router::Router;
-use ctdb_protocol::client::sockaddr::Connection;
+use ctdb_protocol::client::sockaddr::{Connection, SockAddr};
+use ctdb_protocol::client::tickle::TickleList;
 use ctdb_protocol::client::{ControlFlags, Opcode, Payload, pnn};
-use ctdb_protocol::id::{ClientId, SrvId};
+use ctdb_protocol::id::{ClientId, Pnn, SrvId};
 use ctdb_protocol::wire::message::ClientMessage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -23,6 +24,8 @@ struct Table {
     of_address: BTreeMap<IpAddr, BTreeSet<Connection>>,
     of_client: BTreeMap<ClientId, BTreeSet<Connection>>,
     count: usize,
+    /// Addresses whose list changed since it was last spread.
+    changed: BTreeSet<IpAddr>,
 }
 
 /// The same connection with IPv4 addresses as such, as smbd's dual-stack sockets need it.
@@ -53,6 +56,7 @@ impl Tickles {
                 .insert(connection)
         {
             table.count += 1;
+            table.changed.insert(address);
         }
     }
 
@@ -71,6 +75,9 @@ impl Tickles {
             table.of_address.remove(&address);
         }
         table.count -= usize::from(removed);
+        if removed {
+            table.changed.insert(address);
+        }
     }
 
     /// All connections of an address.
@@ -138,15 +145,44 @@ impl Router {
         }
     }
 
+    /// Brings the other nodes' lists of this node's addresses up to date: those that changed to all, the
+    /// rest to nodes that are new. Single changes are told at once; this mends what was missed.
+    pub(super) fn spread_tickles(&self, told: &mut BTreeSet<Pnn>) {
+        let changed = std::mem::take(&mut self.tickles.table().changed);
+        let peers: BTreeSet<Pnn> = self.context.links.connected().into_iter().collect();
+        let view = self.context.board.addresses();
+        let own = view.addresses.iter().filter(|a| a.owner == Some(self.own));
+        for address in own.map(|status| status.address) {
+            let connections = self.tickles.of(address);
+            let whole = changed.contains(&address);
+            if connections.is_empty() && !whole {
+                continue;
+            }
+            let list = TickleList {
+                addr: SockAddr::from(address),
+                connections,
+            };
+            for peer in peers.iter().filter(|peer| whole || !told.contains(peer)) {
+                self.send_peer(*peer, silent(Opcode::SetTcpTickleList, list.to_bytes()));
+            }
+        }
+        *told = peers;
+    }
+
     /// Tells all other nodes of a connection.
     pub(super) fn tell_peers(&self, opcode: Opcode, connection: Connection) {
-        let message = || ClientMessage::Control {
-            request: 0,
-            opcode: opcode.number(),
-            srvid: SrvId(0),
-            flags: ControlFlags::NOREPLY.bits(),
-            data: connection.to_bytes().into(),
-        };
+        let message = || silent(opcode, connection.to_bytes());
         self.route(pnn::BROADCAST_CONNECTED, || (), message);
+    }
+}
+
+/// A control that wants no answer.
+fn silent(opcode: Opcode, data: Vec<u8>) -> ClientMessage {
+    ClientMessage::Control {
+        request: 0,
+        opcode: opcode.number(),
+        srvid: SrvId(0),
+        flags: ControlFlags::NOREPLY.bits(),
+        data: data.into(),
     }
 }

@@ -34,12 +34,13 @@ use ctdb_protocol::id::{Instance, Pnn};
 use ctdb_protocol::notice::Notice;
 use ctdb_protocol::settings::{ClusterLock, Settings};
 use ctdb_protocol::timing::Timing;
-use ctdb_protocol::tunable::Tunables;
+use ctdb_protocol::tunable::{TunableId, Tunables};
+use ctdb_protocol::wire::hello::Release;
 use slog::Logger;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
@@ -52,6 +53,8 @@ pub struct Boot {
     pub tunables: Tunables,
     /// Release, for log and `ctdb version`.
     pub version: &'static str,
+    /// The release of CTDB that it stands for.
+    pub release: Release,
     /// Log.
     pub log: Logger,
     /// Level, tail and reopening of the log.
@@ -96,6 +99,9 @@ pub enum BootError {
     /// The `init` or `setup` event failed.
     #[error("{0}")]
     Event(String),
+    /// The cluster does not take this node as it is.
+    #[error("this node must not join: {0}")]
+    Refused(String),
     /// A directory could not be made.
     #[error("{path}: {source}")]
     Directory {
@@ -136,6 +142,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         settings,
         tunables,
         version,
+        release,
         log,
         log_handle,
         helper,
@@ -153,7 +160,15 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         reread_public,
         guarded,
     );
-    let context = context(settings, tunables, public, log, log_handle, shutdown_asked);
+    let context = context(
+        settings,
+        tunables,
+        release,
+        public,
+        log,
+        log_handle,
+        shutdown_asked,
+    );
     let supervisor = Supervisor::new(&context.log, &context.fatal);
     open_events(&context).await?;
     let mut beginning = Beginnings::start(&context, &supervisor);
@@ -172,12 +187,23 @@ async fn live(boot: Boot) -> Result<(), BootError> {
             source,
         })?;
     }
-    let reason = tokio::select! {
-        _ = shutdown.wait_for(|asked| *asked) => "asked by signal",
-        _ = shutdown_here.wait_for(|asked| *asked) => "asked by a client",
+    let mut misfit = context.links.identity.misfit.subscribe();
+    let (reason, end) = tokio::select! {
+        _ = shutdown.wait_for(|asked| *asked) => ("asked by signal", Ok(())),
+        _ = shutdown_here.wait_for(|asked| *asked) => ("asked by a client", Ok(())),
+        reason = refusal(&mut misfit) => ("refused by the cluster", Err(BootError::Refused(reason))),
     };
     stop::orderly(&context, control, reason).await;
-    Ok(())
+    end
+}
+
+/// Waits until this node is found not to fit into the cluster.
+async fn refusal(misfit: &mut watch::Receiver<Option<String>>) -> String {
+    match misfit.wait_for(Option::is_some).await {
+        Ok(reason) => reason.clone().unwrap_or_default(),
+        // The links are gone, and with them whoever could find that.
+        Err(_) => std::future::pending().await,
+    }
 }
 
 /// The first records of a life.
@@ -204,6 +230,7 @@ fn say_hello(log: &Logger, version: &str, settings: &Settings) {
 fn context(
     settings: Settings,
     tunables: Tunables,
+    release: Release,
     public: PublicAddresses,
     log: Logger,
     log_handle: LogHandle,
@@ -212,6 +239,7 @@ fn context(
     let fatal = Fatal::new(&log);
     let shards = settings.database.record_shards.unwrap_or(1);
     let post = Post::new(shards.into(), &fatal);
+    let links = Links::new(Arc::new(identity(&settings, &tunables, release)));
     let tunables = Arc::new(RwLock::new(tunables));
     NodeContext {
         events: EventDesk::new(post.events.clone(), &tunables),
@@ -221,7 +249,7 @@ fn context(
         board: Board::default(),
         databases: DbTable::new(),
         post,
-        links: Links::new(Arc::new(identity(&settings))),
+        links,
         log,
         log_handle,
         clock: Clock::start(),
@@ -271,7 +299,7 @@ fn lock_limits(settings: &Settings) -> LockLimits {
     }
 }
 
-fn identity(settings: &Settings) -> Identity {
+fn identity(settings: &Settings, tunables: &Tunables, release: Release) -> Identity {
     let nodes = settings.cluster.nodes.iter();
     let since_epoch = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -287,6 +315,9 @@ fn identity(settings: &Settings) -> Identity {
             .collect(),
         instance: Instance(instance),
         generation: AtomicU32::new(ctdb_protocol::id::Generation::INVALID.0),
+        release,
+        mixed_releases: AtomicBool::new(tunables.get(TunableId::AllowMixedVersions) != 0),
+        misfit: watch::Sender::new(None),
     }
 }
 

@@ -8,7 +8,7 @@ use ctdb_protocol::id::{Generation, Instance, Pnn};
 use ctdb_protocol::rng::Rng;
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::codec;
-use ctdb_protocol::wire::hello::{Hello, Lane, MAGIC, VERSION};
+use ctdb_protocol::wire::hello::{Hello, Lane, MAGIC, RELEASE, VERSION};
 use ctdb_protocol::wire::message::Packet;
 
 use super::corpus::{Lanes, lanes};
@@ -97,6 +97,7 @@ fn hello(own: u32, peer: u32, lane: Lane, rng: &mut Rng) -> Vec<u8> {
     let hello = Hello {
         magic: MAGIC,
         version: VERSION,
+        release: RELEASE,
         features: 0,
         lane,
         cluster: String::new(),

@@ -57,16 +57,17 @@ impl Interfaces {
         interface.addresses = interface.addresses.saturating_sub(1);
     }
 
-    /// For the view: the interfaces in `names`.
+    /// For the view: the interfaces in `names` whose state was told.
     pub(super) fn status(&self, names: &BTreeSet<&str>) -> Vec<InterfaceStatus> {
-        names
-            .iter()
-            .map(|name| InterfaceStatus {
+        let status = |name: &&str| {
+            let interface = self.known.get(*name)?;
+            Some(InterfaceStatus {
                 name: (*name).to_string(),
-                up: self.is_up(name),
-                references: self.known.get(*name).map_or(0, |known| known.addresses),
+                up: interface.up?,
+                references: interface.addresses,
             })
-            .collect()
+        };
+        names.iter().filter_map(status).collect()
     }
 
     fn entry(&mut self, name: &str) -> &mut Interface {
@@ -93,6 +94,8 @@ mod tests {
         assert_eq!(interfaces.best(&names), Some(&names[0]));
         interfaces.vacate("eth0");
         interfaces.vacate("eth0");
-        assert_eq!(interfaces.status(&["eth0"].into())[0].references, 0);
+        let status = interfaces.status(&["eth0", "eth9"].into());
+        assert_eq!(status.len(), 1, "eth9 is not told");
+        assert_eq!(status[0].references, 0);
     }
 }

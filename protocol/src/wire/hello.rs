@@ -4,13 +4,35 @@ use super::bytes::Bytes;
 use crate::id::{Generation, Instance, Pnn};
 use alloc::format;
 use alloc::string::String;
+use core::fmt;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 /// Version of the node protocol; nodes of different versions refuse each other.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// First field of a hello, so that a stranger is recognised at once ("CTDR").
 pub const MAGIC: u32 = 0x4354_4452;
+
+/// The release of CTDB that this one stands for towards clients: major and minor number. What clients on
+/// different nodes agree on among themselves may differ between releases.
+pub const RELEASE: Release = Release::new(4, 17);
+
+/// A release of CTDB: major number in the upper 16 bits, minor number in the lower ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release(pub u32);
+
+impl Release {
+    /// From its two numbers.
+    pub const fn new(major: u16, minor: u16) -> Self {
+        Self(((major as u32) << 16) | minor as u32)
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0 >> 16, self.0 & 0xffff)
+    }
+}
 
 /// What a link is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,6 +50,8 @@ pub struct Hello {
     pub magic: u32,
     /// [`VERSION`].
     pub version: u16,
+    /// [`RELEASE`].
+    pub release: Release,
     /// Optional abilities, a bit each; unknown bits are ignored.
     pub features: u64,
     /// What the link is for.
@@ -60,6 +84,18 @@ pub struct Expected<'a> {
 }
 
 impl Hello {
+    /// Why nodes of different releases do not talk, unless `AllowMixedVersions` is set: the sentence to log
+    /// on both sides.
+    pub fn check_release(&self, own: Release) -> Result<(), String> {
+        if self.release == own {
+            return Ok(());
+        }
+        Err(format!(
+            "release {} there, {own} here: run the same on all nodes (or set AllowMixedVersions)",
+            self.release
+        ))
+    }
+
     /// Checks the hello of a peer; the error is the sentence to log on both sides.
     pub fn check(&self, expected: &Expected<'_>) -> Result<(), String> {
         if self.magic != MAGIC {
@@ -113,6 +149,7 @@ mod tests {
         Hello {
             magic: MAGIC,
             version: VERSION,
+            release: RELEASE,
             features: 0,
             lane: Lane::Control,
             cluster: String::from("c"),
@@ -137,6 +174,18 @@ mod tests {
     #[test]
     fn another_generation_is_no_reason_to_refuse() {
         assert_eq!(check(&hello()), Ok(()));
+    }
+
+    #[test]
+    fn releases_must_be_the_same() {
+        let mut other = hello();
+        assert_eq!(other.check_release(RELEASE), Ok(()));
+        other.release = Release::new(5, 17);
+        let error = other.check_release(RELEASE).expect_err("another one");
+        assert!(
+            error.starts_with("release 5.17 there, 4.17 here"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use super::{Answer, Ask, Done, Refused, data, done};
 use crate::local::databases::Databases;
+use crate::local::remote::control_message;
 use crate::local::router::Router;
 use crate::records::{DbEntry, Detach, EnableSeqnum, GetSeqnum, db_id};
 use ctdb_protocol::client::database::{DbSeqnumQuery, ScheduleForDeletion};
 use ctdb_protocol::client::dbmap::{self, DbFlags, DbMap};
 use ctdb_protocol::client::text::Text;
 use ctdb_protocol::client::traverse::{TraverseStart, TraverseStartExt};
-use ctdb_protocol::client::{ControlReply, Opcode, Payload};
+use ctdb_protocol::client::{ControlFlags, ControlReply, Opcode, Payload};
 use ctdb_protocol::flags::RunState;
 use ctdb_protocol::id::DbId;
 use ctdb_protocol::membership::view::RecoveryMode;
@@ -154,6 +155,16 @@ fn detach(router: &Router, ask: &Ask<'_>) -> Result<Answer, Refused> {
     }
     if router.context.board.view().mode != RecoveryMode::Normal {
         return Err(Refused::because("a recovery is active"));
+    }
+    // Every node detaches, each by its own rules.
+    if ask.peer.is_none() {
+        for peer in router.context.links.connected() {
+            let silent = Ask {
+                flags: ask.flags | ControlFlags::NOREPLY,
+                ..*ask
+            };
+            router.send_peer(peer, control_message(0, &silent));
+        }
     }
     let shard = databases(router)?.shard(entry.id).detach.clone();
     Ok(Answer::later_result(async move {

@@ -6,7 +6,7 @@
 mod addresses;
 mod clients;
 mod databases;
-pub(super) mod debug;
+mod debug;
 mod echo;
 mod flags;
 mod later;

@@ -7,6 +7,7 @@ use ctdb_protocol::client::tunable::{TunableName, TunableSetting, TunableValues}
 use ctdb_protocol::takeover;
 use ctdb_protocol::takeover::alloc::Algorithm;
 use ctdb_protocol::tunable::{SetOutcome, TunableId, Tunables, listed};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 /// Status of an unknown name in `GET_TUNABLE` (EINVAL).
@@ -50,6 +51,11 @@ fn set(router: &Router, ask: &Ask<'_>) -> Done {
 
 /// Tells the duty that obeys the tunable; most are read whenever they matter.
 fn apply(router: &Router, id: TunableId, tunables: &Tunables) {
+    if id == TunableId::AllowMixedVersions {
+        let allowed = tunables.get(id) != 0;
+        let mixed = &router.context.links.identity.mixed_releases;
+        mixed.store(allowed, Ordering::Relaxed);
+    }
     if !matches!(
         id,
         TunableId::IPAllocAlgorithm | TunableId::NoIPFailback | TunableId::NoIPTakeover

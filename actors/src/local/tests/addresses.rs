@@ -152,3 +152,25 @@ fn a_connection_outlives_the_client_that_passed_it_on() {
     assert!(tickles(&mut observer, 0).is_empty());
     assert!(tickles(&mut observer, 1).is_empty());
 }
+
+/// What a node has missed it learns within `TickleUpdateInterval`; the same brings a new node up to date.
+#[test]
+fn lists_of_connections_are_spread_again_and_again() {
+    let [one, _two] = pair("spread");
+    print(&one, &["setvar", "TickleUpdateInterval", "1"]);
+    let mut client = one.connect();
+    let own = connection("10.77.9.1:445");
+    // Noted at its owner alone, as if the message to the other node had been lost.
+    assert_eq!(client.status(0, Opcode::TcpAdd, &own.to_bytes()), 0);
+    assert!(tickles(&mut client, 1).is_empty());
+    let begun = std::time::Instant::now();
+    while tickles(&mut client, 1).len() != 1 {
+        assert!(begun.elapsed().as_secs() < 60, "not spread");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(client.status(0, Opcode::TcpRemove, &own.to_bytes()), 0);
+    while !tickles(&mut client, 1).is_empty() {
+        assert!(begun.elapsed().as_secs() < 60, "the removal is not spread");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}

@@ -179,6 +179,9 @@ fn context(dir: &Path, own: u32, nodes: u32) -> NodeContext {
         nodes: addresses.collect(),
         instance: Instance(u64::from(own) << 32),
         generation: AtomicU32::new(GENERATION.0),
+        release: ctdb_protocol::wire::hello::RELEASE,
+        mixed_releases: std::sync::atomic::AtomicBool::new(false),
+        misfit: watch::Sender::new(None),
     };
     let fatal = Fatal::new(&log);
     let public = crate::public::PublicAddresses::new(

@@ -45,7 +45,8 @@ fn basics() {
     );
     assert_eq!(print(&node, &["getreclock"]), "/clusterfs/reclock\n");
     assert!(print(&node, &["uptime"]).contains("Ctdbd start time"));
-    assert!(print(&node, &["dumpmemory"]).contains("VmRSS"));
+    let memory = print(&node, &["dumpmemory"]);
+    assert!(memory.starts_with("full talloc report on "), "{memory}");
     let status = print(&node, &["status"]);
     let expected = "Number of nodes:1\n\
         pnn:0 127.77.1.1       OK (THIS NODE)\n\
@@ -153,4 +154,13 @@ fn other_nodes_are_asked_too() {
         "{cat}"
     );
     assert!(cat.ends_with("Dumped 2 records\n"), "{cat}");
+    for node in ["0", "1"] {
+        print(&one, &["-n", node, "setvar", "AllowClientDBAttach", "0"]);
+    }
+    // All nodes detach, whichever is asked.
+    print(&one, &["detach", "both.tdb"]);
+    let begun = std::time::Instant::now();
+    while print(&two, &["getdbmap"]).contains("both.tdb") {
+        assert!(begun.elapsed().as_secs() < 30, "still attached");
+    }
 }
