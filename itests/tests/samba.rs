@@ -1,66 +1,16 @@
 //! Debian's Samba serves one directory on three nodes.
 
-use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
 use ctdb_itests::cluster::{Cable, Cluster, Whom, have_root, wait_until};
-use ctdb_itests::samba::{Outcome, Release, Samba, USER, Writer, layout};
+use ctdb_itests::samba::{Release, Samba, USER, Writer, layout};
 use rustix::process::Signal;
 
-/// How long one of Samba's suites may take.
+/// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(100);
 /// Files that each client writes.
 const FILES: usize = 300;
-
-/// Runs a suite; prints what did not succeed and answers how many failed.
-fn failures(samba: &Samba<'_>, suite: &str) -> usize {
-    let suite = samba.torture(suite, &samba.addresses(), LIMIT, &[]);
-    let took_s = suite.took.as_secs_f64();
-    let passed = suite.count(Outcome::Success);
-    println!(
-        "{}: {passed} of {} tests in {took_s:.1} s",
-        suite.name,
-        suite.tests.len()
-    );
-    let other = suite
-        .tests
-        .iter()
-        .filter(|(_, outcome)| **outcome != Outcome::Success);
-    other.for_each(|(name, outcome)| println!("{name}: {outcome:?}"));
-    let skipped = suite.count(Outcome::Skip);
-    let bad = suite.tests.len() - passed - skipped;
-    if bad > 0 {
-        println!("{}", suite.text);
-    }
-    assert!(passed > 0, "no test of {} has run", suite.name);
-    bad
-}
-
-/// Every node gives what any node took, under the name that any node gave it.
-fn put_rename_get(samba: &Samba<'_>) {
-    let addresses = samba.addresses();
-    let local = samba.cluster().directory().join("client/local");
-    for (writer, address) in addresses.iter().enumerate() {
-        let content = format!("written through node {writer}");
-        fs::write(&local, &content).expect("a file");
-        samba
-            .smbclient(*address, &format!("put {} first", local.display()))
-            .ok();
-        for (reader, address) in addresses.iter().enumerate() {
-            let name = format!("from-{writer}-by-{reader}");
-            let last = if reader == 0 {
-                "first".into()
-            } else {
-                format!("from-{writer}-by-{}", reader - 1)
-            };
-            let commands = format!("rename {last} {name}; get {name} {}", local.display());
-            samba.smbclient(*address, &commands).ok();
-            let text = fs::read_to_string(&local).expect("what was read");
-            assert_eq!(text, content, "by node {reader}");
-        }
-    }
-}
 
 #[test]
 #[ignore = "needs transactions on persistent databases"]
@@ -71,8 +21,8 @@ fn three_nodes_serve_one_directory() {
     }
     let cluster = Cluster::up(&layout(name));
     let mut samba = Samba::up(&cluster, Release::Installed);
-    put_rename_get(&samba);
-    assert_eq!(failures(&samba, "smb2.lock"), 0);
+    samba.check_files();
+    assert_eq!(samba.failures("smb2.lock"), 0);
     samba.stop_all();
     drop(samba);
     cluster.assert_clean();
@@ -203,7 +153,7 @@ fn a_server_starts_anew_with_its_daemon() {
     cluster.wait_settled("all nodes OK");
     let took = samba.wait_serving(2);
     println!("served again {:.1} s after the daemon", took.as_secs_f64());
-    put_rename_get(&samba);
+    samba.check_files();
     samba.stop_all();
     drop(samba);
     cluster.assert_clean();

@@ -17,6 +17,7 @@ impl Samba<'_> {
             limit,
             &[&time, "--option=torture:nprocs=4"],
         );
+        if std::env::var_os("CTDB_TEST_VERBOSE").is_some() { println!("{}", suite.text); }
         last_rate(&suite.text).unwrap_or_else(|| panic!("no rate: {}", suite.text))
     }
 }

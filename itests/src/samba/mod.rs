@@ -5,6 +5,7 @@
 //! through the cluster daemon.
 
 mod bench;
+mod checks;
 mod client;
 mod conf;
 mod release;

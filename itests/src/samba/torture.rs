@@ -110,8 +110,9 @@ fn tests_of(suite: &str) -> Vec<String> {
             *name = start.to_owned();
         }
     }
-    let mut seen = BTreeSet::new();
-    tests.retain(|name| seen.insert(name.clone()));
+    // Suites whose names begin with this one's are listed too.
+    let (own, mut seen) = (format!("{suite}."), BTreeSet::new());
+    tests.retain(|name| (name == suite || name.starts_with(&own)) && seen.insert(name.clone()));
     tests
 }
 
