@@ -23,7 +23,6 @@ fn unpacked() -> Option<PathBuf> {
 }
 
 #[test]
-#[ignore = "needs transactions on persistent databases"]
 fn the_next_release_of_samba_runs_unmodified() {
     let name = "the_next_release_of_samba_runs_unmodified";
     if !have_root(name) {

@@ -7,6 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use ctdb_itests::cluster::{Cable, Cluster, Daemon, Layout, Whom, program, wait_until};
+use ctdb_itests::samba::{self, Release, Samba};
 use serde_json::Value;
 
 const NODES: usize = 3;
@@ -14,6 +15,9 @@ const SOCKET: &str = "/run/ctdb/ctdbd.socket";
 const DB: &str = "bench.tdb";
 /// Increments of each client.
 const INCREMENTS: &str = "2000";
+
+/// How long the directory is opened.
+const OPENS_SECONDS: u64 = 10;
 
 /// Figures by name; a unit ends each name.
 type Figures = BTreeMap<&'static str, f64>;
@@ -66,7 +70,26 @@ fn measure(daemon: Daemon, seconds: &str) -> Figures {
     records(&cluster, seconds, &mut figures);
     failover(&cluster, &mut figures);
     cluster.assert_clean();
+    samba(daemon, &mut figures);
     figures
+}
+
+/// One directory that clients open and close through all nodes, and through one.
+fn samba(daemon: Daemon, figures: &mut Figures) {
+    let layout = Layout {
+        daemon,
+        ..samba::layout("samba")
+    };
+    let cluster = Cluster::up(&layout);
+    let mut samba = Samba::up(&cluster, Release::Installed);
+    let addresses = samba.addresses();
+    let one = samba.path_contention(&addresses[..1], OPENS_SECONDS);
+    note(figures, "smb_opens_one_node_per_s", one);
+    let all = samba.path_contention(&addresses, OPENS_SECONDS);
+    note(figures, "smb_opens_all_nodes_per_s", all);
+    samba.stop_all();
+    drop(samba);
+    cluster.assert_clean();
 }
 
 fn note(figures: &mut Figures, name: &'static str, value: f64) {

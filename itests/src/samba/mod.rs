@@ -17,4 +17,4 @@ pub use client::{PASSWORD, Session, USER};
 pub use release::Release;
 pub use service::{Samba, layout};
 pub use torture::{Outcome, Suite, suites};
-pub use writer::{Writer, Written};
+pub use writer::Writer;

@@ -1,15 +1,13 @@
 //! A client that writes files one after the other and remembers which of them the server has taken.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Samba;
 
-/// Files that go through one connection, if it lives that long.
-const A_CONNECTION: usize = 25;
 /// Size of a file.
 const BYTES: usize = 20_000;
 /// How long the client may be without a server.
@@ -21,16 +19,7 @@ pub struct Writer {
     name: String,
     address: IpAddr,
     local: PathBuf,
-    taken: AtomicUsize,
-}
-
-/// How it went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
-    /// How often a connection broke or could not be made.
-    pub broken: usize,
-    /// The longest time from one file taken to the next.
-    pub longest: Duration,
+    files: usize,
 }
 
 impl Writer {
@@ -45,59 +34,61 @@ impl Writer {
             )
             .expect("a file");
         }
-        let taken = AtomicUsize::new(0);
         Self {
             name: name.into(),
             address,
             local,
-            taken,
+            files,
         }
     }
 
-    /// Number of files that the server has taken so far.
-    pub fn taken(&self) -> usize {
-        self.taken.load(Ordering::Relaxed)
+    /// When each of its files on the share was last written, perhaps not acknowledged yet; the earliest first.
+    pub fn arrived(&self, samba: &Samba<'_>) -> Vec<SystemTime> {
+        let begin = format!("{}-", self.name);
+        let files = fs::read_dir(samba.share()).expect("the share").flatten();
+        let own = files.filter(|entry| entry.file_name().to_string_lossy().starts_with(&begin));
+        let mut times: Vec<_> = own
+            .filter_map(|entry| entry.metadata().ok()?.modified().ok())
+            .collect();
+        times.sort();
+        times
     }
 
-    fn files(&self) -> usize {
-        fs::read_dir(&self.local)
-            .expect("the client's files")
-            .count()
+    /// The longest time from one of its files on the share to the next.
+    pub fn longest_gap(&self, samba: &Samba<'_>) -> Duration {
+        let times = self.arrived(samba);
+        let gaps = times
+            .windows(2)
+            .filter_map(|pair| pair[1].duration_since(pair[0]).ok());
+        gaps.max().unwrap_or_default()
     }
 
     /// Writes all files, with a new connection whenever one breaks, and begins each time with the first file that
-    /// was not taken.
+    /// was not acknowledged. Returns how often a connection broke or could not be made.
     ///
     /// # Panics
     /// If no file is taken for too long.
-    pub fn write(&self, samba: &Samba<'_>) -> Written {
-        let files = self.files();
-        let mut written = Written {
-            broken: 0,
-            longest: Duration::ZERO,
-        };
-        let mut last = Instant::now();
-        while self.taken() < files {
-            let first = self.taken();
-            let count = A_CONNECTION.min(files - first);
-            let puts =
-                (first..first + count).map(|number| format!("put {0}-{number}; ", self.name));
+    pub fn write(&self, samba: &Samba<'_>) -> usize {
+        let (mut first, mut broken, mut last) = (0, 0, Instant::now());
+        loop {
+            let puts = (first..self.files).map(|number| format!("put {}-{number}; ", self.name));
             let commands = format!("lcd {}; {}", self.local.display(), puts.collect::<String>());
             let output = samba.smbclient(self.address, &commands);
             let text = output.stdout + &output.stderr;
-            let taken = text
-                .lines()
-                .filter(|line| line.starts_with("putting file "))
-                .count();
-            self.taken.fetch_add(taken, Ordering::Relaxed);
+            let acknowledged = acknowledged(&text);
+            let is_taken =
+                |number: &usize| acknowledged.contains(&*format!("{}-{number}", self.name));
+            let taken = (first..self.files).take_while(is_taken).count();
+            first += taken;
+            if first == self.files {
+                return broken;
+            }
+            broken += 1;
             if taken > 0 {
-                written.longest = written.longest.max(last.elapsed());
                 last = Instant::now();
             }
-            written.broken += usize::from(taken < count);
             assert!(last.elapsed() < PATIENCE, "{}: {text}", self.address);
         }
-        written
     }
 
     /// Compares every file with what an address gives.
@@ -109,7 +100,7 @@ impl Writer {
         fs::create_dir_all(&back).expect("the client's files");
         let commands = format!("lcd {}; prompt; mget {}-*", back.display(), self.name);
         samba.smbclient(address, &commands).ok();
-        for number in 0..self.files() {
+        for number in 0..self.files {
             let name = format!("{}-{number}", self.name);
             assert!(
                 same(&back.join(&name), &content(&self.name, number)),
@@ -120,6 +111,13 @@ impl Writer {
     }
 }
 
+/// The files that smbclient(1) has put: it names each when it begins, and its speed when the server has taken it.
+fn acknowledged(text: &str) -> BTreeSet<&str> {
+    let done = text.lines().filter(|line| line.contains(" kb/s)"));
+    done.filter_map(|line| line.strip_prefix("putting file ")?.split(' ').next())
+        .collect()
+}
+
 fn content(name: &str, number: usize) -> Vec<u8> {
     let line = format!("{name} {number}\n");
     line.bytes().cycle().take(BYTES).collect()
@@ -127,4 +125,16 @@ fn content(name: &str, number: usize) -> Vec<u8> {
 
 fn same(path: &Path, content: &[u8]) -> bool {
     fs::read(path).is_ok_and(|read| read == content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_a_speed_is_acknowledged() {
+        let text = "putting file w-0 as \\w-0 (976.5 kb/s) (average 976.6 kb/s)\n\
+                    putting file w-1 as \\w-1 cli_push returned NT_STATUS_CONNECTION_DISCONNECTED\n";
+        assert_eq!(acknowledged(text), BTreeSet::from(["w-0"]));
+    }
 }
