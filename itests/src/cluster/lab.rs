@@ -249,16 +249,18 @@ impl Cluster {
     pub fn assert_clean(self) {
         let directory = self.directory.clone();
         let spaces = self.nodes.iter().chain([&self.client, &self.switch]);
-        let networks: Vec<String> = spaces.filter_map(Namespace::network_id).collect();
+        // Kept open, or another cluster's namespace might get the same identity meanwhile.
+        let networks: Vec<(String, fs::File)> =
+            spaces.filter_map(Namespace::keep_network).collect();
         drop(self);
         assert!(!directory.exists(), "{} is left", directory.display());
-        for network in networks {
+        for (network, _) in &networks {
             // They are killed by now; a busy machine takes a moment to end them.
             let begin = Instant::now();
-            while !processes(&network).is_empty() && begin.elapsed() < ENDING {
+            while !processes(network).is_empty() && begin.elapsed() < ENDING {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            let left = processes(&network);
+            let left = processes(network);
             assert!(left.is_empty(), "left in {network}: {left:?}");
         }
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("proc");

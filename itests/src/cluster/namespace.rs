@@ -124,6 +124,12 @@ impl Namespace {
         assert!(child.wait().expect("ip(8)").success(), "{lines}");
     }
 
+    /// Identity of its network namespace, nobody else's as long as the file is open.
+    pub(super) fn keep_network(&self) -> Option<(String, fs::File)> {
+        let file = fs::File::open(format!("/proc/{}/ns/net", self.pid)).ok()?;
+        Some((self.network_id()?, file))
+    }
+
     /// Identity of its network namespace.
     pub(super) fn network_id(&self) -> Option<String> {
         network_id(self.pid)
