@@ -37,8 +37,6 @@ pub async fn start(context: &NodeContext) -> io::Result<()> {
             log: context.log.clone(),
         };
         let opened = socket::start(&supervisor, path, &service, &context.poisons);
-        // The receiver waits for it below.
-        let _ = sender.send(opened);
         supervisor.keep("events", move |life, _| {
             let machine = EventMachine::new(context.events.begin_anew());
             let actor = Duty::new(
@@ -53,6 +51,8 @@ pub async fn start(context: &NodeContext) -> io::Result<()> {
             context.poisons.put("events", &actor);
             context.post.events.occupy(actor.recipient());
         });
+        // The receiver waits for it below: events that were ordered before would be lost.
+        let _ = sender.send(opened);
     });
     opened
         .await
