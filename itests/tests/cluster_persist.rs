@@ -178,6 +178,103 @@ fn contended_transactions_are_exact() {
     cluster.assert_clean();
 }
 
+/// `wipedb`, `backupdb`, `restoredb` and `getdbstatus` of Debian's tool on databases of all kinds.
+#[test]
+fn content_is_wiped_and_restored_by_debians_tool() {
+    if !have_root("content_is_wiped_and_restored_by_debians_tool") {
+        return;
+    }
+    let cluster = Cluster::up(&Layout::new("content", 3));
+    let backup = cluster.directory().join("shared/backup");
+    let backup = backup.to_string_lossy().into_owned();
+    for (name, kind, _) in KINDS.into_iter().chain([("v.tdb", "", "volatile")]) {
+        let (store, fetch) = if kind.is_empty() {
+            cluster.ctdb(0, &["attach", name]).ok();
+            ("writekey", "readkey")
+        } else {
+            attach(&cluster, name, kind);
+            ("pstore", "pfetch")
+        };
+        for writer in cluster.nodes() {
+            cluster
+                .ctdb(writer, &[store, name, &format!("key{writer}"), "old"])
+                .ok();
+        }
+        cluster.ctdb(1, &["backupdb", name, &backup]).ok();
+        cluster.ctdb(0, &[store, name, "later", "new"]).ok();
+        cluster.ctdb(2, &["wipedb", name]).ok();
+        for node in cluster.nodes() {
+            let shown = cluster.ctdb(node, &["catdb", name]).ok();
+            assert!(
+                shown.contains("Dumped 0 records"),
+                "{name} on {node}: {shown}"
+            );
+        }
+        let shown = cluster.ctdb(0, &["restoredb", &backup]).ok();
+        assert!(shown.contains("restored"), "{shown}");
+        for node in cluster.nodes() {
+            for key in ["key0", "key1", "key2"] {
+                // The file of one node holds what that node had of a volatile database.
+                if kind.is_empty() && key != "key1" {
+                    continue;
+                }
+                let shown = cluster.ctdb(node, &[fetch, name, key]).ok();
+                assert!(shown.contains("old"), "{name} {key} on {node}: {shown}");
+            }
+            let later = cluster.ctdb(node, &[fetch, name, "later"]);
+            assert!(!later.stdout.contains("new"), "{name} on {node}: {later:?}");
+            let status = cluster.ctdb(node, &["getdbstatus", name]).ok();
+            assert!(status.contains("HEALTH: OK"), "{status}");
+        }
+        // It is an ordinary database again.
+        cluster.ctdb(2, &[store, name, "key1", "newer"]).ok();
+        for node in cluster.nodes() {
+            let shown = cluster.ctdb(node, &[fetch, name, "key1"]).ok();
+            assert!(shown.contains("newer"), "{name} on {node}: {shown}");
+        }
+    }
+    cluster.assert_clean();
+}
+
+/// A damaged file is set aside when its node starts, and rebuilt from the others.
+#[test]
+fn damaged_file_is_set_aside_and_rebuilt() {
+    if !have_root("damaged_file_is_set_aside_and_rebuilt") {
+        return;
+    }
+    let cluster = Cluster::up(&Layout::new("damaged", 3));
+    let (name, kind, dir) = KINDS[0];
+    attach(&cluster, name, kind);
+    cluster.ctdb(0, &["pstore", name, "key", "kept"]).ok();
+    cluster.stop(1);
+    cluster.ctdb(0, &["pstore", name, "meanwhile", "too"]).ok();
+    let path = file(&cluster, 1, name, dir);
+    let mut bytes = std::fs::read(&path).expect("the file");
+    let half = bytes.len() / 2;
+    bytes[64..half].fill(0x5a);
+    std::fs::write(&path, &bytes).expect("damaged");
+    cluster.start(1);
+    cluster.wait_settled("all nodes OK with the damaged file set aside");
+    let records = agreed(&cluster, name, dir);
+    assert!(records.contains_key("key") && records.contains_key("meanwhile"));
+    let status = cluster.ctdb(1, &["getdbstatus", name]).ok();
+    assert!(status.contains("HEALTH: OK"), "{status}");
+    let log = cluster.log(1);
+    let line = log.lines().find(|line| line.contains("database.set_aside"));
+    let line = line.unwrap_or_else(|| panic!("not in the log: {log}"));
+    assert!(
+        line.contains(name) && line.contains(".corrupted."),
+        "{line}"
+    );
+    let moved = std::fs::read_dir(path.parent().expect("a directory")).expect("readable");
+    let moved = moved
+        .flatten()
+        .find(|entry| entry.file_name().to_string_lossy().contains(".corrupted."));
+    let moved = std::fs::read(moved.expect("set aside").path()).expect("readable");
+    assert_eq!(moved, bytes);
+    cluster.assert_clean();
+}
+
 /// A node dies in the middle of commits, the others go on, and it comes back.
 #[test]
 fn nothing_is_lost_when_a_node_dies_in_the_middle_of_commits() {

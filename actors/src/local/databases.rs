@@ -1,8 +1,8 @@
 //! Where the databases are: the shared list, and the actors that keep them.
 
 use crate::records::{
-    Attach, Commit, DbEntry, DbTable, Detach, EnableSeqnum, GetSeqnum, OpenError, ReadRecord,
-    Records, Traverse, WriteRecord, db_id,
+    Attach, Commit, ContentRequest, DbEntry, DbTable, Detach, EnableSeqnum, GetSeqnum, HealthBook,
+    OpenError, ReadRecord, Records, Traverse, WriteRecord, db_id,
 };
 use actix::{Addr, Recipient};
 use ctdb_protocol::id::DbId;
@@ -18,6 +18,7 @@ pub struct ShardAddr {
     pub(super) enable_seqnum: Recipient<EnableSeqnum>,
     pub(super) seqnum: Recipient<GetSeqnum>,
     pub(super) commit: Recipient<Commit>,
+    pub(super) content: Recipient<ContentRequest>,
     pub(super) traverse: Recipient<Traverse>,
     pub(super) read: Recipient<ReadRecord>,
     pub(super) write: Recipient<WriteRecord>,
@@ -34,6 +35,7 @@ where
             enable_seqnum: records.clone().recipient(),
             seqnum: records.clone().recipient(),
             commit: records.clone().recipient(),
+            content: records.clone().recipient(),
             traverse: records.clone().recipient(),
             read: records.clone().recipient(),
             write: records.recipient(),
@@ -46,6 +48,8 @@ where
 pub struct Databases {
     /// The list that all shards share.
     pub table: DbTable,
+    /// Which persistent databases cannot be relied on.
+    pub health: HealthBook,
     /// The shards by number; at least one.
     pub shards: Vec<ShardAddr>,
 }

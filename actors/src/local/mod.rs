@@ -21,6 +21,7 @@ mod listen;
 mod memory;
 mod outbox;
 mod packet;
+mod pushes;
 mod registry;
 mod remote;
 mod router;

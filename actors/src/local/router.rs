@@ -10,6 +10,7 @@ use super::controls::transactions::Committing;
 use super::databases::Databases;
 use super::outbox::Outbox;
 use super::packet::{MessageView, envelope};
+use super::pushes::Pushes;
 use super::registry::Registry;
 use super::remote::PendingControls;
 use super::statistics::Counters;
@@ -48,6 +49,7 @@ pub(super) struct Router {
     pub(super) runs: broadcast::Runs,
     pub(super) databases: OnceLock<Databases>,
     pub(super) committing: Committing,
+    pub(super) pushes: Pushes,
     registry: RwLock<Registry>,
     last_client: AtomicU32,
     /// Length of this node's last ban, in seconds.
@@ -71,6 +73,7 @@ impl Router {
             runs: broadcast::Runs::default(),
             databases: OnceLock::new(),
             committing: Committing::default(),
+            pushes: Pushes::default(),
             registry: RwLock::default(),
             last_client: AtomicU32::new(0),
             ban_seconds: AtomicU32::new(0),
@@ -202,6 +205,7 @@ impl Router {
         if broadcast::is_for_daemon(message.srvid) {
             broadcast::hear(self, message);
         }
+        self.push_records(message.srvid, message.data);
         let registry = self.registry();
         if !registry.has_receivers(message.srvid) {
             return;

@@ -22,7 +22,7 @@ use ctdb_protocol::time::Instant;
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_tdb::{ChainWaiter, Grant, Turn, Wanted};
 use slog::Logger;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,6 +106,8 @@ pub(super) struct Chains {
     counters: LockCounters,
     waiter: Option<ChainWaiter>,
     busy: BTreeMap<(DbId, u32), Queue>,
+    /// Databases that this thread has locked as a whole so that nobody changes them, itself included.
+    frozen: BTreeSet<DbId>,
     tickets: BTreeMap<u64, (DbId, u32)>,
     last_ticket: u64,
     waiting: usize,
@@ -122,6 +124,7 @@ impl Chains {
             counters: watch.counters().clone(),
             waiter: None,
             busy: BTreeMap::new(),
+            frozen: BTreeSet::new(),
             tickets: BTreeMap::new(),
             last_ticket: 0,
             waiting: 0,
@@ -133,6 +136,15 @@ impl Chains {
     /// From now on `waiter` waits for chains; what it says must come to [`Chains::turn`].
     pub(super) fn use_waiter(&mut self, waiter: ChainWaiter) {
         self.waiter = Some(waiter);
+    }
+
+    /// Holds operations on `db` back, or goes on with them as their chains are granted.
+    pub(super) fn freeze(&mut self, db: DbId, frozen: bool) {
+        if frozen {
+            self.frozen.insert(db);
+        } else {
+            self.frozen.remove(&db);
+        }
     }
 
     /// When [`Chains::retry`] has something to do.
@@ -384,6 +396,9 @@ impl Chains {
         answers: &mut VecDeque<Input>,
     ) -> Option<(Bytes, ChainOp)> {
         let db = database.entry().id;
+        if self.frozen.contains(&db) {
+            return Some((key, op));
+        }
         match perform(database, &key, op, self.own, grant) {
             Performed::Busy(op) => return Some((key, op)),
             Performed::Answered => {}

@@ -102,6 +102,9 @@ pub enum RecordError {
     /// Too much waits for chains that clients hold.
     #[error("too many requests wait for locked records")]
     TooManyWait,
+    /// A step of replacing a content that does not fit what was done before.
+    #[error("the content can't be replaced so: {0}")]
+    Content(&'static str),
     /// The database was detached meanwhile.
     #[error("the database was detached")]
     Detached,

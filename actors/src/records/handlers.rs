@@ -1,10 +1,11 @@
 //! Answers to the messages of sessions and console.
 
 use super::actor::Records;
+use super::content::Progress;
 use super::error::{OpenError, RecordError};
 use super::message::{
-    Attach, BumpSeqnum, Commit, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord,
-    Traverse, WriteRecord,
+    Attach, BumpSeqnum, Commit, ContentRequest, Detach, EnableSeqnum, GetSeqnum, ReadRecord,
+    StoredRecord, Traverse, WriteRecord,
 };
 use super::ops::{Answer, ChainOp};
 use super::replica::Work;
@@ -77,6 +78,13 @@ handles!(BumpSeqnum => ResponseFuture<Result<(), RecordError>>, |this, BumpSeqnu
 handles!(Commit => ResponseFuture<Result<i32, RecordError>>, |this, request, ctx| {
     let (answer, wait) = oneshot::channel();
     this.with_shell(ctx, |shell, inputs| shell.commit(request, answer, inputs));
+    Box::pin(async { wait.await.unwrap_or(Err(RecordError::Ending)) })
+});
+
+handles!(ContentRequest => ResponseFuture<Result<Progress, RecordError>>, |this, request, ctx| {
+    let ContentRequest { db, step } = request;
+    let (answer, wait) = oneshot::channel();
+    this.with_shell(ctx, |shell, _| shell.content_step(db, step, answer));
     Box::pin(async { wait.await.unwrap_or(Err(RecordError::Ending)) })
 });
 

@@ -3,6 +3,7 @@
 //! Each message goes to the shard of its database. An answer may come later: files open on another
 //! thread, and a record may be locked by a client.
 
+use super::content::{ContentStep, Progress};
 use super::error::{OpenError, RecordError};
 use super::table::DbEntry;
 use super::walk::TraverseSink;
@@ -57,6 +58,19 @@ pub struct Commit {
 
 impl Message for Commit {
     type Result = Result<i32, RecordError>;
+}
+
+/// One step of replacing the content of a database.
+#[derive(Clone, Debug)]
+pub struct ContentRequest {
+    /// The database.
+    pub db: DbId,
+    /// The step.
+    pub step: ContentStep,
+}
+
+impl Message for ContentRequest {
+    type Result = Result<Progress, RecordError>;
 }
 
 /// Reads a database's sequence number: the file's for a volatile one, otherwise that of its

@@ -26,6 +26,7 @@
 mod actor;
 mod alarm;
 mod chains;
+mod content;
 mod damage;
 mod error;
 mod handlers;
@@ -43,12 +44,13 @@ mod tests;
 mod walk;
 
 pub use actor::{Records, Wiring};
+pub use content::{ContentStep, Progress};
 pub use error::{OpenError, RecordError};
 pub use lock_statistics::LockCounters;
 pub use locks::{LockLimits, LockWatch};
 pub use message::{
-    Attach, BumpSeqnum, Commit, Detach, EnableSeqnum, GetSeqnum, ReadRecord, StoredRecord,
-    Traverse, WriteRecord,
+    Attach, BumpSeqnum, Commit, ContentRequest, Detach, EnableSeqnum, GetSeqnum, ReadRecord,
+    StoredRecord, Traverse, WriteRecord,
 };
 pub use replica::HealthBook;
 pub use store::{Database, Store, StoreConfig, db_id};

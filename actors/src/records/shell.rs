@@ -1,6 +1,7 @@
 //! Carries out the effects of a record machine: everything but the machine itself and its timers.
 
 use super::chains::Chains;
+use super::content::{ContentStep, Contents, Progress};
 use super::error::{OpenError, RecordError};
 use super::locks::LockWatch;
 use super::message::Commit;
@@ -54,6 +55,7 @@ pub(super) struct Shell {
     /// Databases that the machine wants open; taken by the actor, which can wait for the files.
     pub(super) wanted: Vec<(String, DbKind)>,
     pub(super) replicas: Replicas,
+    contents: Contents,
     /// What clients committed and nobody answered yet.
     commits: BTreeMap<CommitId, oneshot::Sender<Result<i32, RecordError>>>,
     last_commit: u64,
@@ -75,6 +77,7 @@ impl Shell {
             walks,
             wanted,
             replicas: Replicas::default(),
+            contents: Contents::default(),
             commits: BTreeMap::new(),
             last_commit: 0,
             answers: None,
@@ -85,7 +88,10 @@ impl Shell {
     }
 
     /// The part of an input that concerns this shard: membership tells all shards of all databases.
-    pub(super) fn concern(&self, input: Input) -> Option<Input> {
+    pub(super) fn concern(&mut self, input: Input) -> Option<Input> {
+        if let Input::Recover(Recover::Prepare(_) | Recover::Suspend) = &input {
+            self.end_replacements();
+        }
         let config = self.store.config();
         match input {
             Input::Recover(Recover::Rebuild {
@@ -135,12 +141,7 @@ impl Shell {
                     drop(answer.send(Ok(status)));
                 }
             }
-            Effect::WantRecovery { reason } => {
-                let request = membership::io::Request::Recover { reason };
-                self.wiring
-                    .membership
-                    .send(membership::io::Input::Request(request));
-            }
+            Effect::WantRecovery { reason } => self.want_recovery(reason),
             Effect::Log(text) => notice(&self.wiring.log, &text),
         }
     }
@@ -233,6 +234,10 @@ impl Shell {
             let Some(database) = self.store.get(walk.db()) else {
                 continue;
             };
+            if self.contents.is_frozen(walk.db()) {
+                self.walks.push_back(walk);
+                continue;
+            }
             let (slice, error) = walk.slice(database, self.own, answers);
             if let Some(error) = error {
                 self.chains.log_fault(database, &error, self.clock.now());
@@ -284,6 +289,99 @@ impl Shell {
             }
             self.replicas.employ(database, answers.clone());
         }
+    }
+
+    /// Does one step of replacing a content.
+    pub(super) fn content_step(
+        &mut self,
+        db: DbId,
+        step: ContentStep,
+        answer: oneshot::Sender<Result<Progress, RecordError>>,
+    ) {
+        if self.replicas.has(db) {
+            return self.replica_step(db, step, answer);
+        }
+        // A requester that is gone is no error.
+        drop(answer.send(self.volatile_step(db, step)));
+    }
+
+    fn replica_step(
+        &mut self,
+        db: DbId,
+        step: ContentStep,
+        answer: oneshot::Sender<Result<Progress, RecordError>>,
+    ) {
+        let work = match step {
+            ContentStep::Freeze => {
+                self.contents.freeze(db);
+                Work::Freeze(true, answer)
+            }
+            ContentStep::Thaw => {
+                self.contents.thaw(db);
+                Work::Freeze(false, answer)
+            }
+            ContentStep::Commit(tid) => match self.contents.replacement(db, tid) {
+                Ok(replacement) => Work::Replace(replacement, answer),
+                Err(error) => return drop(answer.send(Err(error))),
+            },
+            step => return drop(answer.send(self.contents.note(db, step))),
+        };
+        if let Err(refused) = self.replicas.send(db, work) {
+            let (work, error) = *refused;
+            if let Work::Freeze(_, answer) | Work::Replace(_, answer) = work {
+                drop(answer.send(Err(error)));
+            }
+        }
+    }
+
+    fn volatile_step(&mut self, db: DbId, step: ContentStep) -> Result<Progress, RecordError> {
+        let database = self.store.expect(db)?;
+        match step {
+            ContentStep::Freeze if self.contents.is_frozen(db) => Ok(Progress::Done(0)),
+            ContentStep::Freeze => {
+                if !database.tdb().lock_all_nonblock()? {
+                    return Ok(Progress::Again);
+                }
+                self.contents.freeze(db);
+                self.chains.freeze(db, true);
+                Ok(Progress::Done(0))
+            }
+            ContentStep::Thaw => {
+                if let Some(changed) = self.contents.thaw(db) {
+                    self.chains.freeze(db, false);
+                    database.tdb().unlock_all()?;
+                    if changed {
+                        let name = database.entry().name.clone();
+                        self.want_recovery(format!("the content of {name} was replaced"));
+                    }
+                }
+                Ok(Progress::Done(0))
+            }
+            ContentStep::Commit(tid) => self.contents.store(database, tid),
+            step => self.contents.note(db, step),
+        }
+    }
+
+    /// A recovery finds out anew what every node has: nothing may be half replaced.
+    fn end_replacements(&mut self) {
+        for db in self.contents.take_all() {
+            if let Some(database) = self.store.get(db) {
+                self.chains.freeze(db, false);
+                if let Err(error) = database.tdb().unlock_all() {
+                    self.chains.log_fault(database, &error, self.clock.now());
+                }
+            } else {
+                let (answer, _) = oneshot::channel();
+                // A thread that is too far behind is told by the recovery's own jobs.
+                let _ = self.replicas.send(db, Work::Freeze(false, answer));
+            }
+        }
+    }
+
+    fn want_recovery(&self, reason: String) {
+        let request = membership::io::Request::Recover { reason };
+        let membership = &self.wiring.membership;
+        membership.send(membership::io::Input::Request(request));
     }
 
     /// Begins a client's transaction.

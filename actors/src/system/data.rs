@@ -65,6 +65,7 @@ pub(super) fn start(context: &NodeContext, timing: Timing) -> DataPlane {
     let addresses = shards.into_iter().map(Into::into).collect();
     local.set_databases(Databases {
         table,
+        health,
         shards: addresses,
     });
     DataPlane { arbiters, local }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Paths that must occur in a run over many seeds.
-pub const PATHS: [&str; 26] = [
+pub const PATHS: [&str; 30] = [
     "election.leader_lost",
     "election.lock_alone",
     "election.minority",
@@ -23,6 +23,10 @@ pub const PATHS: [&str; 26] = [
     "recovery.finished",
     "recovery.fork",
     "recovery.stale_dropped",
+    "replica.commit",
+    "replica.recovered",
+    "replica.refilled",
+    "replica.refused",
     "store.busy",
     "store.failed",
     "takeover.dropped",

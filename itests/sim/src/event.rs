@@ -4,6 +4,7 @@ use crate::clock::Micros;
 use crate::fault::FaultKind;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::monitor::io::{Event as Script, Outcome};
+use ctdb_protocol::record::replica::io::CommitId;
 use ctdb_protocol::wire::hello::Lane;
 use ctdb_protocol::wire::message::Packet;
 use ctdb_protocol::{election, heartbeat, membership, monitor, record, takeover};
@@ -132,6 +133,8 @@ pub enum Work {
     LeaseCheck,
     /// The next part of a walk over a database.
     WalkSlice,
+    /// The thread of the persistent database does its next job.
+    DiskJob,
     /// An event script ended.
     Script(Script, Outcome),
 }
@@ -171,6 +174,10 @@ pub enum Event {
     KeeperEnd(KeeperId),
     /// A client's next step is due.
     Client(usize),
+    /// A client of that node wants to make a transaction.
+    Transaction(Pnn),
+    /// A client repeats its commit.
+    CommitAgain(CommitId),
     /// A fault begins.
     Fault(FaultKind),
     /// Its effect ends.

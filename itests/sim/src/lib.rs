@@ -19,6 +19,7 @@ pub mod clock;
 pub mod event;
 pub mod fault;
 pub mod invariant;
+pub mod kept;
 pub mod kernel;
 pub mod life;
 pub mod liveness;

@@ -3,6 +3,7 @@
 use crate::client::DATABASES;
 use crate::clock::{Clock, MS, SEC};
 use crate::event::{Duty, Event, Mail, Mend, Work};
+use crate::kept::KEPT;
 use crate::node::{INTERFACE, Life, Process};
 use crate::world::World;
 use ctdb_protocol::id::Pnn;
@@ -45,6 +46,7 @@ impl World {
             Mail::Takeover(takeover::io::Input::Interface { name, up }),
         );
         self.open(pnn, DATABASES[0]);
+        self.open(pnn, KEPT);
         if pnn == Pnn(0) {
             self.open(pnn, DATABASES[1]);
         }
@@ -63,6 +65,7 @@ impl World {
         node.process = None;
         node.stalled.clear();
         node.kernel.orphan();
+        node.disk.end();
         self.clear_store(pnn);
         self.close_all(pnn, telling);
     }

@@ -39,6 +39,11 @@ impl World {
             let forgotten = forgotten.map_err(|detail| ("calls are answered", detail));
             let ledger = || self.ledger.judge(&self.nodes);
             let judged = forgotten.and_then(|()| ledger().map_err(|d| ("nothing is lost", d)));
+            let kept = || {
+                self.judge_kept()
+                    .map_err(|d| ("transactions are on all nodes", d))
+            };
+            let judged = judged.and_then(|()| kept());
             return judged.map_err(|(invariant, detail)| Broken { invariant, detail });
         }
         let detail = self

@@ -2,6 +2,7 @@
 
 use crate::clock::{Clock, Micros, SEC};
 use crate::event::{Duty, Job, Mail, Work};
+use crate::kept::Disk;
 use crate::kernel::Kernel;
 use crate::lock::Attempt;
 use crate::store::Store;
@@ -73,6 +74,8 @@ pub struct Node {
     pub kernel: Kernel,
     /// Its volatile databases.
     pub store: Store,
+    /// Its persistent database.
+    pub disk: Disk,
     /// Its services are fit.
     pub fit: bool,
     /// Its public interface is up.
@@ -94,6 +97,7 @@ impl Node {
             stalled: VecDeque::new(),
             kernel: Kernel::default(),
             store: Store::default(),
+            disk: Disk::default(),
             fit: true,
             interface_up: true,
             configured,
@@ -182,11 +186,7 @@ pub enum Action {
     /// Open a database.
     Open(String),
     /// Do something with a replicated content.
-    Replica {
-        db: DbId,
-        id: JobId,
-        job: replica::io::Job,
-    },
+    Replica { id: JobId, job: replica::io::Job },
     /// Answer a client's transaction.
     CommitDone { commit: CommitId, status: i32 },
     /// Answer a client.
@@ -402,7 +402,7 @@ fn carry_record(effect: record::io::Effect, actions: &mut Vec<Action>) {
             wipe: true,
         },
         Effect::Open { name, .. } => Action::Open(name),
-        Effect::Replica { db, id, job } => Action::Replica { db, id, job },
+        Effect::Replica { id, job, .. } => Action::Replica { id, job },
         Effect::CommitDone { commit, status } => Action::CommitDone { commit, status },
         Effect::WantRecovery { reason } => {
             let request = membership::io::Request::Recover { reason };

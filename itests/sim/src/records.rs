@@ -3,6 +3,7 @@
 use crate::clock::MS;
 use crate::event::{Mail, Work};
 use crate::invariant::record::{newer, writers};
+use crate::kept::{KEPT, kept_id};
 use crate::sabotage::Sabotage;
 use crate::store::{RecordName, Waiter, Walk, increments};
 use crate::world::World;
@@ -30,11 +31,11 @@ impl World {
         let info = |name: &&str| DbInfo {
             id: crate::client::db_id(name),
             name: String::from(*name),
-            kind: DbKind::Volatile,
+            kind: kind_of(name),
         };
-        let list = crate::client::DATABASES.iter().map(info);
+        let list = crate::client::DATABASES.iter().chain([&KEPT]).map(info);
         let list = list.filter(|info| store.open.contains(&info.id)).collect();
-        let kind = DbKind::Volatile;
+        let kind = kind_of(name);
         self.post(pnn, Mail::Record(Input::Opened { db, kind }));
         self.post(
             pnn,
@@ -204,12 +205,13 @@ impl World {
                     process.members.clone_from(&composition.members);
                 }
             }
-            Recover::Rebuild { .. } => {
+            Recover::Rebuild { generation, .. } => {
                 let members = self.nodes[pnn.0 as usize]
                     .process
                     .as_ref()
                     .map(|p| p.members.clone());
                 let members = members.unwrap_or_default();
+                self.kept_rebuild(generation.0, &members);
                 let left_out = |node: &&crate::node::Node| {
                     node.process.is_some() && !members.contains(&node.pnn)
                 };
@@ -217,6 +219,9 @@ impl World {
                     self.bench.census.count("recovery.fork");
                     self.ledger.fork(self.nodes.iter().map(|node| node.pnn));
                 }
+            }
+            Recover::Serve { generation, db } if *db == kept_id() => {
+                self.kept_served(pnn, generation.0);
             }
             Recover::Serve { db, .. } => self.ledger.served(&self.nodes, pnn, *db),
             Recover::Commit { .. } => self.ledger.committed(pnn),
@@ -236,6 +241,15 @@ impl World {
             self.forfeit(pnn, &name);
         }
         self.nodes[pnn.0 as usize].store = crate::store::Store::default();
+    }
+}
+
+/// How a database is kept.
+fn kind_of(name: &str) -> DbKind {
+    if name == KEPT {
+        DbKind::Persistent
+    } else {
+        DbKind::Volatile
     }
 }
 

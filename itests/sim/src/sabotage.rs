@@ -26,11 +26,15 @@ pub enum Sabotage {
     LostReply,
     /// A copy of each input stays in its mailbox.
     LeakingMailbox,
+    /// The last node says that it has transactions which it did not store.
+    ForgetfulDisk,
+    /// In a recovery of a persistent database the oldest content passes for the newest.
+    OldestContentWins,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::GateOutlivesLease,
         Self::LockForEverybody,
         Self::VotesForEverybody,
@@ -42,6 +46,8 @@ impl Sabotage {
         Self::LoseData,
         Self::LostReply,
         Self::LeakingMailbox,
+        Self::ForgetfulDisk,
+        Self::OldestContentWins,
     ];
 
     /// Its name on the command line.
@@ -58,6 +64,8 @@ impl Sabotage {
             Self::LoseData => "lose-data",
             Self::LostReply => "lost-reply",
             Self::LeakingMailbox => "leaking-mailbox",
+            Self::ForgetfulDisk => "forgetful-disk",
+            Self::OldestContentWins => "oldest-content-wins",
         }
     }
 }

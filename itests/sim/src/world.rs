@@ -5,6 +5,7 @@ use crate::clock::{MS, Micros, SEC};
 use crate::event::{ConnId, Duty, Event, Mail, Work};
 use crate::invariant::record::Ledger;
 use crate::invariant::{Broken, Watch};
+use crate::kept::Kept;
 use crate::lock::LockService;
 use crate::network::Network;
 use crate::node::{Action, INTERFACE, Life, Node, START_SPREAD, ppm};
@@ -48,6 +49,7 @@ pub struct World {
     /// Number of the newest increment.
     pub(crate) increments: u32,
     pub(crate) ledger: Ledger,
+    pub(crate) kept: Kept,
     pub(crate) watch: Watch,
 }
 
@@ -67,6 +69,7 @@ impl World {
             nodes.push(Node::new(pnn, rate, configured));
             let start = bench.rng.below(START_SPREAD);
             bench.at(start, Event::Start(pnn));
+            bench.at(start + SEC, Event::Transaction(pnn));
         }
         bench.at(0, Event::Inspect);
         let mut world = Self {
@@ -83,6 +86,7 @@ impl World {
             calls: 0,
             increments: 0,
             ledger: Ledger::default(),
+            kept: Kept::default(),
             watch: Watch::default(),
         };
         world.plan_faults();
@@ -126,6 +130,8 @@ impl World {
             Event::KeeperPatience(keeper) => self.keeper_patience(keeper),
             Event::KeeperEnd(keeper) => self.keeper_end(keeper),
             Event::Client(number) => self.client(number),
+            Event::Transaction(pnn) => self.transaction(pnn),
+            Event::CommitAgain(commit) => self.commit_again(commit),
             Event::Fault(kind) => self.fault(kind),
             Event::Mend(mend) => self.mend(mend),
             Event::HealAll => self.heal_all(),
@@ -159,6 +165,7 @@ impl World {
             Work::LockPing { number } => self.lock_ping(pnn, number),
             Work::Kernel(job) => self.kernel_job(pnn, job),
             Work::WalkSlice => self.walk_slice(pnn),
+            Work::DiskJob => self.disk_job(pnn),
             Work::LeaseCheck => self.lease_check(pnn),
             Work::Script(event, outcome) => {
                 self.post(
@@ -395,7 +402,9 @@ impl World {
                 self.bench
                     .work(wait, pnn, node.lives, Work::Script(event, outcome));
             }
-            Action::Local { .. } | Action::Replica { .. } | Action::CommitDone { .. } => {}
+            Action::Local { .. } => {}
+            Action::Replica { id, job } => self.replica_job(pnn, id, job),
+            Action::CommitDone { commit, status } => self.commit_done(pnn, commit, status),
             Action::Walk {
                 generation,
                 db,

@@ -75,6 +75,11 @@ fn each_planted_bug_is_found() {
         Sabotage::LowRsn | Sabotage::LoseData => vec!["records never go back"],
         Sabotage::LostReply => vec!["calls are answered"],
         Sabotage::LeakingMailbox => vec!["queues are bounded"],
+        Sabotage::ForgetfulDisk => vec![
+            "committed transactions stay",
+            "transactions are on all nodes",
+        ],
+        Sabotage::OldestContentWins => vec!["committed transactions stay"],
     };
     for bug in Sabotage::ALL {
         let found = (1..=SEEDS_FOR_A_BUG).find_map(|seed| {

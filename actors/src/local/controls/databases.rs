@@ -27,8 +27,6 @@ pub(super) fn answer(router: &Arc<Router>, ask: &Ask<'_>) -> Option<Answer> {
         Opcode::GetDbName => entry(router, ask).and_then(|entry| data(&Text(entry.name))),
         Opcode::GetDbPath => entry(router, ask)
             .and_then(|entry| data(&Text(entry.path.to_string_lossy().into_owned()))),
-        // A database that is open is sound: damaged files are refused when they are opened.
-        Opcode::DbGetHealth => entry(router, ask).and_then(|_| done()),
         Opcode::DbOpenFlags => entry(router, ask).and_then(|entry| data(&entry.open_flags)),
         // Without read-only copies every reader migrates the record, which is slower but as correct.
         Opcode::SetDbReadonly | Opcode::SetDbSticky => volatile(router, ask).and_then(|_| done()),
@@ -57,7 +55,7 @@ pub(super) fn databases(router: &Router) -> Result<&Databases, Refused> {
     databases.ok_or_else(|| Refused::because("no database can be used yet"))
 }
 
-fn find(router: &Router, id: u32) -> Result<DbEntry, Refused> {
+pub(super) fn find(router: &Router, id: u32) -> Result<DbEntry, Refused> {
     let entry = databases(router)?.table.get(DbId(id));
     entry.ok_or_else(Refused::plainly)
 }

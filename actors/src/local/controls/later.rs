@@ -6,16 +6,8 @@ use ctdb_protocol::client::{ControlReply, Opcode};
 pub(super) fn answer(ask: &Ask<'_>) -> Option<Answer> {
     let what = match ask.opcode {
         Opcode::UpdateRecord => "storing single records",
-        Opcode::WipeDatabase
-        | Opcode::DbFreeze
-        | Opcode::DbThaw
-        | Opcode::DbTransactionStart
-        | Opcode::DbTransactionCommit
-        | Opcode::DbTransactionCancel
-        | Opcode::DbPull
-        | Opcode::DbPushStart
-        | Opcode::DbPushConfirm
-        | Opcode::DbSetHealthy => "replacing the content of a database",
+        // Of no use to a client: the nodes copy contents by messages of their own.
+        Opcode::DbPull => "pulling a database",
         Opcode::DbVacuum => "vacuuming on request",
         Opcode::GetDbStatistics => "statistics of single databases",
         Opcode::ReloadNodesFile => "changing the nodes of a running cluster",

@@ -5,6 +5,7 @@
 
 mod addresses;
 mod clients;
+mod content;
 mod databases;
 mod debug;
 mod echo;
@@ -140,6 +141,7 @@ pub(super) fn carry_out(router: &Arc<Router>, ask: &Ask<'_>) -> Answer {
         .or_else(|| clients::answer(router, ask))
         .or_else(|| databases::answer(router, ask))
         .or_else(|| transactions::answer(router, ask))
+        .or_else(|| content::answer(router, ask))
         .or_else(|| tunables::answer(router, ask))
         .or_else(|| addresses::answer(router, ask))
         .or_else(|| public::answer(router, ask))

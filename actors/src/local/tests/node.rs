@@ -413,6 +413,11 @@ fn serve(context: &NodeContext, dir: &Path, machine: Solo) -> LocalHandle {
     let records = Records::new(machine, store, wiring, context.clock, &context.fatal).start();
     context.post.records[0].occupy(records.clone().recipient());
     let shards = vec![ShardAddr::from(records)];
-    handle.set_databases(Databases { table, shards });
+    let health = HealthBook::default();
+    handle.set_databases(Databases {
+        table,
+        health,
+        shards,
+    });
     handle
 }

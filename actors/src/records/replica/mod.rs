@@ -16,6 +16,7 @@ mod digest;
 mod health;
 mod record;
 mod refill;
+mod replace;
 mod update;
 mod worker;
 

@@ -6,6 +6,7 @@ use super::health::HealthBook;
 use super::refill::Refill;
 use crate::fatal::Fatal;
 use crate::log::notice;
+use crate::records::content::{Progress, Replacement};
 use crate::records::error::RecordError;
 use crate::records::ops::{Answer, ChainOp};
 use crate::records::store::Database;
@@ -49,6 +50,10 @@ pub(in crate::records) enum Work {
     Job(JobId, Job),
     /// On one record.
     Record(Bytes, ChainOp),
+    /// Hold transactions of clients back, or go on with them.
+    Freeze(bool, Answer<Progress>),
+    /// Replace the content.
+    Replace(Replacement, Answer<Progress>),
     /// A traverse.
     Walk(Box<dyn crate::records::TraverseSink>),
     /// Count changes in the file's header from now on.
@@ -113,6 +118,9 @@ pub(super) struct Desk {
     walks: VecDeque<Walk>,
     /// What must not see an open transaction.
     held: VecDeque<Work>,
+    frozen: bool,
+    /// Transactions of clients that wait for the thaw.
+    waiting: VecDeque<Work>,
 }
 
 impl Desk {
@@ -125,6 +133,8 @@ impl Desk {
             refill: None,
             walks: VecDeque::new(),
             held: VecDeque::new(),
+            frozen: false,
+            waiting: VecDeque::new(),
         }
     }
 
@@ -150,6 +160,7 @@ impl Desk {
 
     fn take(&mut self, work: Work) {
         match work {
+            work @ Work::Job(_, Job::Update(_)) if self.frozen => self.waiting.push_back(work),
             Work::Job(id, job) => {
                 if let Some(outcome) = self.job(job) {
                     let (job, db) = (id, self.db());
@@ -172,6 +183,19 @@ impl Desk {
                 // A persistent database shows records without data too.
                 let walk = Walk::new(&self.database, Goal::Traverse(true, sink));
                 self.walks.push_back(walk);
+            }
+            Work::Freeze(frozen, answer) => {
+                self.frozen = frozen;
+                drop(answer.send(Ok(Progress::Done(0))));
+                if !frozen {
+                    for work in std::mem::take(&mut self.waiting) {
+                        self.take(work);
+                    }
+                }
+            }
+            Work::Replace(replacement, answer) => {
+                let replaced = self.replace(&replacement);
+                drop(answer.send(replaced.map(|()| Progress::Done(0))));
             }
             Work::EnableSeqnum(answer) => {
                 let enabled = self.database.tdb().add_flags(TdbFlags::SEQNUM);

@@ -5,6 +5,7 @@
 //! | `address` | no address is answered by two nodes at one instant | design, section 5 |
 //! | `leader` | two running nodes never lead at the same time | design, sections 4 and 5; `timing` |
 //! | `record` | one dmaster; records never go back; nothing acknowledged is lost without a crash | client protocol, 5.4 and 6.5 |
+//! | [`crate::kept`] | transactions are whole, the same on all nodes, and stay once committed | client protocol, 5.8 and 6.5 |
 //! | `queue` | no queue grows without bound | `limits` |
 //! | [`crate::liveness`] | all is well soon after the last fault | issue, point 11 |
 
