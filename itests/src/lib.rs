@@ -4,4 +4,5 @@ pub mod client;
 pub mod cluster;
 pub mod hostile;
 pub mod probe;
+pub mod recovery;
 pub mod samba;

@@ -14,6 +14,17 @@ pub fn db_id(name: &str) -> u32 {
 
 /// Hash of a record key, as used for the lmaster and for TDB chains of volatile databases.
 pub fn key_hash(key: &[u8]) -> u32 {
+    lookup3(key)[2]
+}
+
+/// Hash of a record key that is long enough to stand for the key in a directory: its lower half is
+/// [`key_hash`], its upper half the second result of the same function (`hashlittle2`).
+pub fn wide_key_hash(key: &[u8]) -> u64 {
+    let [_, second, first] = lookup3(key);
+    u64::from(first) | u64::from(second) << 32
+}
+
+fn lookup3(key: &[u8]) -> [u32; 3] {
     // The length takes part modulo 2^32, as in the original.
     let start = 0xdead_beef_u32.wrapping_add(key.len() as u32);
     let mut state = [start; 3];
@@ -25,12 +36,11 @@ pub fn key_hash(key: &[u8]) -> u32 {
         mix(&mut state);
         rest = tail;
     }
-    if rest.is_empty() {
-        return state[2];
+    if !rest.is_empty() {
+        add_block(&mut state, rest);
+        finish(&mut state);
     }
-    add_block(&mut state, rest);
-    finish(&mut state);
-    state[2]
+    state
 }
 
 /// Adds up to 12 bytes, little-endian, missing ones counting as zero.
@@ -69,6 +79,8 @@ fn finish(state: &mut [u32; 3]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::collections::BTreeSet;
+    use alloc::vec::Vec;
 
     #[test]
     fn database_ids_are_those_of_a_live_cluster() {
@@ -93,6 +105,20 @@ mod tests {
         ] {
             assert_eq!(db_id(name), id, "{name}");
         }
+    }
+
+    #[test]
+    fn wide_hashes_of_similar_keys_differ_in_both_halves() {
+        let keys = (0..100_000_u32).map(|n| alloc::format!("record-{n}"));
+        let hashes: Vec<u64> = keys.map(|key| wide_key_hash(key.as_bytes())).collect();
+        assert_eq!(hashes[7] as u32, key_hash(b"record-7"));
+        let distinct = |shift: u32| {
+            let halves = hashes.iter().map(|hash| (hash >> shift) as u32);
+            halves.collect::<BTreeSet<u32>>().len()
+        };
+        // Of 100,000 values of 32 bits one pair or a few are equal by chance.
+        assert!(distinct(0) > 99_990 && distinct(32) > 99_990);
+        assert_eq!(hashes.iter().collect::<BTreeSet<_>>().len(), hashes.len());
     }
 
     #[test]

@@ -28,10 +28,6 @@ id!(
     DbId(u32)
 );
 id!(
-    /// Number of one composition of the cluster; record traffic of another generation is dropped.
-    Generation(u32)
-);
-id!(
     /// Record sequence number: grows with every migration; the highest copy is the newest.
     Rsn(u64)
 );
@@ -52,13 +48,32 @@ id!(
     Instance(u64)
 );
 
+/// Names one composition of the cluster; record traffic of another generation is dropped.
+///
+/// A leader that restarted may count up to a number that only nodes now out of its reach remember, so each
+/// composition has a random part as well. Clients and the log see the number alone.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Generation {
+    /// Grows with each recovery; that of a composition is never 0 or 1.
+    pub number: u32,
+    /// Tells compositions of one number apart.
+    pub nonce: u32,
+}
+
 impl Generation {
     /// A node that belongs to no composition (CTDB's `INVALID_GENERATION`).
-    pub const INVALID: Self = Self(1);
+    pub const INVALID: Self = Self::new(1, 0);
 
-    /// The generation after this one, never 0 or [`Generation::INVALID`].
-    #[must_use]
-    pub fn next(self) -> Self {
-        Self(self.0.wrapping_add(1).max(2))
+    /// The generation of this name.
+    pub const fn new(number: u32, nonce: u32) -> Self {
+        Self { number, nonce }
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.number, f)
     }
 }

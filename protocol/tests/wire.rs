@@ -5,7 +5,8 @@ use ctdb_protocol::flags::{Capabilities, NodeFlags, RunState};
 use ctdb_protocol::heartbeat::message::{Claim, Keepalive, NodeState};
 use ctdb_protocol::id::{DbId, Generation, Instance, Pnn, Rsn, SrvId, Term};
 use ctdb_protocol::membership::message::{Composition, DbInfo, MembershipMessage, Stamp};
-use ctdb_protocol::record::message::{Holding, RecordBody, RecordMessage};
+use ctdb_protocol::record::holdings::Holding;
+use ctdb_protocol::record::message::{RecordBody, RecordMessage};
 use ctdb_protocol::record::replica::message::{Change, Copy, ReplicaMessage};
 use ctdb_protocol::rng::Rng;
 use ctdb_protocol::takeover::message::{Assignment, KnownAddress, TakeoverMessage};
@@ -37,7 +38,7 @@ fn hello() -> Packet {
         pnn: Pnn(1),
         peer: Pnn(0),
         instance: Instance(9),
-        generation: Generation(77),
+        generation: 77,
         key_proof: Bytes::default(),
     })
 }
@@ -47,7 +48,7 @@ fn control() -> Vec<(&'static str, ControlMessage)> {
         flags: NodeFlags::UNHEALTHY,
         run_state: RunState::Running,
         capabilities: Capabilities::default(),
-        committed: Generation(77),
+        committed: Generation::new(77, 5),
     };
     let keepalive = Keepalive {
         sent_at_us: 1_000_001,
@@ -145,7 +146,7 @@ fn takeovers() -> Vec<(&'static str, ControlMessage)> {
 }
 
 fn membership() -> Vec<(&'static str, MembershipMessage)> {
-    let generation = Generation(78);
+    let generation = Generation::new(78, 6);
     let stamp = Stamp {
         term: Term(3),
         generation,
@@ -257,11 +258,13 @@ fn records() -> Vec<(&'static str, RecordBody)> {
         (
             "directory",
             RecordBody::Directory {
-                holdings: vec![Holding {
-                    key: key.clone(),
+                holdings: [Holding {
+                    key: &key,
                     rsn: Rsn(5),
                     is_dmaster: false,
-                }],
+                }]
+                .into_iter()
+                .collect(),
             },
         ),
         ("directory-end", RecordBody::DirectoryEnd),
@@ -397,7 +400,7 @@ fn clients() -> Vec<(&'static str, ClientMessage)> {
 /// One packet of every kind, by a stable name.
 fn packets() -> Vec<(&'static str, Packet)> {
     let record = |body| RecordMessage {
-        generation: Generation(78),
+        generation: Generation::new(78, 6),
         db: DbId(9),
         body,
     };

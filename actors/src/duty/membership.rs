@@ -47,7 +47,7 @@ impl Carry<Membership> for MembershipCarry {
                 }
             }
             Effect::View(view) => {
-                let generation = view.composition.generation.0;
+                let generation = view.composition.generation.number;
                 self.links
                     .identity
                     .generation

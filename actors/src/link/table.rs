@@ -58,8 +58,9 @@ impl Identity {
         }
         let checked = hello.check_release(self.release);
         if let Err(reason) = &checked {
-            let own = Generation(self.generation.load(Ordering::Relaxed));
-            let joins = own <= Generation::INVALID && hello.generation > Generation::INVALID;
+            let own = self.generation.load(Ordering::Relaxed);
+            let none = Generation::INVALID.number;
+            let joins = own <= none && hello.generation > none;
             if joins {
                 let reason = format!("node {}: {reason}", hello.pnn);
                 self.misfit.send_replace(Some(reason));
@@ -80,7 +81,7 @@ impl Identity {
             pnn: self.own,
             peer,
             instance: self.instance,
-            generation: Generation(self.generation.load(Ordering::Relaxed)),
+            generation: self.generation.load(Ordering::Relaxed),
             key_proof: Bytes::default(),
         }
     }

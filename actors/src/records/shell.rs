@@ -18,6 +18,7 @@ use ctdb_protocol::id::{DbId, Generation, Pnn};
 use ctdb_protocol::membership;
 use ctdb_protocol::membership::io::Recover;
 use ctdb_protocol::notice::{Level, Notice, ShownDb};
+use ctdb_protocol::record::holdings::Holdings;
 use ctdb_protocol::record::io::{Effect, Input};
 use ctdb_protocol::record::replica::io::{CommitId, Request};
 use ctdb_protocol::wire::bytes::Bytes;
@@ -198,7 +199,7 @@ impl Shell {
             (Some(database), goal) => self.walks.push_back(Walk::new(database, goal)),
             // A database that is not here holds nothing.
             (None, Goal::Scan(_)) => {
-                let (holdings, done) = (Vec::new(), true);
+                let (holdings, done) = (Holdings::new(), true);
                 answers.push_back(Input::Scanned {
                     generation,
                     db,

@@ -13,8 +13,8 @@ use super::store::Database;
 use ctdb_protocol::id::{DbId, Generation, Pnn};
 use ctdb_protocol::limits::DIRECTORY_BATCH;
 use ctdb_protocol::record::header::RecordHeader;
+use ctdb_protocol::record::holdings::{Holding, Holdings};
 use ctdb_protocol::record::io::Input;
-use ctdb_protocol::record::message::Holding;
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::message::DbKind;
 use ctdb_tdb::{Scan, ScanState, Tdb};
@@ -126,9 +126,11 @@ impl Walk {
         let until = Instant::now() + SLICE;
         match &mut self.goal {
             Goal::Scan(generation) => {
-                let mut holdings = Vec::new();
+                let mut holdings = Holdings::new();
                 let (state, error) = show(&mut self.scan, database, until, &mut |key, value| {
-                    holdings.extend(holding(key, value, own));
+                    if let Some(copy) = holding(key, value, own) {
+                        holdings.push(copy);
+                    }
                     if holdings.len() >= DIRECTORY_BATCH {
                         BATCH_BYTES
                     } else {
@@ -268,11 +270,11 @@ fn delete_one(key: &[u8], tdb: &Tdb) -> ctdb_tdb::Result<bool> {
 }
 
 /// What the machine wants to know of a record; nothing if there is no header.
-fn holding(key: &[u8], value: &[u8], own: Pnn) -> Option<Holding> {
+fn holding<'a>(key: &'a [u8], value: &[u8], own: Pnn) -> Option<Holding<'a>> {
     let (header, _) = RecordHeader::split(value)?;
     let is_dmaster = header.dmaster == own;
     Some(Holding {
-        key: key.into(),
+        key,
         rsn: header.rsn,
         is_dmaster,
     })

@@ -314,7 +314,7 @@ fn identity(settings: &Settings, tunables: &Tunables, release: Release) -> Ident
             .map(|node| (!node.deleted).then_some(node.address))
             .collect(),
         instance: Instance(instance),
-        generation: AtomicU32::new(ctdb_protocol::id::Generation::INVALID.0),
+        generation: AtomicU32::new(ctdb_protocol::id::Generation::INVALID.number),
         release,
         mixed_releases: AtomicBool::new(tunables.get(TunableId::AllowMixedVersions) != 0),
         misfit: watch::Sender::new(None),

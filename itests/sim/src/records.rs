@@ -12,9 +12,9 @@ use ctdb_protocol::membership;
 use ctdb_protocol::membership::io::Recover;
 use ctdb_protocol::membership::message::DbInfo;
 use ctdb_protocol::record::header::{HEADER_BYTES, RecordHeader};
+use ctdb_protocol::record::holdings::{Holding, Holdings};
 use ctdb_protocol::record::io::Input;
 use ctdb_protocol::record::local::{LocalOp, LocalOutcome, apply};
-use ctdb_protocol::record::message::Holding;
 use ctdb_protocol::wire::message::DbKind;
 
 /// Records in one slice of a walk.
@@ -143,7 +143,7 @@ impl World {
         let Some(mut walk) = store.walks.pop_front() else {
             return;
         };
-        let (mut holdings, mut gone) = (Vec::new(), Vec::new());
+        let (mut holdings, mut gone) = (Holdings::new(), Vec::new());
         for _ in 0..SLICE.min(walk.left.len()) {
             let Some(key) = walk.left.pop_front() else {
                 break;
@@ -156,7 +156,7 @@ impl World {
             } else if let Some((header, _)) = store.read(&name) {
                 let is_dmaster = header.dmaster == pnn;
                 holdings.push(Holding {
-                    key,
+                    key: &name.1,
                     rsn: header.rsn,
                     is_dmaster,
                 });
@@ -211,7 +211,7 @@ impl World {
                     .as_ref()
                     .map(|p| p.members.clone());
                 let members = members.unwrap_or_default();
-                self.kept_rebuild(generation.0, &members);
+                self.kept_rebuild(generation.number, &members);
                 let left_out = |node: &&crate::node::Node| {
                     node.process.is_some() && !members.contains(&node.pnn)
                 };
@@ -221,7 +221,7 @@ impl World {
                 }
             }
             Recover::Serve { generation, db } if *db == kept_id() => {
-                self.kept_served(pnn, generation.0);
+                self.kept_served(pnn, generation.number);
             }
             Recover::Serve { db, .. } => self.ledger.served(&self.nodes, pnn, *db),
             Recover::Commit { .. } => self.ledger.committed(pnn),

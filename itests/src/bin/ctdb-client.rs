@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ctdb_itests::client::{
-    Client, DbKind, Ended, GLock, Ring, RingReport, Turns, mean_ms, percentile_ms, transact,
+    Client, DbKind, Ended, GLock, Ring, RingReport, Turns, load, mean_ms, percentile_ms, transact,
 };
 use ctdb_protocol::client::{Opcode, Payload, pnn};
 use serde_json::{Value, json};
@@ -26,6 +26,12 @@ const USAGE: &str = "usage:
   ctdb-client fetch-ring SOCKET DB NODES SECONDS
   ctdb-client message-ring SOCKET NODES SECONDS
       run one on each node: they wait for each other
+  ctdb-client fill SOCKET DB PREFIX COUNT BYTES
+      makes COUNT records here
+  ctdb-client count SOCKET DB PREFIX
+      counts the records of the local file whose keys begin so
+  ctdb-client probe SOCKET DB SECONDS
+      changes records that the probes of all nodes want; how long that took at most
   ctdb-client control SOCKET OPCODE [HEX [PNN]]
       opcode: number or name; sent to the own node unless a pnn is given";
 
@@ -87,6 +93,13 @@ fn run(args: &[&str]) -> Outcome {
         }
         ["fetch-ring", socket, db, nodes, seconds] => fetch_ring(socket, db, ring(nodes, seconds)?),
         ["message-ring", socket, nodes, seconds] => message_ring(socket, ring(nodes, seconds)?),
+        ["fill", socket, db, prefix, count, bytes] => {
+            fill(socket, db, prefix, count.parse()?, bytes.parse()?)
+        }
+        ["count", socket, db, prefix] => count(socket, db, prefix),
+        ["probe", socket, db, seconds] => {
+            probe(socket, db, Duration::from_secs_f64(seconds.parse()?))
+        }
         ["control", socket, opcode] => control(socket, opcode, "", pnn::CURRENT),
         ["control", socket, opcode, data] => control(socket, opcode, data, pnn::CURRENT),
         ["control", socket, opcode, data, node] => control(socket, opcode, data, node.parse()?),
@@ -206,6 +219,33 @@ fn delete(socket: &str, db: &str, key: &str) -> Outcome {
     let mut db = client.attach(db)?;
     let update = db.fetch_lock(key.as_bytes(), |_| Vec::new())?;
     Ok(json!({ "pnn": client.pnn(), "migrations": update.migrations, "rsn": update.header.rsn }))
+}
+
+fn fill(socket: &str, db: &str, prefix: &str, count: u64, bytes: usize) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let mut db = client.attach(db)?;
+    let start = Instant::now();
+    load::fill(&mut db, prefix, count, bytes)?;
+    let elapsed_s = start.elapsed().as_secs_f64();
+    Ok(json!({ "pnn": client.pnn(), "records": count, "elapsed_s": elapsed_s }))
+}
+
+fn count(socket: &str, db: &str, prefix: &str) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let db = client.attach(db)?;
+    let held = load::count(&client, &db, prefix)?;
+    Ok(json!({ "pnn": client.pnn(), "own": held.own, "all": held.all }))
+}
+
+fn probe(socket: &str, db: &str, duration: Duration) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let mut db = client.attach(db)?;
+    let pauses = load::probe(&mut db, client.pnn(), duration)?;
+    Ok(json!({
+        "pnn": client.pnn(), "updates": pauses.updates, "migrations": pauses.migrations,
+        "longest_ms": pauses.longest.as_secs_f64() * 1e3,
+        "longest_local_ms": pauses.longest_local.as_secs_f64() * 1e3,
+    }))
 }
 
 fn ring(nodes: &str, seconds: &str) -> Result<Ring, Box<dyn Error>> {

@@ -124,6 +124,35 @@ impl Client {
         }
     }
 
+    /// Sends many calls, then waits for all answers, whose data are dropped.
+    pub fn call_many(&mut self, calls: impl Iterator<Item = Call>) -> Result<()> {
+        let mut awaited = std::collections::BTreeMap::new();
+        for call in calls {
+            let db_id = call.db_id;
+            awaited.insert(self.send(&Request::Call(call), 0)?, db_id);
+        }
+        let deadline = Instant::now() + self.timeout;
+        while !awaited.is_empty() {
+            let Some((envelope, reply)) = self.next_reply(deadline)? else {
+                return Err(ClientError::Timeout {
+                    what: "many calls".into(),
+                    waited: self.timeout,
+                });
+            };
+            match (awaited.remove(&envelope.reqid), reply) {
+                (Some(_), Reply::Call(CallReply { status: 0, .. })) | (None, _) => {}
+                (
+                    Some(db_id),
+                    Reply::Call(CallReply { status, .. }) | Reply::Error { status, .. },
+                ) => {
+                    return Err(ClientError::Call { db_id, status });
+                }
+                (Some(_), other) => return Err(unexpected(&other)),
+            }
+        }
+        Ok(())
+    }
+
     /// Asks for messages of `srvid`.
     pub fn register_srvid(&mut self, srvid: u64) -> Result<()> {
         self.control_srvid_ok(Opcode::RegisterSrvid, srvid, &[])

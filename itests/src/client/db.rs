@@ -90,6 +90,24 @@ impl Db {
             .map(|_| ())
     }
 
+    /// Calls many records at once; returns when all are answered.
+    pub(super) fn call_many(
+        &mut self,
+        call_id: CallId,
+        flags: CallFlags,
+        keys: &[Vec<u8>],
+    ) -> Result<()> {
+        let calls = keys.iter().map(|key| Call {
+            flags,
+            db_id: self.id,
+            call_id,
+            hop_count: 0,
+            key: key.clone(),
+            data: Vec::new(),
+        });
+        self.calls.call_many(calls)
+    }
+
     /// Changes a record: `update` sees the old data (empty if there is none) under the chain lock and
     /// gives the new one. Empty new data deletes the record. An error if the daemon is gone.
     pub fn fetch_lock(

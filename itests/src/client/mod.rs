@@ -15,6 +15,7 @@ mod connection;
 mod db;
 mod error;
 mod g_lock;
+pub mod load;
 mod ring;
 mod transaction;
 mod turns;

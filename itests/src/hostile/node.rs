@@ -4,7 +4,7 @@ use std::io::{Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use ctdb_protocol::id::{Generation, Instance, Pnn};
+use ctdb_protocol::id::{Instance, Pnn};
 use ctdb_protocol::rng::Rng;
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::codec;
@@ -104,7 +104,7 @@ fn hello(own: u32, peer: u32, lane: Lane, rng: &mut Rng) -> Vec<u8> {
         pnn: Pnn(own),
         peer: Pnn(peer),
         instance: Instance(rng.next_u64()),
-        generation: Generation(rng.next_u64() as u32),
+        generation: rng.next_u64() as u32,
         key_proof: Bytes(Vec::new()),
     };
     let mut frame = Vec::new();

@@ -28,7 +28,7 @@ pub struct Config {
     pub ban_period_s: u32,
     /// A node's failures older than this are forgiven (tunable `RecoveryGracePeriod`).
     pub recovery_grace: Duration,
-    /// Seed of the first generation.
+    /// Seed of the generations; another one in each life of the node.
     pub seed: u64,
 }
 

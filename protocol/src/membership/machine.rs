@@ -9,10 +9,8 @@
 //! composition in force, when a member is not in that composition, or when somebody asked. A change of
 //! leader alone is none of these, so the new leader adopts the composition silently.
 //!
-//! Generations: a leader takes the next number above all that it has heard of whose remainder by the
-//! number of nodes is its own node number, so two sides of a split cluster never use the same one. (A
-//! leader that restarts may use a number again that only nodes now out of its reach remember; whose records
-//! count does not depend on it, since stamps hold the term too.)
+//! Generations: a leader takes the next number above all that it has heard of, and a nonce, so that neither
+//! two sides of a split cluster nor a leader that restarts give two compositions one name.
 
 mod lead;
 
@@ -20,7 +18,7 @@ use super::config::Config;
 use super::flags::OwnFlags;
 use super::io::{Effect, Input, Request};
 use super::leader::{Answer, Recovery};
-use super::member::{GENERATION_MAX, Member};
+use super::member::{Member, NUMBER_MAX};
 use super::message::{Composition, MembershipMessage};
 use super::nodes::{NO_CLAIM, NodeTable};
 use super::view::MembershipView;
@@ -32,6 +30,7 @@ use crate::limits;
 use crate::machine::{Effects, Machine};
 use crate::notice::{Notice, ShownFlags};
 use crate::record;
+use crate::rng::Rng;
 use crate::time::{Instant, TimerTable};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
@@ -71,6 +70,7 @@ pub struct Membership {
     loopback: VecDeque<MembershipMessage>,
     timers: TimerTable<Timer>,
     published_own: Option<NodeState>,
+    rng: Rng,
     /// Peers whose links were lost and have not come back.
     lost: BTreeSet<Pnn>,
     /// A link between two members changed: the leader shall recover.
@@ -131,6 +131,7 @@ impl Membership {
             published: None,
             lost: BTreeSet::new(),
             owed_recovery: false,
+            rng: Rng::new(config.seed),
             config,
         }
     }
@@ -415,8 +416,8 @@ impl Membership {
     /// What is wrong with a composition that a peer sent.
     fn fault(&self, composition: &Composition) -> Option<&'static str> {
         let known = |pnn: &Pnn| self.nodes.is_known(*pnn);
-        if composition.generation <= Generation::INVALID || composition.generation > GENERATION_MAX
-        {
+        let number = composition.generation.number;
+        if number <= Generation::INVALID.number || number > NUMBER_MAX {
             Some("an impossible generation")
         } else if !composition.members.contains(&self.config.own) {
             Some("a composition without this node")

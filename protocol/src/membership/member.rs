@@ -20,9 +20,9 @@ use crate::record;
 use crate::time::Instant;
 use alloc::vec::Vec;
 
-/// Highest generation that is accepted. Even with the widest steps, those of the largest cluster, millions
-/// of recoveries lie between the first generation and this one.
-pub(super) const GENERATION_MAX: Generation = Generation(0xffff_0000);
+/// Highest number of a generation that is accepted; two thousand million recoveries lie between the first one of a
+/// cluster and this one.
+pub(super) const NUMBER_MAX: u32 = 0xffff_0000;
 
 /// This node's part in the composition.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ impl Member {
 
     /// A generation was heard of; an impossible one counts for nothing.
     pub(super) fn saw(&mut self, generation: Generation) {
-        if generation <= GENERATION_MAX {
+        if generation.number <= NUMBER_MAX {
             self.highest = self.highest.max(generation);
         }
     }

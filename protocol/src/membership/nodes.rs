@@ -57,11 +57,6 @@ impl NodeTable {
         (0..).map(Pnn).zip(&self.entries)
     }
 
-    /// Number of lines in the nodes file.
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     /// Whether `pnn` is in the nodes file and not commented out.
     pub(super) fn is_known(&self, pnn: Pnn) -> bool {
         self.entries

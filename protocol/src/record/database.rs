@@ -91,7 +91,7 @@ impl Database {
             } => self.on_client_call(call, &key, kind, out),
             Input::Local { key, outcome, .. } => self.on_outcome(&key, outcome, out),
             Input::Scanned { holdings, done, .. } if generation == out.composition.generation => {
-                self.on_scanned(holdings, done, out);
+                self.on_scanned(&holdings, done, out);
             }
             Input::Wiped { .. } if generation == out.composition.generation => self.on_wiped(out),
             Input::Replica { request, .. } => self.on_request(request, out),
@@ -102,7 +102,7 @@ impl Database {
     /// A message of this composition from a member.
     pub(super) fn on_message(&mut self, peer: Pnn, body: RecordBody, out: &mut Outlet<'_>) {
         match body {
-            RecordBody::Directory { holdings } => self.rebuild.collect(peer, holdings),
+            RecordBody::Directory { holdings } => self.rebuild.collect(peer, &holdings),
             RecordBody::DirectoryEnd => self.on_directory_end(peer, out),
             RecordBody::Settle { adopt, demote } => self.on_settle(peer, adopt, demote, out),
             RecordBody::Settled { count } => self.on_settled(count, out),

@@ -4,6 +4,7 @@ use super::database::Database;
 use super::message::RecordBody;
 use super::outlet::Outlet;
 use super::seek::Seek;
+use super::tails::Tails;
 use crate::id::{Pnn, Rsn};
 use crate::wire::bytes::Bytes;
 use alloc::collections::BTreeMap;
@@ -12,7 +13,7 @@ use alloc::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     /// The last node of each record's chain: it is dmaster, or will be once those before it gave it on.
-    pub(super) tails: BTreeMap<Bytes, Pnn>,
+    pub(super) tails: Tails,
     pub(super) seeks: BTreeMap<Bytes, Seek>,
 }
 
@@ -23,7 +24,7 @@ impl Database {
             // Members of one composition have one vnnmap: the sender is wrong.
             return;
         }
-        match self.directory.tails.insert(key.clone(), requester) {
+        match self.directory.tails.insert(&key, requester) {
             None => self.grant_empty(key, requester, out),
             // It had the record, asked for nothing since, was asked for nothing, and has it no more:
             // something else deleted it there, and nothing is on its way.

@@ -1,7 +1,8 @@
 //! What a record machine hears and asks for.
 
+use super::holdings::Holdings;
 use super::local::{LocalOp, LocalOutcome};
-use super::message::{Holding, RecordMessage};
+use super::message::RecordMessage;
 use super::replica::io::{CommitId, Job, JobId, Request};
 use crate::id::{DbId, Generation, Pnn};
 use crate::membership;
@@ -88,7 +89,7 @@ pub enum Input {
         /// The database.
         db: DbId,
         /// What it found, each key once.
-        holdings: Vec<Holding>,
+        holdings: Holdings,
         /// The whole database was seen.
         done: bool,
     },

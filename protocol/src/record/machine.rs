@@ -190,7 +190,7 @@ impl RecordMachine {
                 | RecordBody::DirectoryEnd
                 | RecordBody::Replica(ReplicaMessage::Tell { .. })
         );
-        if !is_directory || !is_newer(message.generation, self.composition.generation) {
+        if !is_directory || message.generation <= self.composition.generation {
             return;
         }
         if self.ahead.len() < AHEAD_MAX {
@@ -294,10 +294,4 @@ impl Machine for RecordMachine {
             .first()
             .map(|(at, _, _): &(Instant, DbId, Bytes)| *at)
     }
-}
-
-/// Whether `one` comes after `other`; numbers wrap.
-fn is_newer(one: Generation, other: Generation) -> bool {
-    let distance = one.0.wrapping_sub(other.0);
-    distance != 0 && distance < 1 << 31
 }

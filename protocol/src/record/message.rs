@@ -7,22 +7,12 @@
 //! The lmaster notes the requester as dmaster when it forwards, so requests for one record form a chain in
 //! the order in which the lmaster saw them.
 
+use super::holdings::Holdings;
 use super::replica::message::ReplicaMessage;
 use crate::id::{DbId, Generation, Pnn, Rsn};
 use crate::wire::bytes::Bytes;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
-
-/// One record of a directory rebuild: what a node holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holding {
-    /// The key.
-    pub key: Bytes,
-    /// Sequence number of the copy.
-    pub rsn: Rsn,
-    /// Whether the holder is the record's dmaster by its own header.
-    pub is_dmaster: bool,
-}
 
 /// Between the record machines; dropped when the generation is not the receiver's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +83,7 @@ pub enum RecordBody {
     /// Contributor → lmaster, during a recovery: what I hold of your records.
     Directory {
         /// At most [`crate::limits::DIRECTORY_BATCH`] records.
-        holdings: Vec<Holding>,
+        holdings: Holdings,
     },
     /// Member → lmaster: that was all.
     DirectoryEnd,

@@ -5,6 +5,7 @@ mod database;
 mod directory;
 mod give;
 pub mod header;
+pub mod holdings;
 pub mod io;
 pub mod local;
 pub mod machine;
@@ -14,6 +15,7 @@ mod rebuild;
 pub mod replica;
 mod seek;
 mod sweep;
+mod tails;
 mod work;
 
 #[cfg(test)]

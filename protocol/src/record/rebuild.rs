@@ -4,24 +4,38 @@
 //! not dmaster becomes it, every other dmaster stops being it.
 
 use super::database::Database;
+use super::holdings::Holdings;
 use super::io::Effect;
-use super::message::{Holding, RecordBody};
+use super::message::RecordBody;
 use super::outlet::Outlet;
+use super::tails::{HashedMap, Tails};
+use crate::hash::wide_key_hash;
 use crate::id::{Pnn, Rsn};
 use crate::limits::DIRECTORY_BATCH;
 use crate::wire::bytes::Bytes;
-use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
+use hashbrown::hash_map::Entry;
 
 /// A copy; the greatest wins.
 type Candidate = (Rsn, bool, Reverse<Pnn>);
 
+/// The best copy of a record, and where its key stands in [`Rebuild::keys`].
+#[derive(Clone, Copy, Debug)]
+struct Best {
+    copy: Candidate,
+    key_at: usize,
+    key_bytes: usize,
+}
+
 /// The directory in the making.
 #[derive(Debug, Default)]
 pub(super) struct Rebuild {
-    best: BTreeMap<Bytes, Candidate>,
+    /// By [`wide_key_hash`].
+    best: HashedMap<Best>,
+    /// The keys, for those who must settle something; one behind the other, since there may be millions.
+    keys: Vec<u8>,
     /// Dmasters that lost.
     demote: BTreeMap<Pnn, Vec<Bytes>>,
     /// Members that told everything.
@@ -32,28 +46,42 @@ pub(super) struct Rebuild {
 
 impl Rebuild {
     /// Takes in what `peer` holds.
-    pub(super) fn collect(&mut self, peer: Pnn, holdings: Vec<Holding>) {
+    pub(super) fn collect(&mut self, peer: Pnn, holdings: &Holdings) {
         if self.ended.contains(&peer) {
             return;
         }
-        for holding in holdings {
+        for holding in holdings.iter() {
             let copy = (holding.rsn, holding.is_dmaster, Reverse(peer));
-            match self.best.entry(holding.key) {
+            match self.best.entry(wide_key_hash(holding.key)) {
                 Entry::Vacant(entry) => {
-                    entry.insert(copy);
+                    let (key_at, key_bytes) = (self.keys.len(), holding.key.len());
+                    self.keys.extend_from_slice(holding.key);
+                    entry.insert(Best {
+                        copy,
+                        key_at,
+                        key_bytes,
+                    });
                 }
                 Entry::Occupied(mut entry) => {
-                    let loser = (*entry.get()).min(copy);
-                    entry.insert((*entry.get()).max(copy));
-                    let (_, was_dmaster, Reverse(node)) = loser;
+                    let best = entry.get_mut();
+                    if key_of(&self.keys, best) != holding.key {
+                        // Another key of the same hash: a search finds the record when it is wanted.
+                        continue;
+                    }
+                    let (_, was_dmaster, Reverse(node)) = best.copy.min(copy);
+                    best.copy = best.copy.max(copy);
                     if was_dmaster {
                         let keys = self.demote.entry(node).or_default();
-                        keys.push(entry.key().clone());
+                        keys.push(holding.key.into());
                     }
                 }
             }
         }
     }
+}
+
+fn key_of<'a>(keys: &'a [u8], best: &Best) -> &'a [u8] {
+    &keys[best.key_at..best.key_at + best.key_bytes]
 }
 
 impl Database {
@@ -68,16 +96,18 @@ impl Database {
 
     fn decide(&mut self, out: &mut Outlet<'_>) {
         let mut adopt: BTreeMap<Pnn, Vec<Bytes>> = BTreeMap::new();
-        for (key, (_, is_dmaster, Reverse(node))) in &self.rebuild.best {
-            if !is_dmaster {
-                adopt.entry(*node).or_default().push(key.clone());
-            }
-        }
         let best = core::mem::take(&mut self.rebuild.best);
-        let tails = best
-            .into_iter()
-            .map(|(key, (_, _, Reverse(node)))| (key, node));
-        self.directory.tails = tails.collect();
+        let keys = core::mem::take(&mut self.rebuild.keys);
+        let mut tails = Tails::with_room(best.len());
+        for (hash, best) in best {
+            let (_, is_dmaster, Reverse(node)) = best.copy;
+            if !is_dmaster {
+                let key = key_of(&keys, &best).into();
+                adopt.entry(node).or_default().push(key);
+            }
+            tails.put(hash, node);
+        }
+        self.directory.tails = tails;
         let mut unsettled = 0;
         let demote = core::mem::take(&mut self.rebuild.demote);
         for (node, keys) in adopt {

@@ -6,9 +6,10 @@
 //! ```
 
 use super::database::{Database, Phase};
+use super::holdings::Holdings;
 use super::io::Effect;
 use super::local::{LocalOp, LocalOutcome};
-use super::message::{Holding, RecordBody};
+use super::message::RecordBody;
 use super::outlet::Outlet;
 use super::work::Coming;
 use crate::id::Pnn;
@@ -49,7 +50,7 @@ pub(super) struct Sweep {
     stage: Stage,
     /// Our records count; otherwise they are older than the cluster's.
     contributes: bool,
-    unsent: BTreeMap<Pnn, Vec<Holding>>,
+    unsent: BTreeMap<Pnn, Holdings>,
     batches: BTreeMap<u64, Batch>,
     /// Number of the next batch; never used twice, so that a late outcome meets no other batch.
     next_batch: u64,
@@ -124,12 +125,12 @@ impl Database {
         });
     }
 
-    pub(super) fn on_scanned(&mut self, holdings: Vec<Holding>, done: bool, out: &mut Outlet<'_>) {
+    pub(super) fn on_scanned(&mut self, holdings: &Holdings, done: bool, out: &mut Outlet<'_>) {
         if self.sweep.stage != Stage::Sweeping || !self.sweep.contributes {
             return;
         }
-        for holding in holdings {
-            let Some(lmaster) = out.lmaster(&holding.key) else {
+        for holding in holdings.iter() {
+            let Some(lmaster) = out.lmaster(holding.key) else {
                 continue;
             };
             let unsent = self.sweep.unsent.entry(lmaster).or_default();

@@ -1,7 +1,7 @@
 //! The first frame on a link, in both directions, and its acceptance.
 
 use super::bytes::Bytes;
-use crate::id::{Generation, Instance, Pnn};
+use crate::id::{Instance, Pnn};
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
@@ -65,7 +65,7 @@ pub struct Hello {
     /// The sender's life.
     pub instance: Instance,
     /// The composition the sender belongs to; another one than ours means that it joins.
-    pub generation: Generation,
+    pub generation: u32,
     /// Room for a proof of the cluster key; empty today.
     pub key_proof: Bytes,
 }
@@ -156,7 +156,7 @@ mod tests {
             pnn: Pnn(1),
             peer: Pnn(0),
             instance: Instance(7),
-            generation: Generation(99),
+            generation: 99,
             key_proof: Bytes::default(),
         }
     }

@@ -80,7 +80,11 @@ fn vnn_map(router: &Router) -> VnnMap {
     let view = router.context.board.view();
     VnnMap {
         // Before its first composition a node has none, which clients know as INVALID.
-        generation: view.composition.generation.0.max(Generation::INVALID.0),
+        generation: view
+            .composition
+            .generation
+            .number
+            .max(Generation::INVALID.number),
         map: view.composition.vnnmap.iter().map(|pnn| pnn.0).collect(),
     }
 }

@@ -40,7 +40,7 @@ use std::time::{Duration, SystemTime};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 
-pub(super) const GENERATION: Generation = Generation(0x1234_5678);
+pub(super) const GENERATION: Generation = Generation::new(0x1234_5678, 0);
 
 pub(super) struct Node {
     dir: PathBuf,
@@ -178,7 +178,7 @@ fn context(dir: &Path, own: u32, nodes: u32) -> NodeContext {
         cluster: String::new(),
         nodes: addresses.collect(),
         instance: Instance(u64::from(own) << 32),
-        generation: AtomicU32::new(GENERATION.0),
+        generation: AtomicU32::new(GENERATION.number),
         release: ctdb_protocol::wire::hello::RELEASE,
         mixed_releases: std::sync::atomic::AtomicBool::new(false),
         misfit: watch::Sender::new(None),

@@ -147,7 +147,7 @@ async fn walk_gets_past_the_lock_of_a_dead_client() {
     client.ask("lock key");
     client.ask("abandon 0");
     client.end();
-    let (db, generation) = (world.db, ctdb_protocol::id::Generation(5));
+    let (db, generation) = (world.db, ctdb_protocol::id::Generation::new(5, 0));
     let begin = Instant::now();
     world.shard.order([Effect::Wipe { generation, db }]).await;
     let wiped = |input: &Input| matches!(input, Input::Wiped { .. }).then_some(());

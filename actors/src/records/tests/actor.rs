@@ -336,7 +336,7 @@ async fn shard_hears_only_of_its_own_databases_in_a_recovery() {
         .collect();
     assert!(!ours.is_empty() && ours.len() < infos.len());
     let shard = Shard::start(Store::new(config.clone(), super::DbTable::new()));
-    let generation = Generation(9);
+    let generation = Generation::new(9, 0);
     let rebuild = |databases| {
         let contributors = vec![OWN];
         Input::Recover(Recover::Rebuild {

@@ -22,7 +22,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-const GENERATION: Generation = Generation(5);
+const GENERATION: Generation = Generation::new(5, 0);
 const PASSES: u64 = 2_000;
 const NAME: &str = "v.tdb";
 

@@ -29,7 +29,7 @@ struct Passer {
 
 impl Passer {
     fn message(db: DbId, key: Bytes, rsn: Rsn, data: Bytes) -> RecordMessage {
-        let (flags, hops, generation) = (0, 0, Generation(2));
+        let (flags, hops, generation) = (0, 0, Generation::new(2, 0));
         let body = RecordBody::Migrate {
             key,
             rsn,

@@ -9,6 +9,7 @@ use crate::records::{
 };
 use ctdb_protocol::id::{DbId, Generation, Pnn, Rsn};
 use ctdb_protocol::limits::DIRECTORY_BATCH;
+use ctdb_protocol::record::holdings::Holdings;
 use ctdb_protocol::record::io::{Effect, Input};
 use ctdb_protocol::record::replica::message::Change;
 use ctdb_protocol::wire::message::DbKind;
@@ -17,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const RECORDS: usize = 200_000;
-const GENERATION: Generation = Generation(77);
+const GENERATION: Generation = Generation::new(77, 0);
 
 fn fill(count: usize) -> impl Fn(&crate::records::Database) {
     move |database| {
@@ -88,13 +89,13 @@ async fn scan_shows_each_record_once_while_a_client_stores_and_calls_are_served(
         };
         assert_eq!(*generation, GENERATION);
         assert!(holdings.len() <= 2 * DIRECTORY_BATCH);
-        for holding in holdings {
-            let old = seen.insert(holding.key.clone(), (holding.rsn, holding.is_dmaster));
+        for holding in holdings.iter() {
+            let old = seen.insert(holding.key.to_vec(), (holding.rsn, holding.is_dmaster));
             assert_eq!(old, None, "{:?} is shown twice", holding.key);
         }
     }
     assert_eq!(seen.len(), RECORDS);
-    let of = |key: &str| seen[&key.as_bytes().into()];
+    let of = |key: &str| seen[key.as_bytes()];
     assert_eq!(of("key100000"), (Rsn(5), true));
     assert_eq!(of("key100001"), (Rsn(5), false));
 }
@@ -107,7 +108,7 @@ async fn newer_scan_replaces_the_older_one() {
     let shard = Shard::start(store);
     shard
         .order([Effect::Scan {
-            generation: Generation(76),
+            generation: Generation::new(76, 0),
             db,
         }])
         .await;
@@ -183,7 +184,7 @@ async fn walks_over_an_unknown_database_find_nothing() {
             Effect::Wipe { generation, db },
         ])
         .await;
-    let (holdings, done) = (Vec::new(), true);
+    let (holdings, done) = (Holdings::new(), true);
     let expected = [
         Input::Scanned {
             generation,

@@ -5,12 +5,11 @@ use crate::id::{DbId, Generation, Pnn};
 use crate::machine::Effects;
 use crate::membership::io::Effect;
 use crate::membership::leader::{Answer, Recovery};
-use crate::membership::member::GENERATION_MAX;
+use crate::membership::member::NUMBER_MAX;
 use crate::membership::message::{Composition, MembershipMessage};
 use crate::membership::nodes::Arriving;
 use crate::membership::vnnmap;
 use crate::notice::Notice;
-use crate::rng::Rng;
 use crate::time::Instant;
 use alloc::format;
 use alloc::string::String;
@@ -144,21 +143,16 @@ impl Membership {
         );
     }
 
-    /// The next number above all known ones that belongs to this node.
-    fn next_generation(&self) -> Generation {
+    /// A name that no composition has had: the next number above all known ones, and a nonce.
+    fn next_generation(&mut self) -> Generation {
         let known = self.member.highest();
-        let known = if known <= Generation::INVALID {
+        let number = if known <= Generation::INVALID {
             // The upper half is left for what is to come.
-            Generation(2 + Rng::new(self.config.seed).below(1 << 31) as u32)
+            2 + self.rng.below(1 << 31) as u32
         } else {
-            known
+            known.number + 1
         };
-        let nodes = self.nodes.len() as u32;
-        let mut next = known.next();
-        while next.0 % nodes != self.config.own.0 {
-            next = next.next();
-        }
-        next
+        Generation::new(number, self.rng.next_u64() as u32)
     }
 
     /// Gives up a recovery under way.
@@ -200,7 +194,7 @@ impl Membership {
             return;
         };
         let seen = answer.prepared.generation;
-        if seen > GENERATION_MAX {
+        if seen.number > NUMBER_MAX {
             return refuse(peer, "an impossible generation", fx);
         }
         if seen >= generation {

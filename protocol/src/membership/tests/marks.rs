@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 fn recover(nodes: &mut [Member], who: &[u32], generation: u32, committing: &[u32]) -> Vec<u32> {
     let mut fx = Effects::new();
     let composition = Composition {
-        generation: Generation(generation),
+        generation: Generation::new(generation, 0),
         members: who.iter().copied().map(Pnn).collect(),
         vnnmap: alloc::vec![Pnn(who[0])],
     };

@@ -100,6 +100,38 @@ fn a_link_that_is_lost_for_a_moment_costs_no_records() {
     });
 }
 
+/// Found by the simulator: a leader that restarts counts on from what it hears, while a side that is cut off
+/// serves the number that comes next.
+#[test]
+fn a_restarted_leader_gives_no_composition_the_name_of_another_one() {
+    each_world(|world| {
+        world.links_of(1, false);
+        world.run(1_000);
+        let remembered = generation(world, 2);
+        world.kill(0);
+        for node in 2..world.nodes.len() {
+            world.links_of(node, false);
+        }
+        world.start(0);
+        world.link(0, 1, true);
+        for node in 2..world.nodes.len() {
+            world.link(0, node, false);
+        }
+        world.run(10);
+        world.lead(0);
+        world.run(1_000);
+        while generation(world, 0).number < remembered.number {
+            let reason = "for the test".into();
+            world.ask(0, Request::Recover { reason });
+            world.run(1_000);
+        }
+        assert_eq!(generation(world, 2), remembered);
+        assert_eq!(generation(world, 0), generation(world, 1));
+        assert_eq!(generation(world, 0).number, remembered.number);
+        assert_ne!(generation(world, 0), remembered);
+    });
+}
+
 #[test]
 fn a_change_of_leader_alone_recovers_nothing() {
     each_world(|world| {

@@ -76,8 +76,7 @@ pub(super) struct World {
     served: BTreeSet<Stamp>,
     /// For each composition the newest one before it, and what its contributors carried.
     decided: BTreeMap<Stamp, (Stamp, BTreeSet<Stamp>)>,
-    /// By generation and life of the leader, which forgets its numbers when it restarts.
-    compositions: BTreeMap<(Generation, u32), Composition>,
+    compositions: BTreeMap<Generation, Composition>,
     /// Generations that any node committed, in that order.
     pub(super) commits: Vec<Generation>,
     /// Contributors that count though they never committed the newest composition.
@@ -353,11 +352,9 @@ impl World {
             Recover::Prepare(composition) => {
                 let claim = self.nodes[node].standing.claim(Pnn(0), Term(0));
                 self.nodes[node].prepared_in = claim.term;
-                let leader = composition.generation.0 as usize % self.nodes.len();
-                let name = (composition.generation, self.nodes[leader].life);
-                let known = self.compositions.entry(name);
+                let known = self.compositions.entry(composition.generation);
                 let known = known.or_insert_with(|| composition.clone());
-                assert_eq!(known, &composition, "one number for two compositions");
+                assert_eq!(known, &composition, "one name for two compositions");
                 self.nodes[node].composition = composition;
             }
             Recover::Rebuild {

@@ -117,7 +117,7 @@ impl Cluster {
                     assert_eq!(self.answers.insert(commit, status), None, "answered twice");
                 }
                 Effect::Ready { generation, .. } => {
-                    assert_eq!(generation, Generation(self.generation));
+                    assert_eq!(generation, Generation::new(self.generation, 0));
                     self.ready.insert(Pnn(node as u32));
                 }
                 Effect::WantRecovery { reason } => self.wanted.push(reason),
@@ -137,7 +137,7 @@ impl Cluster {
         self.members = members.iter().copied().map(Pnn).collect();
         self.ready.clear();
         let prepare = Composition {
-            generation: Generation(self.generation),
+            generation: Generation::new(self.generation, 0),
             members: self.members.clone(),
             vnnmap: self.members.clone(),
         };
@@ -148,7 +148,7 @@ impl Cluster {
         let name = String::from("p.tdb");
         let kind = DbKind::Persistent;
         self.order(&Recover::Rebuild {
-            generation: Generation(self.generation),
+            generation: Generation::new(self.generation, 0),
             contributors: contributors.iter().copied().map(Pnn).collect(),
             databases: vec![DbInfo { id: DB, name, kind }],
         });
@@ -160,7 +160,7 @@ impl Cluster {
         self.rebuild(contributors);
         self.settle();
         assert_eq!(self.ready.len(), members.len(), "all are ready");
-        let (generation, db) = (Generation(self.generation), DB);
+        let (generation, db) = (Generation::new(self.generation, 0), DB);
         self.order(&Recover::Serve { generation, db });
         self.order(&Recover::Commit { generation });
         self.settle();

@@ -6,10 +6,11 @@ use crate::machine::{Effects, Machine};
 use crate::membership::io::Recover;
 use crate::membership::message::{Composition, DbInfo};
 use crate::record::header::HEADER_BYTES;
+use crate::record::holdings::Holding;
 use crate::record::io::{CallId, CallKind, Effect, Input};
 use crate::record::local::{LocalOp, LocalOutcome};
 use crate::record::machine::RecordMachine;
-use crate::record::message::{Holding, RecordBody, RecordMessage};
+use crate::record::message::{RecordBody, RecordMessage};
 use crate::record::replica::io::{Job, JobId};
 use crate::time::Instant;
 use crate::timing::Timing;
@@ -20,7 +21,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 const DB: DbId = DbId(9);
-const GENERATION: Generation = Generation(5);
+const GENERATION: Generation = Generation::new(5, 0);
 
 struct Bench {
     machine: RecordMachine,
@@ -219,12 +220,13 @@ fn persistent_database_is_not_wiped_whatever_the_others_say() {
 fn directory_that_overtakes_its_prepare_counts() {
     let mut bench = Bench::new();
     bench.opened(DbKind::Volatile);
+    let told = key();
     let holding = Holding {
-        key: key(),
+        key: &told,
         rsn: Rsn(8),
         is_dmaster: false,
     };
-    let holdings = vec![holding];
+    let holdings = [holding].into_iter().collect();
     assert_eq!(bench.peer_says(RecordBody::Directory { holdings }), vec![]);
     assert_eq!(bench.peer_says(RecordBody::DirectoryEnd), vec![]);
     bench.prepare(0);

@@ -1,7 +1,7 @@
 //! The leader of the world, and what befalls the nodes.
 
 use super::world::{DB, Leader, Node, World, counter};
-use crate::id::Pnn;
+use crate::id::{Generation, Pnn};
 use crate::membership::io::Recover;
 use crate::membership::message::{Composition, DbInfo};
 use crate::record::io::Input;
@@ -30,7 +30,7 @@ impl World {
         let mut vnnmap = members.clone();
         vnnmap.truncate(lmasters);
         self.composition = Composition {
-            generation: self.composition.generation.next(),
+            generation: Generation::new(self.composition.generation.number + 1, 0),
             members,
             vnnmap,
         };

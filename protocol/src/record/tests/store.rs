@@ -3,9 +3,9 @@
 use super::world::{DB, World, is_mine, rsn};
 use crate::id::Pnn;
 use crate::record::header::RecordHeader;
+use crate::record::holdings::Holding;
 use crate::record::io::{Effect, Input};
 use crate::record::local::{LocalOutcome, apply};
-use crate::record::message::Holding;
 use crate::wire::bytes::Bytes;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -55,16 +55,12 @@ impl World {
         let node = &mut self.nodes[pnn];
         match node.walks.pop_front() {
             Some(Effect::Scan { generation, db }) => {
-                let holding = |(key, value): (&Bytes, &Vec<u8>)| Holding {
-                    key: key.clone(),
-                    rsn: rsn(value),
-                    is_dmaster: RecordHeader::split(value)
-                        .is_some_and(|(header, _)| header.dmaster == Pnn(pnn as u32)),
-                };
-                let all: Vec<Holding> = node.store.iter().map(holding).collect();
+                let copies = node.store.iter();
+                let all: Vec<Holding<'_>> =
+                    copies.map(|(key, value)| held(key, value, pnn)).collect();
                 let half = all.len() / 2;
                 for (part, done) in [(&all[..half], false), (&all[half..], true)] {
-                    let holdings = part.to_vec();
+                    let holdings = part.iter().copied().collect();
                     let answer = Input::Scanned {
                         generation,
                         db,
@@ -80,5 +76,14 @@ impl World {
             }
             _ => {}
         }
+    }
+}
+
+fn held<'a>(key: &'a [u8], value: &[u8], pnn: usize) -> Holding<'a> {
+    let header = RecordHeader::split(value).map(|(header, _)| header);
+    Holding {
+        key,
+        rsn: rsn(value),
+        is_dmaster: header.is_some_and(|header| header.dmaster == Pnn(pnn as u32)),
     }
 }

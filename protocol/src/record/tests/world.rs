@@ -118,7 +118,7 @@ impl World {
             logged: Vec::new(),
             commits: 0,
         };
-        world.composition.generation = Generation(100);
+        world.composition.generation = Generation::new(100, 0);
         // One node at least has the database; the others open it because the leader says so.
         world.open(0);
         world.recover();

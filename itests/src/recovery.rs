@@ -1,0 +1,183 @@
+//! What a recovery costs: many records on three nodes, of which one dies, comes back, and then a recovery is asked for.
+
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::cluster::{Cluster, Daemon, Layout, Whom, program, wait_until};
+
+const NODES: usize = 3;
+const SOCKET: &str = "/run/ctdb/ctdbd.socket";
+/// The database of many records.
+const BIG: &str = "many.tdb";
+/// A database of few records.
+const SMALL: &str = "few.tdb";
+const SMALL_RECORDS: u64 = 300;
+const RECORD_BYTES: &str = "100";
+/// Keys begin so.
+const PREFIX: &str = "record";
+/// From the start of the probes to the event.
+const LEAD_IN: Duration = Duration::from_secs(2);
+
+/// What one event cost the clients of the nodes that stayed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// Time that the recovery took, as `ctdb uptime` tells.
+    pub recovery_s: f64,
+    /// Longest time that a change of a record of the big database took.
+    pub big_s: f64,
+    /// The same for a record that did not have to come from another node.
+    pub big_local_s: f64,
+    /// The same two for the small database.
+    pub small_s: f64,
+    /// See `small_s`.
+    pub small_local_s: f64,
+}
+
+/// The whole measurement.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Report {
+    /// Records of which the survivors were dmaster before the kill.
+    pub held: u64,
+    /// Records of which they are dmaster after it.
+    pub kept: u64,
+    /// Records that `ctdb catdb` shows then.
+    pub shown: u64,
+    /// A node is killed.
+    pub kill: Cost,
+    /// It comes back.
+    pub join: Cost,
+    /// `ctdb recover`.
+    pub recover: Cost,
+}
+
+/// Fills a cluster with `records` records and takes the figures.
+pub fn measure(daemon: Daemon, records: u64) -> Report {
+    let layout = Layout {
+        daemon,
+        ..Layout::new("recovery", NODES)
+    };
+    let cluster = Cluster::up(&layout);
+    let scene = Scene { cluster: &cluster };
+    scene.fill(records);
+    let leader = cluster.leader(0).expect("a leader");
+    let victim = (leader + 1) % NODES;
+    let survivors: Vec<usize> = cluster.nodes().filter(|node| *node != victim).collect();
+    let mut report = Report {
+        held: scene.held(&survivors),
+        ..Report::default()
+    };
+    report.kill = scene.cost(&survivors, "a node is killed", || {
+        cluster.kill(victim, Whom::All);
+        sleep(Duration::from_secs(1));
+        let patience = layout.daemon.patience();
+        wait_until(patience, "the others go on", || {
+            cluster.settled_among(&survivors)
+        });
+    });
+    report.kept = scene.held(&survivors);
+    report.shown = scene.shown(survivors[0]);
+    report.join = scene.cost(&survivors, "the node comes back", || {
+        cluster.start(victim);
+        cluster.wait_settled("all nodes OK again");
+    });
+    report.recover = scene.cost(&survivors, "ctdb recover", || {
+        cluster.ctdb(survivors[0], &["recover"]).ok();
+    });
+    cluster.assert_clean();
+    report
+}
+
+struct Scene<'a> {
+    cluster: &'a Cluster,
+}
+
+impl Scene<'_> {
+    fn fill(&self, records: u64) {
+        for db in [BIG, SMALL] {
+            self.cluster.ctdb(0, &["attach", db]).ok();
+        }
+        for (db, records) in [(BIG, records), (SMALL, SMALL_RECORDS)] {
+            let fill = |node: usize| {
+                let prefix = format!("{PREFIX}-{node}");
+                let count = (records / NODES as u64).to_string();
+                self.client(node, &["fill", SOCKET, db, &prefix, &count, RECORD_BYTES])
+            };
+            let children: Vec<Child> = self.cluster.nodes().map(fill).collect();
+            for child in children {
+                println!("{db}: {}", line(child));
+            }
+        }
+    }
+
+    /// Records of which these nodes are dmaster.
+    fn held(&self, nodes: &[usize]) -> u64 {
+        let own = |node: &usize| {
+            let line = line(self.client(*node, &["count", SOCKET, BIG, PREFIX]));
+            line["own"].as_u64().expect("a number")
+        };
+        nodes.iter().map(own).sum()
+    }
+
+    fn shown(&self, node: usize) -> u64 {
+        let command = format!("/usr/bin/ctdb -t 100 catdb {BIG} | grep -c '^key.*\"{PREFIX}'");
+        let output = self.cluster.run(node, &["sh", "-c", &command]);
+        output.stdout.trim().parse().expect("a number of records")
+    }
+
+    /// Probes both databases on `nodes` while `act` happens.
+    fn cost(&self, nodes: &[usize], what: &str, act: impl FnOnce()) -> Cost {
+        // Debian's needs more time to notice and to recover.
+        let seconds = match self.cluster.layout().daemon {
+            Daemon::Ours => "12",
+            Daemon::Debian => "60",
+        };
+        let probe = |db: &'static str| {
+            let start = |node: &usize| self.client(*node, &["probe", SOCKET, db, seconds]);
+            nodes.iter().map(start).collect::<Vec<Child>>()
+        };
+        let (big, small) = (probe(BIG), probe(SMALL));
+        sleep(LEAD_IN);
+        act();
+        let lines = |children: Vec<Child>| children.into_iter().map(line).collect::<Vec<Value>>();
+        let (big, small) = (lines(big), lines(small));
+        let longest = |lines: &[Value], field: &str| {
+            let times = lines.iter().filter_map(|line| line[field].as_f64());
+            times.fold(0.0, f64::max) / 1e3
+        };
+        for line in big.iter().chain(&small) {
+            println!("{what}: {line}");
+        }
+        Cost {
+            recovery_s: self.last_recovery_s(nodes[0]),
+            big_s: longest(&big, "longest_ms"),
+            big_local_s: longest(&big, "longest_local_ms"),
+            small_s: longest(&small, "longest_ms"),
+            small_local_s: longest(&small, "longest_local_ms"),
+        }
+    }
+
+    fn last_recovery_s(&self, node: usize) -> f64 {
+        let text = self.cluster.ctdb(node, &["uptime"]).ok();
+        let line = text.lines().find(|line| line.starts_with("Duration"));
+        let mut words = line.unwrap_or_default().split_whitespace();
+        words
+            .find_map(|word| word.parse().ok())
+            .expect("a duration in ctdb uptime")
+    }
+
+    fn client(&self, node: usize, args: &[&str]) -> Child {
+        let program = program("ctdb-client");
+        let mut command = self.cluster.command(node, &program.to_string_lossy());
+        command.args(args).stdout(Stdio::piped());
+        command.spawn().expect("nsenter(1) runs")
+    }
+}
+
+fn line(child: Child) -> Value {
+    let output = child.wait_with_output().expect("its end");
+    assert!(output.status.success(), "ctdb-client failed");
+    serde_json::from_slice(&output.stdout).expect("a line of JSON")
+}
