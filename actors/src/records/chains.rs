@@ -40,6 +40,10 @@ const PAUSES: [Duration; 6] = [
 ];
 /// Longest pause between tries.
 pub(super) const PAUSE_MAX: Duration = Duration::from_millis(10);
+/// A held chain is watched for so long before the operation waits: less than waking a thread takes.
+const SPIN: Duration = Duration::from_micros(20);
+/// Pauses of the processor between two looks.
+const SPIN_LOOKS: u32 = 8;
 /// A chain that is to be granted is tried all the same after so long: should the thread have failed.
 const GRANT_PAUSE: Duration = Duration::from_millis(500);
 /// The watch over locks hears of a chain that is held so long.
@@ -55,6 +59,23 @@ struct Parked {
     key: Bytes,
     op: ChainOp,
     since: Instant,
+}
+
+/// Watches a held chain for a moment: mostly its holder is done before another thread could be woken.
+fn is_soon_free(database: &Database, chain: u32) -> bool {
+    let Some(mutexes) = database.mutexes() else {
+        return false;
+    };
+    let begin = std::time::Instant::now();
+    while mutexes.blocker(chain).is_some() {
+        if begin.elapsed() >= SPIN {
+            return false;
+        }
+        for _ in 0..SPIN_LOOKS {
+            std::hint::spin_loop();
+        }
+    }
+    true
 }
 
 /// Operations that wait for one chain.
@@ -164,10 +185,16 @@ impl Chains {
         let Some(database) = store.get(db) else {
             return op.fail(db, key, RecordError::NoDatabase(db), answers);
         };
-        let back = if self.busy.is_empty() || !self.busy.contains_key(&(db, database.chain(&key))) {
-            self.run(database, (key, op), None, now, answers)
-        } else {
+        let chain = database.chain(&key);
+        let back = if self.busy.contains_key(&(db, chain)) {
             Some((key, op))
+        } else {
+            match self.run(database, (key, op), None, now, answers) {
+                Some((key, op)) if is_soon_free(database, chain) => {
+                    self.run(database, (key, op), None, now, answers)
+                }
+                back => back,
+            }
         };
         if let Some((key, op)) = back {
             self.park(database, key, op, now, answers);
