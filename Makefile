@@ -64,6 +64,7 @@ fuzz: ## a million mutated frames at both doors (root)
 bench: release ## figures beside Debian's ctdbd
 	$(CARGO) run --release --locked -p ctdb-itests --bin bench
 	$(CARGO) run --release --locked -p ctdb-itests --bin recovery-bench
+	$(CARGO) run --release --locked -p ctdb-itests --bin bench-locks
 
 doc: ## API documentation
 	$(CARGO) doc --workspace --no-deps --locked

@@ -85,7 +85,7 @@ struct Queue {
     since: Instant,
     /// Under which a grant will come.
     ticket: Option<u64>,
-    /// The thread can't have the chain.
+    /// A grant can't come, or is no use.
     is_refused: bool,
     tries: usize,
     next_try: Instant,
@@ -291,8 +291,11 @@ impl Chains {
         let Some(mut queue) = self.busy.remove(&place) else {
             return;
         };
-        self.waiting -= queue.ops.len();
+        let before = queue.ops.len();
+        self.waiting -= before;
         self.drain(store, place.0, &mut queue, grant.as_ref(), now, answers);
+        // It is not the chain that keeps them, but the freelist.
+        queue.is_refused |= grant.is_some() && queue.ops.len() == before;
         // Before it is asked for again: the chain is released first.
         drop(grant);
         if queue.ops.is_empty() {

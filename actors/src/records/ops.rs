@@ -72,6 +72,9 @@ pub(super) fn perform(
         Ok(None) => return Performed::Busy(op),
         Err(error) => return Performed::Failed(op, error),
     };
+    if !database.has_room() {
+        return Performed::Busy(op);
+    }
     match op {
         ChainOp::Machine(op) => match apply(&guard, &op, own) {
             Ok(outcome) => return Performed::Outcome(outcome),

@@ -13,15 +13,18 @@ use ctdb_protocol::membership::message::DbInfo;
 use ctdb_protocol::notice::Notice;
 use ctdb_protocol::wire::message::DbKind;
 use ctdb_tdb::{
-    Access, Mutexes, OpenOptions, Tdb, TdbFlags, jenkins_chain, jenkins_hash, probe_mutexes,
+    Access, Mutexes, OpenOptions, Place, Tdb, TdbFlags, jenkins_chain, jenkins_hash, probe_mutexes,
 };
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Longest database name in bytes: with the node number it must be a file name.
 const NAME_BYTES_MAX: usize = 240;
+/// The freelist is watched for so long before an operation waits.
+const FREELIST_PATIENCE: Duration = Duration::from_micros(50);
 /// Permission bits of new files.
 const FILE_MODE: u32 = 0o600;
 
@@ -194,6 +197,26 @@ impl Database {
     /// Its mutexes, if it has any.
     pub const fn mutexes(&self) -> Option<&Arc<Mutexes>> {
         self.mutexes.as_ref()
+    }
+
+    /// Whether libtdb could allocate now. A store waits for the freelist however long somebody holds it:
+    /// mostly for a moment, but a client may be stopped just there, and this thread has other databases.
+    pub fn has_room(&self) -> bool {
+        let Some(mutexes) = &self.mutexes else {
+            return true;
+        };
+        let is_held = || mutexes.owner(Place::Freelist).is_some();
+        if !is_held() {
+            return true;
+        }
+        let begin = Instant::now();
+        while is_held() {
+            if begin.elapsed() >= FREELIST_PATIENCE {
+                return false;
+            }
+            std::hint::spin_loop();
+        }
+        true
     }
 
     /// Whether [`Database::chain`] tells the chain of the file.

@@ -141,6 +141,21 @@ fn helper_entry() {
                     tdb.store(key.as_bytes(), &value).expect("store");
                 }
             }
+            // Counts a long freelist over and over, and so holds it nearly always.
+            ["count-free"] => {
+                let key = |number: u32| format!("free{number}");
+                for number in 0..20_000 {
+                    tdb.store(key(number).as_bytes(), b"data").expect("store");
+                }
+                // Neighbours would become one area.
+                for number in (0..20_000).step_by(2) {
+                    tdb.delete(key(number).as_bytes()).expect("delete");
+                }
+                reply("counting");
+                loop {
+                    tdb.freelist_size().expect("count");
+                }
+            }
             // Holds a chain over and over, with nothing between, until it is killed.
             ["hold", key, micros] => {
                 reply("holding");

@@ -1,0 +1,151 @@
+//! Record locks that clients don't release: the dead lose theirs, the living are named, and neither costs
+//! more than the database it is about.
+
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use ctdb_itests::cluster::{Cluster, Layout, Whom, have_root, program, wait_until};
+use rustix::process::Signal;
+use serde_json::Value;
+
+const SOCKET: &str = "/run/ctdb/ctdbd.socket";
+const DB: &str = "locks.tdb";
+const OTHER_DB: &str = "other.tdb";
+
+fn client(cluster: &Cluster, node: usize, args: &[&str]) -> Child {
+    let mut command = cluster.command(node, &program("ctdb-client").to_string_lossy());
+    command.args(args).stdout(Stdio::piped());
+    command.spawn().expect("nsenter(1) runs")
+}
+
+fn line(child: Child) -> Value {
+    let output = child.wait_with_output().expect("its end");
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(text.trim()).unwrap_or_else(|_| panic!("no line of JSON: {text}"))
+}
+
+/// Adds 1 to a record on a node.
+fn count(cluster: &Cluster, node: usize, db: &str, key: &str) -> Child {
+    client(cluster, node, &["counter", SOCKET, db, key, "1"])
+}
+
+/// A client that locks a record, closes the file and ends.
+fn abandon(cluster: &Cluster, node: usize, key: &str) -> u64 {
+    let line = line(client(cluster, node, &["abandon", SOCKET, DB, key, "0"]));
+    line["pid"].as_u64().expect("its pid")
+}
+
+fn wait_for_log(cluster: &Cluster, node: usize, words: &[&str]) {
+    wait_until(
+        Duration::from_secs(10),
+        &format!("{words:?} in the log"),
+        || {
+            let log = cluster.log(node);
+            log.lines()
+                .any(|line| words.iter().all(|word| line.contains(word)))
+        },
+    );
+}
+
+fn up(name: &str, conf: &str) -> Cluster {
+    let cluster = Cluster::up(&Layout {
+        conf: conf.into(),
+        ..Layout::new(name, 3)
+    });
+    for db in [DB, OTHER_DB] {
+        cluster.ctdb(0, &["attach", db]).ok();
+    }
+    cluster
+}
+
+#[test]
+fn lock_of_a_dead_client_is_taken_back() {
+    if !have_root("lock_of_a_dead_client_is_taken_back") {
+        return;
+    }
+    let cluster = up("locks-dead", "");
+    line(count(&cluster, 0, DB, "key"));
+    let pid = abandon(&cluster, 0, "key");
+    let begin = Instant::now();
+    let counted = line(count(&cluster, 1, DB, "key"));
+    println!("the next one had the record after {:?}", begin.elapsed());
+    assert_eq!(counted["value"], 2, "{counted}");
+    let client = format!("from PID {pid}, client ");
+    wait_for_log(&cluster, 0, &["database.lock_taken_back", DB, &client]);
+    cluster.assert_clean();
+}
+
+/// With 4.17 the recovery does not get past such a lock, and the nodes ban each other.
+#[test]
+fn recovery_gets_past_locks_of_dead_clients() {
+    if !have_root("recovery_gets_past_locks_of_dead_clients") {
+        return;
+    }
+    let cluster = up("locks-recovery", "");
+    for key in ["one", "two"] {
+        line(count(&cluster, 0, DB, key));
+    }
+    abandon(&cluster, 0, "one");
+    abandon(&cluster, 1, "two");
+    let begin = Instant::now();
+    assert!(cluster.kill(2, Whom::All) > 0);
+    let patience = cluster.layout().daemon.patience();
+    wait_until(patience, "the survivors settle", || {
+        cluster.settled_among(&[0, 1])
+    });
+    println!("recovered and settled after {:?}", begin.elapsed());
+    for (node, key) in [(1, "one"), (0, "two")] {
+        let counted = line(count(&cluster, node, DB, key));
+        assert_eq!(counted["value"], 2, "{counted}");
+    }
+    for node in [0, 1] {
+        assert!(
+            !cluster.log(node).contains("ban.banned"),
+            "node {node} was banned"
+        );
+    }
+    cluster.assert_clean();
+}
+
+#[test]
+fn live_client_delays_its_database_only_and_is_named() {
+    if !have_root("live_client_delays_its_database_only_and_is_named") {
+        return;
+    }
+    let cluster = up("locks-alive", "[database]\n lock warning time = 1\n");
+    line(count(&cluster, 0, DB, "key"));
+    // It holds the record for a minute.
+    let holder = client(
+        &cluster,
+        0,
+        &["turns", SOCKET, DB, "key", "60", "60000000", "0"],
+    );
+    sleep(Duration::from_millis(300));
+    let mut waiter = count(&cluster, 1, DB, "key");
+    for _ in 0..20 {
+        let begin = Instant::now();
+        line(count(&cluster, 1, OTHER_DB, "key"));
+        assert!(
+            begin.elapsed() < Duration::from_secs(10),
+            "the other database waited"
+        );
+    }
+    let words = [
+        "database.lock_waiting",
+        DB,
+        "key 6B6579",
+        "PID ",
+        "ctdb-client",
+    ];
+    wait_for_log(&cluster, 0, &words);
+    assert!(
+        waiter.try_wait().expect("a child").is_none(),
+        "the record was not free"
+    );
+    assert!(cluster.signal_program(0, "ctdb-client", Signal::KILL) > 0);
+    let counted = line(waiter);
+    assert_eq!(counted["value"], 2, "{counted}");
+    let _ = holder.wait_with_output();
+    cluster.assert_clean();
+}
