@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use ctdb_itests::cluster::{Cluster, Layout, Whom, have_root, program, wait_until};
+use ctdb_itests::cluster::{Cluster, Daemon, Layout, Whom, have_root, program, wait_until};
 use serde_json::Value;
 
 const SOCKET: &str = "/run/ctdb/ctdbd.socket";
@@ -233,6 +233,49 @@ fn content_is_wiped_and_restored_by_debians_tool() {
             assert!(shown.contains("newer"), "{name} on {node}: {shown}");
         }
     }
+    cluster.assert_clean();
+}
+
+/// A file of one daemon is served by the other one: ours, Debian's, ours again.
+#[test]
+fn files_pass_between_the_daemons() {
+    if !have_root("files_pass_between_the_daemons") {
+        return;
+    }
+    if std::env::var_os("CTDB_LONG").is_none() {
+        println!(
+            "NOT RUN: files_pass_between_the_daemons: Debian's daemon takes long to start (CTDB_LONG=1)"
+        );
+        return;
+    }
+    let mut layout = Layout::new("interop", 1);
+    layout.daemon = Daemon::Ours;
+    let cluster = Cluster::up(&layout);
+    let (name, kind, dir) = KINDS[0];
+    cluster.ctdb(0, &["attach", name, kind]).ok();
+    cluster.ctdb(0, &["pstore", name, "ours", "1"]).ok();
+    cluster.stop(0);
+    cluster.run(0, &["/usr/sbin/ctdbd"]).ok();
+    let settled = |what| wait_until(Daemon::Debian.patience(), what, || cluster.settled());
+    settled("Debian's daemon is OK");
+    assert_eq!(
+        fetch(&cluster, 0, name, "ours"),
+        "1",
+        "theirs reads our file"
+    );
+    cluster.ctdb(0, &["pstore", name, "theirs", "2"]).ok();
+    let before = dump(&cluster, 0, name, dir);
+    cluster.stop(0);
+    cluster.start(0);
+    settled("our daemon is OK");
+    assert_eq!(fetch(&cluster, 0, name, "ours"), "1");
+    assert_eq!(
+        fetch(&cluster, 0, name, "theirs"),
+        "2",
+        "ours reads their file"
+    );
+    assert_eq!(dump(&cluster, 0, name, dir), before);
+    cluster.ctdb(0, &["pstore", name, "ours", "3"]).ok();
     cluster.assert_clean();
 }
 

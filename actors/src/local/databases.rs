@@ -2,7 +2,7 @@
 
 use crate::records::{
     Attach, Commit, ContentRequest, DbEntry, DbTable, Detach, EnableSeqnum, GetSeqnum, HealthBook,
-    OpenError, ReadRecord, Records, Traverse, WriteRecord, db_id,
+    OpenError, ReadRecord, Records, Traverse, UpdateRecords, WriteRecord, db_id,
 };
 use actix::{Addr, Recipient};
 use ctdb_protocol::id::DbId;
@@ -19,6 +19,7 @@ pub struct ShardAddr {
     pub(super) seqnum: Recipient<GetSeqnum>,
     pub(super) commit: Recipient<Commit>,
     pub(super) content: Recipient<ContentRequest>,
+    pub(super) update: Recipient<UpdateRecords>,
     pub(super) traverse: Recipient<Traverse>,
     pub(super) read: Recipient<ReadRecord>,
     pub(super) write: Recipient<WriteRecord>,
@@ -36,6 +37,7 @@ where
             seqnum: records.clone().recipient(),
             commit: records.clone().recipient(),
             content: records.clone().recipient(),
+            update: records.clone().recipient(),
             traverse: records.clone().recipient(),
             read: records.clone().recipient(),
             write: records.recipient(),

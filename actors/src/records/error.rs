@@ -105,6 +105,9 @@ pub enum RecordError {
     /// A step of replacing a content that does not fit what was done before.
     #[error("the content can't be replaced so: {0}")]
     Content(&'static str),
+    /// A record here is as new as one that came, or the database is not healthy.
+    #[error("the records were refused")]
+    Refused,
     /// The database was detached meanwhile.
     #[error("the database was detached")]
     Detached,

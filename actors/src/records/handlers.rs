@@ -5,7 +5,7 @@ use super::content::Progress;
 use super::error::{OpenError, RecordError};
 use super::message::{
     Attach, BumpSeqnum, Commit, ContentRequest, Detach, EnableSeqnum, GetSeqnum, ReadRecord,
-    StoredRecord, Traverse, WriteRecord,
+    StoredRecord, Traverse, UpdateRecords, WriteRecord,
 };
 use super::ops::{Answer, ChainOp};
 use super::replica::Work;
@@ -81,6 +81,11 @@ handles!(Commit => ResponseFuture<Result<i32, RecordError>>, |this, request, ctx
     Box::pin(async { wait.await.unwrap_or(Err(RecordError::Ending)) })
 });
 
+handles!(UpdateRecords => ResponseFuture<Result<(), RecordError>>, |this, request, _ctx| {
+    let UpdateRecords { db, changes } = request;
+    this.ask_thread(db, |answer| Work::Update(changes, answer))
+});
+
 handles!(ContentRequest => ResponseFuture<Result<Progress, RecordError>>, |this, request, ctx| {
     let ContentRequest { db, step } = request;
     let (answer, wait) = oneshot::channel();
@@ -123,7 +128,7 @@ where
     fn ask_thread(
         &self,
         db: DbId,
-        work: fn(Answer<()>) -> Work,
+        work: impl FnOnce(Answer<()>) -> Work,
     ) -> ResponseFuture<Result<(), RecordError>> {
         let (answer, wait) = oneshot::channel();
         if let Err(refused) = self.shell.replicas.send(db, work(answer)) {

@@ -60,6 +60,19 @@ impl Message for Commit {
     type Result = Result<i32, RecordError>;
 }
 
+/// `UPDATE_RECORD` of a persistent or replicated database: stores records on this node, all or none.
+#[derive(Clone, Debug)]
+pub struct UpdateRecords {
+    /// The database.
+    pub db: DbId,
+    /// The records.
+    pub changes: Vec<Change>,
+}
+
+impl Message for UpdateRecords {
+    type Result = Result<(), RecordError>;
+}
+
 /// One step of replacing the content of a database.
 #[derive(Clone, Debug)]
 pub struct ContentRequest {

@@ -50,7 +50,7 @@ pub use lock_statistics::LockCounters;
 pub use locks::{LockLimits, LockWatch};
 pub use message::{
     Attach, BumpSeqnum, Commit, ContentRequest, Detach, EnableSeqnum, GetSeqnum, ReadRecord,
-    StoredRecord, Traverse, WriteRecord,
+    StoredRecord, Traverse, UpdateRecords, WriteRecord,
 };
 pub use replica::HealthBook;
 pub use store::{Database, Store, StoreConfig, db_id};

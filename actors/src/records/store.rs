@@ -5,7 +5,7 @@
 
 use super::damage;
 use super::error::{OpenError, RecordError};
-use super::replica::HealthBook;
+use super::replica::{HealthBook, Known};
 use super::table::{DbEntry, DbTable};
 use ctdb_protocol::id::{DbId, Pnn};
 use ctdb_protocol::limits::DATABASES_MAX;
@@ -96,6 +96,8 @@ pub struct Database {
     mutexes: Option<Arc<Mutexes>>,
     /// The damaged file that this one takes the place of, for the log.
     set_aside: Option<Notice>,
+    /// The content of a persistent file when it was opened.
+    known: Option<Known>,
 }
 
 impl Database {
@@ -156,12 +158,17 @@ impl Database {
             }
             opened => opened?,
         };
-        if keeps {
+        let (tdb, known) = if keeps {
             tdb.check().map_err(damaged)?;
-        } else if !tdb.is_empty()? {
+            let known = Known::read(&tdb)?;
+            drop(tdb);
+            (Tdb::open(path, &unmapped(&options))?, Some(known))
+        } else if tdb.is_empty()? {
+            (tdb, None)
+        } else {
             let path = path.to_owned();
             return Err(OpenError::LeftOver { path });
-        }
+        };
         let entry = DbEntry {
             id: db_id(name),
             name: name.to_owned(),
@@ -176,7 +183,13 @@ impl Database {
             tdb,
             mutexes,
             set_aside: None,
+            known,
         })
+    }
+
+    /// The content when it was opened, as far as it was read.
+    pub(super) const fn known(&self) -> Option<Known> {
+        self.known
     }
 
     /// What to log about a damaged file that this one takes the place of, once.
@@ -402,6 +415,16 @@ impl Store {
     /// The list that this store and those of the other shards fill.
     pub const fn table(&self) -> &DbTable {
         &self.table
+    }
+}
+
+/// How the daemon keeps a persistent file open: without mapping it, libtdb makes four writes of a commit sure
+/// instead of eight (measured on a busy disk: 9 ms instead of 23 ms). Clients map it as ever.
+const fn unmapped(options: &OpenOptions) -> OpenOptions {
+    OpenOptions {
+        flags: options.flags.union(TdbFlags::NOMMAP),
+        access: Access::ReadWrite,
+        ..*options
     }
 }
 

@@ -5,7 +5,6 @@ use ctdb_protocol::client::{ControlReply, Opcode};
 
 pub(super) fn answer(ask: &Ask<'_>) -> Option<Answer> {
     let what = match ask.opcode {
-        Opcode::UpdateRecord => "storing single records",
         // Of no use to a client: the nodes copy contents by messages of their own.
         Opcode::DbPull => "pulling a database",
         Opcode::DbVacuum => "vacuuming on request",

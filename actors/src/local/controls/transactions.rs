@@ -2,7 +2,7 @@
 
 use super::{Answer, Ask, Done, Refused, done};
 use crate::local::router::Router;
-use crate::records::{Commit, DbEntry};
+use crate::records::{Commit, DbEntry, UpdateRecords};
 use ctdb_protocol::client::marshall::Marshall;
 use ctdb_protocol::client::traverse::RecordData;
 use ctdb_protocol::client::{ControlReply, Opcode};
@@ -52,6 +52,7 @@ impl Drop for Turn {
 pub(super) fn answer(router: &Arc<Router>, ask: &Ask<'_>) -> Option<Answer> {
     match ask.opcode {
         Opcode::Trans3Commit => Some(commit(router, ask).into()),
+        Opcode::UpdateRecord => Some(update(router, ask).into()),
         // Once they told of changes to come, without which nothing is lost: accepted from clients.
         Opcode::StartPersistentUpdate | Opcode::CancelPersistentUpdate => {
             let accepted: Done = ask.client().and_then(|_| done());
@@ -83,6 +84,28 @@ fn commit(router: &Arc<Router>, ask: &Ask<'_>) -> Result<Answer, Refused> {
         let status = answer.map_err(|_| Refused::because("the daemon is ending"))?;
         let status = status.map_err(|error| Refused::because(error.to_string()))?;
         Ok(reply(status))
+    }))
+}
+
+/// Stores records of a persistent or replicated database on this node alone, as a recovery of 4.17 does. Records of
+/// volatile databases move by calls only.
+fn update(router: &Arc<Router>, ask: &Ask<'_>) -> Result<Answer, Refused> {
+    let Marshall { db_id, records } = ask.parse()?;
+    if router.context.board.view().mode != RecoveryMode::Normal {
+        return Err(Refused::because("a recovery is active"));
+    }
+    let entry = replica(router, db_id)?;
+    let request = UpdateRecords {
+        db: entry.id,
+        changes: records.into_iter().map(change).collect(),
+    };
+    let shard = super::databases::databases(router)?.shard(entry.id);
+    let answer = shard.update.send(request);
+    Ok(Answer::later_result(async move {
+        let answer = answer.await;
+        let updated = answer.map_err(|_| Refused::because("the daemon is ending"))?;
+        updated.map_err(|error| Refused::because(error.to_string()))?;
+        done()
     }))
 }
 

@@ -4,14 +4,14 @@
 //! changed (an admin with a TDB tool) has another time of change; then everything is read once more.
 
 use super::worker::{Desk, pause};
-use crate::records::store::Database;
 use ctdb_protocol::record::header::HEADER_BYTES;
 use ctdb_protocol::record::replica::SEQNUM_KEY;
 use ctdb_protocol::record::replica::digest::record_digest;
 use ctdb_protocol::record::replica::io::Outcome;
 use ctdb_protocol::record::replica::message::Copy;
-use ctdb_tdb::{Scan, ScanState};
+use ctdb_tdb::{Scan, ScanState, Tdb};
 use std::fs;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::SystemTime;
 
@@ -20,7 +20,7 @@ const PORTION: u32 = 1_024;
 
 /// What is known of a content.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Known {
+pub(in crate::records) struct Known {
     pub(super) copy: Copy,
     changed: Option<SystemTime>,
 }
@@ -54,27 +54,31 @@ impl Known {
     }
 
     /// The file has this content now.
-    pub(super) fn stamp(&mut self, database: &Database) {
-        self.changed = changed(database);
+    pub(super) fn stamp(&mut self, path: &Path) {
+        self.changed = changed(path);
+    }
+
+    /// Reads all of a file.
+    pub(in crate::records) fn read(tdb: &Tdb) -> ctdb_tdb::Result<Self> {
+        let changed = changed(tdb.path());
+        let known = read_all(tdb)?;
+        Ok(Self { changed, ..known })
     }
 }
 
 /// When the file was changed last. Looking at a path opens no file, which would cost its locks.
-fn changed(database: &Database) -> Option<SystemTime> {
-    fs::metadata(&database.entry().path).ok()?.modified().ok()
+fn changed(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).ok()?.modified().ok()
 }
 
 impl Desk {
     /// Says what is here.
     pub(super) fn inspect(&mut self) -> ctdb_tdb::Result<Outcome> {
-        let now = changed(&self.database);
+        let tdb = self.database.tdb();
+        let now = changed(tdb.path());
         let known = match self.known {
             Some(known) if known.changed == now && now.is_some() => known,
-            _ => {
-                let mut known = read_all(&self.database)?;
-                known.changed = now;
-                known
-            }
+            _ => Known::read(tdb)?,
         };
         self.known = Some(known);
         let healthy = self
@@ -90,8 +94,7 @@ impl Desk {
     }
 }
 
-fn read_all(database: &Database) -> ctdb_tdb::Result<Known> {
-    let tdb = database.tdb();
+fn read_all(tdb: &Tdb) -> ctdb_tdb::Result<Known> {
     let mut known = Known::default();
     // Under the lock it takes a tenth of the time; without it nobody waits for us.
     let locked = tdb.lock_all_nonblock()?;

@@ -20,6 +20,7 @@ mod replace;
 mod update;
 mod worker;
 
+pub(super) use digest::Known;
 pub use health::HealthBook;
 pub(super) use worker::{Answers, Work, Worker};
 

@@ -73,7 +73,7 @@ impl Desk {
     /// The file now has the content that is known.
     pub(super) fn stamp(&mut self) {
         if let Some(known) = &mut self.known {
-            known.stamp(&self.database);
+            known.stamp(self.database.tdb().path());
         }
     }
 

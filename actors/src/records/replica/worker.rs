@@ -16,6 +16,7 @@ use ctdb_protocol::id::{DbId, Pnn};
 use ctdb_protocol::notice::Notice;
 use ctdb_protocol::record::io::Input;
 use ctdb_protocol::record::replica::io::{Job, JobId, Outcome, Request};
+use ctdb_protocol::record::replica::message::Change;
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_tdb::TdbFlags;
 use slog::Logger;
@@ -52,6 +53,8 @@ pub(in crate::records) enum Work {
     Record(Bytes, ChainOp),
     /// Hold transactions of clients back, or go on with them.
     Freeze(bool, Answer<Progress>),
+    /// Store records on this node alone.
+    Update(Vec<Change>, Answer<()>),
     /// Replace the content.
     Replace(Replacement, Answer<Progress>),
     /// A traverse.
@@ -125,10 +128,11 @@ pub(super) struct Desk {
 
 impl Desk {
     fn new(database: Database, answers: Answers) -> Self {
+        let known = database.known();
         Self {
             database,
             answers,
-            known: None,
+            known,
             reading: None,
             refill: None,
             walks: VecDeque::new(),
@@ -160,7 +164,9 @@ impl Desk {
 
     fn take(&mut self, work: Work) {
         match work {
-            work @ Work::Job(_, Job::Update(_)) if self.frozen => self.waiting.push_back(work),
+            work @ (Work::Job(_, Job::Update(_)) | Work::Update(..)) if self.frozen => {
+                self.waiting.push_back(work);
+            }
             Work::Job(id, job) => {
                 if let Some(outcome) = self.job(job) {
                     let (job, db) = (id, self.db());
@@ -192,6 +198,14 @@ impl Desk {
                         self.take(work);
                     }
                 }
+            }
+            Work::Update(changes, answer) => {
+                let updated = match self.update(&changes) {
+                    Ok(Outcome::Done) => Ok(()),
+                    Ok(_) => Err(RecordError::Refused),
+                    Err(error) => Err(error.into()),
+                };
+                drop(answer.send(updated));
             }
             Work::Replace(replacement, answer) => {
                 let replaced = self.replace(&replacement);
