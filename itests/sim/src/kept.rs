@@ -7,7 +7,7 @@ use crate::node::Life;
 use crate::sabotage::Sabotage;
 use crate::store::increments;
 use crate::world::World;
-use ctdb_protocol::id::{DbId, Pnn, Rsn};
+use ctdb_protocol::id::{DbId, Generation, Pnn, Rsn};
 use ctdb_protocol::membership::view::RecoveryMode;
 use ctdb_protocol::record::header::{HEADER_BYTES, RecordHeader};
 use ctdb_protocol::record::io::Input;
@@ -160,7 +160,7 @@ pub struct Kept {
     /// Of these, those that may be gone: the cluster went on without all who had them.
     forfeited: BTreeSet<u32>,
     /// For each recovery, by generation, what must be there when it serves.
-    expected: BTreeMap<u32, BTreeSet<u32>>,
+    expected: BTreeMap<Generation, BTreeSet<u32>>,
 }
 
 /// The id of the database.
@@ -380,7 +380,7 @@ impl World {
 
     /// A recovery begins with these members: what any of them has must be there when it ends; what none of
     /// them has may be gone.
-    pub(crate) fn kept_rebuild(&mut self, generation: u32, members: &[Pnn]) {
+    pub(crate) fn kept_rebuild(&mut self, generation: Generation, members: &[Pnn]) {
         if self.kept.expected.contains_key(&generation) {
             return;
         }
@@ -396,7 +396,7 @@ impl World {
     }
 
     /// The database is served by `pnn`.
-    pub(crate) fn kept_served(&mut self, pnn: Pnn, generation: u32) {
+    pub(crate) fn kept_served(&mut self, pnn: Pnn, generation: Generation) {
         let here = self.nodes[pnn.0 as usize].disk.transactions(0);
         let Some(expected) = self.kept.expected.get(&generation) else {
             return;

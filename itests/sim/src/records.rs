@@ -211,7 +211,7 @@ impl World {
                     .as_ref()
                     .map(|p| p.members.clone());
                 let members = members.unwrap_or_default();
-                self.kept_rebuild(generation.number, &members);
+                self.kept_rebuild(*generation, &members);
                 let left_out = |node: &&crate::node::Node| {
                     node.process.is_some() && !members.contains(&node.pnn)
                 };
@@ -221,7 +221,7 @@ impl World {
                 }
             }
             Recover::Serve { generation, db } if *db == kept_id() => {
-                self.kept_served(pnn, generation.number);
+                self.kept_served(pnn, *generation);
             }
             Recover::Serve { db, .. } => self.ledger.served(&self.nodes, pnn, *db),
             Recover::Commit { .. } => self.ledger.committed(pnn),
