@@ -163,9 +163,14 @@ where
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_INPUTS_MAX);
-        let own = ctx.address();
+        // Weak: the thread's handle is ours, and a strong address would keep us alive for ever.
+        let own = ctx.address().downgrade();
         // There are no more turns on their way than chains that are waited for.
-        let turn = move |turn| own.do_send(ChainTurn(turn));
+        let turn = move |turn| {
+            if let Some(own) = own.upgrade() {
+                own.do_send(ChainTurn(turn));
+            }
+        };
         let is_realtime = self.shell.locks().is_realtime();
         let begin = move || {
             if is_realtime {
