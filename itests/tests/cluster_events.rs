@@ -181,6 +181,21 @@ fn check(cluster: &Cluster, node: usize) -> Duration {
     begin.elapsed()
 }
 
+/// Those whose work the daemon does, and those whose work nobody does.
+fn scripts_that_are_not_run_are_named(cluster: &Cluster) {
+    if cluster.layout().daemon != Daemon::Ours {
+        return;
+    }
+    let log = cluster.log(0);
+    let named = |event: &str, script: &str| {
+        log.lines()
+            .any(|line| line.contains(event) && line.contains(script))
+    };
+    assert!(named("event.not_supported", "91.lvs"), "{log}");
+    assert!(named("event.native", "10.interface"), "{log}");
+    assert!(!named("event.native", "91.lvs"), "{log}");
+}
+
 #[test]
 fn strange_scripts_cost_themselves_only() {
     if !have_root("strange_scripts_cost_themselves_only") {
@@ -199,11 +214,14 @@ fn strange_scripts_cost_themselves_only() {
     cluster.put_script(0, "21.daemon", &only("setsid sleep 300 & exit 0"));
     cluster.put_script(0, "22.last", &only("exit 0"));
     cluster.put_script(0, "23.norun", "exit 1");
+    // Never run, and said so: this version has no LVS.
+    cluster.put_script(0, "91.lvs", "exit 1");
     let norun = cluster.etc(0, "events/legacy/23.norun.script");
     std::fs::set_permissions(&norun, std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .expect("mode");
     cluster.start_all();
     cluster.wait_settled("OK with addresses");
+    scripts_that_are_not_run_are_named(&cluster);
     let on = |name: &str| {
         std::fs::write(
             cluster

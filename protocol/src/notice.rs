@@ -197,8 +197,8 @@ notices! {
     // ---- monitor
     "The node's services became healthy." BecameHealthy {} "monitor.healthy" Notice "Node became HEALTHY: monitor event OK - node re-enabled";
     "The node's services failed a check." BecameUnhealthy { reason: String } "monitor.unhealthy" Notice "Node became UNHEALTHY: monitor event failed - disabling node: {reason}";
+    "Nobody does the work of these scripts yet." ScriptsNotSupported { scripts: String } "event.not_supported" Warning "These event scripts are not run, and this version does not do their work (NAT gateway, policy routing, LVS): {scripts}";
     "The daemon does the work of these scripts itself." ScriptsNative { scripts: String } "event.native" Notice "The work of these event scripts is done by the daemon itself, they are not run: {scripts}";
-    "A script whose work the daemon does was changed by the admin; the change has no effect." NativeScriptChanged { script: String, path: String } "event.native_changed" Warning "Event script {path} differs from every known version of {script}: the daemon does its work itself, so the changes have no effect";
     "Links are not checked." InterfacesNotChecked { directory: String } "event.interfaces_not_checked" Warning "10.interface is not enabled in {directory}: the links of public interfaces do not count for this node's health";
     "A script failed, and with it the event." EventFailed { event: String, script: String, result: i32 } "event.failed" Notice "{event} event failed: {script} ended with {result}";
     "A script did not end in time." EventTimedOut { event: String, script: String } "event.timed_out" Notice "{event} event timed out: {script}";

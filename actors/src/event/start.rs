@@ -12,6 +12,7 @@ use actix::Actor;
 use actix_rt::Arbiter;
 use ctdb_protocol::console::grammar::level_name;
 use ctdb_protocol::event::machine::EventMachine;
+use ctdb_protocol::event::name::NATIVE_DONE;
 use ctdb_protocol::notice::Notice;
 use ctdb_protocol::settings::{LogLocation, Settings};
 use std::collections::BTreeMap;
@@ -110,14 +111,19 @@ fn environment(context: &NodeContext) -> BTreeMap<String, String> {
     ])
 }
 
-/// Says which scripts are not run since the daemon does their work.
+/// Says which scripts are not run: since the daemon does their work, or although nobody does it.
 fn name_natives(context: &NodeContext) {
     let directory = directory(&context.settings);
     let natives = directory.natives();
-    if !natives.is_empty() {
-        let names: Vec<&str> = natives.iter().map(|(name, _)| name.as_str()).collect();
-        let scripts = names.join(" ");
+    let names = natives.iter().map(|(name, _)| name.as_str());
+    let (done, open): (Vec<&str>, Vec<&str>) = names.partition(|name| NATIVE_DONE.contains(name));
+    if !done.is_empty() {
+        let scripts = done.join(" ");
         notice(&context.log, &Notice::ScriptsNative { scripts });
+    }
+    if !open.is_empty() {
+        let scripts = open.join(" ");
+        notice(&context.log, &Notice::ScriptsNotSupported { scripts });
     }
     let has_addresses = !context.settings.failover.public_addresses.is_empty();
     if has_addresses && !directory.checks_interfaces() {

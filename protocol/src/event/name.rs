@@ -3,7 +3,9 @@
 /// What every script's file name ends with.
 pub const SUFFIX: &str = ".script";
 
-/// Scripts whose work the daemon does itself (design.md section 2).
+/// Of [`NATIVE`] those whose work the daemon does already; that of the others is done by nobody.
+pub const NATIVE_DONE: [&str; 1] = ["10.interface"];
+/// Scripts that are never run: their work is the daemon's own.
 pub const NATIVE: [&str; 4] = ["10.interface", "11.natgw", "13.per_ip_routing", "91.lvs"];
 
 /// The script's name if this is the file name of one: two digits, a dot, anything, `.script`.
