@@ -1,12 +1,12 @@
 //! What a recovery costs: many records on three nodes, of which one dies, comes back, and then a recovery is asked for.
 
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cluster::{Cluster, Daemon, Layout, Whom, program, wait_until};
+use crate::cluster::{Cluster, Daemon, Layout, Whom, json_line, wait_until};
 
 const NODES: usize = 3;
 const SOCKET: &str = "/run/ctdb/ctdbd.socket";
@@ -103,11 +103,12 @@ impl Scene<'_> {
             let fill = |node: usize| {
                 let prefix = format!("{PREFIX}-{node}");
                 let count = (records / NODES as u64).to_string();
-                self.client(node, &["fill", SOCKET, db, &prefix, &count, RECORD_BYTES])
+                self.cluster
+                    .client(node, &["fill", SOCKET, db, &prefix, &count, RECORD_BYTES])
             };
             let children: Vec<Child> = self.cluster.nodes().map(fill).collect();
             for child in children {
-                println!("{db}: {}", line(child));
+                println!("{db}: {}", json_line(child));
             }
         }
     }
@@ -115,7 +116,7 @@ impl Scene<'_> {
     /// Records of which these nodes are dmaster.
     fn held(&self, nodes: &[usize]) -> u64 {
         let own = |node: &usize| {
-            let line = line(self.client(*node, &["count", SOCKET, BIG, PREFIX]));
+            let line = json_line(self.cluster.client(*node, &["count", SOCKET, BIG, PREFIX]));
             line["own"].as_u64().expect("a number")
         };
         nodes.iter().map(own).sum()
@@ -135,13 +136,14 @@ impl Scene<'_> {
             Daemon::Debian => "60",
         };
         let probe = |db: &'static str| {
-            let start = |node: &usize| self.client(*node, &["probe", SOCKET, db, seconds]);
+            let start = |node: &usize| self.cluster.client(*node, &["probe", SOCKET, db, seconds]);
             nodes.iter().map(start).collect::<Vec<Child>>()
         };
         let (big, small) = (probe(BIG), probe(SMALL));
         sleep(LEAD_IN);
         act();
-        let lines = |children: Vec<Child>| children.into_iter().map(line).collect::<Vec<Value>>();
+        let lines =
+            |children: Vec<Child>| children.into_iter().map(json_line).collect::<Vec<Value>>();
         let (big, small) = (lines(big), lines(small));
         let longest = |lines: &[Value], field: &str| {
             let times = lines.iter().filter_map(|line| line[field].as_f64());
@@ -167,17 +169,4 @@ impl Scene<'_> {
             .find_map(|word| word.parse().ok())
             .expect("a duration in ctdb uptime")
     }
-
-    fn client(&self, node: usize, args: &[&str]) -> Child {
-        let program = program("ctdb-client");
-        let mut command = self.cluster.command(node, &program.to_string_lossy());
-        command.args(args).stdout(Stdio::piped());
-        command.spawn().expect("nsenter(1) runs")
-    }
-}
-
-fn line(child: Child) -> Value {
-    let output = child.wait_with_output().expect("its end");
-    assert!(output.status.success(), "ctdb-client failed");
-    serde_json::from_slice(&output.stdout).expect("a line of JSON")
 }

@@ -1,38 +1,25 @@
 //! Record locks that clients don't release: the dead lose theirs, the living are named, and neither costs
 //! more than the database it is about.
 
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use ctdb_itests::cluster::{Cluster, Layout, Whom, have_root, program, wait_until};
+use ctdb_itests::cluster::{Cluster, Layout, Whom, have_root, json_line, wait_until};
 use rustix::process::Signal;
-use serde_json::Value;
 
 const SOCKET: &str = "/run/ctdb/ctdbd.socket";
 const DB: &str = "locks.tdb";
 const OTHER_DB: &str = "other.tdb";
 
-fn client(cluster: &Cluster, node: usize, args: &[&str]) -> Child {
-    let mut command = cluster.command(node, &program("ctdb-client").to_string_lossy());
-    command.args(args).stdout(Stdio::piped());
-    command.spawn().expect("nsenter(1) runs")
-}
-
-fn line(child: Child) -> Value {
-    let output = child.wait_with_output().expect("its end");
-    let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(text.trim()).unwrap_or_else(|_| panic!("no line of JSON: {text}"))
-}
-
 /// Adds 1 to a record on a node.
 fn count(cluster: &Cluster, node: usize, db: &str, key: &str) -> Child {
-    client(cluster, node, &["counter", SOCKET, db, key, "1"])
+    cluster.client(node, &["counter", SOCKET, db, key, "1"])
 }
 
 /// A client that locks a record, closes the file and ends.
 fn abandon(cluster: &Cluster, node: usize, key: &str) -> u64 {
-    let line = line(client(cluster, node, &["abandon", SOCKET, DB, key, "0"]));
+    let line = json_line(cluster.client(node, &["abandon", SOCKET, DB, key, "0"]));
     line["pid"].as_u64().expect("its pid")
 }
 
@@ -65,10 +52,10 @@ fn lock_of_a_dead_client_is_taken_back() {
         return;
     }
     let cluster = up("locks-dead", "");
-    line(count(&cluster, 0, DB, "key"));
+    json_line(count(&cluster, 0, DB, "key"));
     let pid = abandon(&cluster, 0, "key");
     let begin = Instant::now();
-    let counted = line(count(&cluster, 1, DB, "key"));
+    let counted = json_line(count(&cluster, 1, DB, "key"));
     println!("the next one had the record after {:?}", begin.elapsed());
     assert_eq!(counted["value"], 2, "{counted}");
     let client = format!("from PID {pid}, client ");
@@ -84,7 +71,7 @@ fn recovery_gets_past_locks_of_dead_clients() {
     }
     let cluster = up("locks-recovery", "");
     for key in ["one", "two"] {
-        line(count(&cluster, 0, DB, key));
+        json_line(count(&cluster, 0, DB, key));
     }
     abandon(&cluster, 0, "one");
     abandon(&cluster, 1, "two");
@@ -96,7 +83,7 @@ fn recovery_gets_past_locks_of_dead_clients() {
     });
     println!("recovered and settled after {:?}", begin.elapsed());
     for (node, key) in [(1, "one"), (0, "two")] {
-        let counted = line(count(&cluster, node, DB, key));
+        let counted = json_line(count(&cluster, node, DB, key));
         assert_eq!(counted["value"], 2, "{counted}");
     }
     for node in [0, 1] {
@@ -114,18 +101,14 @@ fn live_client_delays_its_database_only_and_is_named() {
         return;
     }
     let cluster = up("locks-alive", "[database]\n lock warning time = 1\n");
-    line(count(&cluster, 0, DB, "key"));
+    json_line(count(&cluster, 0, DB, "key"));
     // It holds the record for a minute.
-    let holder = client(
-        &cluster,
-        0,
-        &["turns", SOCKET, DB, "key", "60", "60000000", "0"],
-    );
+    let holder = cluster.client(0, &["turns", SOCKET, DB, "key", "60", "60000000", "0"]);
     sleep(Duration::from_millis(300));
     let mut waiter = count(&cluster, 1, DB, "key");
     for _ in 0..20 {
         let begin = Instant::now();
-        line(count(&cluster, 1, OTHER_DB, "key"));
+        json_line(count(&cluster, 1, OTHER_DB, "key"));
         assert!(
             begin.elapsed() < Duration::from_secs(10),
             "the other database waited"
@@ -144,7 +127,7 @@ fn live_client_delays_its_database_only_and_is_named() {
         "the record was not free"
     );
     assert!(cluster.signal_program(0, "ctdb-client", Signal::KILL) > 0);
-    let counted = line(waiter);
+    let counted = json_line(waiter);
     assert_eq!(counted["value"], 2, "{counted}");
     let _ = holder.wait_with_output();
     cluster.assert_clean();

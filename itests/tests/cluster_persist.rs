@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::thread::sleep;
 use std::time::Duration;
 
-use ctdb_itests::cluster::{Cluster, Daemon, Layout, Whom, have_root, program, wait_until};
+use ctdb_itests::cluster::{Cluster, Daemon, Layout, Whom, have_root, json_line, wait_until};
 use serde_json::Value;
 
 const SOCKET: &str = "/run/ctdb/ctdbd.socket";
@@ -75,23 +75,11 @@ fn fetch(cluster: &Cluster, node: usize, name: &str, key: &str) -> String {
 
 /// `ctdb-client transactions` on a node.
 fn transactions(cluster: &Cluster, node: usize, name: &str, kind: &str, count: u64) -> Child {
-    let program = program("ctdb-client");
-    let mut command = cluster.command(node, &program.to_string_lossy());
     let count = count.to_string();
-    command
-        .args(["transactions", SOCKET, name, kind, "counter", &count])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command.spawn().expect("nsenter(1) runs")
-}
-
-fn line(child: Child) -> Value {
-    let output = child.wait_with_output().expect("its end");
-    let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(text.trim()).unwrap_or_else(|_| {
-        let error = String::from_utf8_lossy(&output.stderr);
-        panic!("no line of JSON: {text}{error}")
-    })
+    cluster.client(
+        node,
+        &["transactions", SOCKET, name, kind, "counter", &count],
+    )
 }
 
 fn number(line: &Value, field: &str) -> u64 {
@@ -166,7 +154,7 @@ fn contended_transactions_are_exact() {
             .map(|node| transactions(&cluster, node, name, kind, 200))
             .collect();
         for client in clients {
-            let line = line(client);
+            let line = json_line(client);
             println!("{name}: {line}");
             assert_eq!(number(&line, "increments"), 200, "{line}");
         }
@@ -344,7 +332,7 @@ fn nothing_is_lost_when_a_node_dies_in_the_middle_of_commits() {
         });
         sleep(Duration::from_millis(700));
         assert!(cluster.kill(victim, Whom::All) > 0);
-        let lines = clients.map(line);
+        let lines = clients.map(json_line);
         let (mut known, mut unknown) = (0, 0);
         for line in &lines {
             println!("{name}: {line}");

@@ -1,10 +1,10 @@
 //! Records on real nodes: they migrate, counters are exact, and what the loss of a node may cost is bounded.
 
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::thread::sleep;
 use std::time::Duration;
 
-use ctdb_itests::cluster::{Cluster, Layout, Whom, have_root, program, wait_until};
+use ctdb_itests::cluster::{Cluster, Layout, Whom, have_root, json_line, wait_until};
 use ctdb_protocol::hash::key_hash;
 use serde_json::Value;
 
@@ -26,38 +26,15 @@ fn up(name: &str) -> Cluster {
     cluster
 }
 
-/// `ctdb-client` on a node.
-fn client(cluster: &Cluster, node: usize, args: &[&str]) -> Child {
-    let program = program("ctdb-client");
-    let mut command = cluster.command(node, &program.to_string_lossy());
-    command
-        .args(args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command.spawn().expect("nsenter(1) runs")
-}
-
-fn line(child: Child) -> Value {
-    let output = child.wait_with_output().expect("its end");
-    let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(text.trim()).unwrap_or_else(|_| {
-        panic!(
-            "no line of JSON: {text}{}",
-            String::from_utf8_lossy(&output.stderr)
-        )
-    })
-}
-
 fn count(cluster: &Cluster, node: usize, key: &str, times: u64) -> Child {
-    client(
-        cluster,
+    cluster.client(
         node,
         &["counter", SOCKET, DB, key, &times.to_string(), "200"],
     )
 }
 
 fn read(cluster: &Cluster, node: usize, key: &str) -> u64 {
-    let line = line(client(cluster, node, &["read", SOCKET, DB, key]));
+    let line = json_line(cluster.client(node, &["read", SOCKET, DB, key]));
     line["value"]
         .as_u64()
         .unwrap_or_else(|| panic!("no value: {line}"))
@@ -119,7 +96,7 @@ fn counters_on_all_nodes_are_exact() {
         .map(|node| count(&cluster, node, "counter", times))
         .collect();
     for client in clients {
-        let line = line(client);
+        let line = json_line(client);
         assert_eq!(done(&line), times, "{line}");
         println!("counter: {line}");
     }
@@ -141,7 +118,7 @@ fn exact_while_node_2_dies(name: &str, lmaster: usize) {
     sleep(Duration::from_millis(300));
     assert!(cluster.kill(2, Whom::All) > 0);
     for client in clients {
-        let line = line(client);
+        let line = json_line(client);
         assert_eq!(done(&line), times, "{line}");
     }
     for node in [0, 1] {
@@ -181,10 +158,10 @@ fn bounded_loss_while_the_dmaster_dies() {
     let victim = count(&cluster, 2, &key, u64::from(u32::MAX));
     sleep(Duration::from_millis(300));
     assert!(cluster.kill(2, Whom::All) > 0);
-    let dead = line(victim);
+    let dead = json_line(victim);
     let kept: u64 = survivors
         .map(|client| {
-            let line = line(client);
+            let line = json_line(client);
             assert_eq!(done(&line), times, "{line}");
             done(&line)
         })
@@ -211,16 +188,16 @@ fn nothing_is_resurrected() {
     }
     let cluster = up("deleted");
     for node in [0, 1] {
-        line(count(&cluster, node, "gone", 5));
+        json_line(count(&cluster, node, "gone", 5));
     }
-    line(client(&cluster, 0, &["delete", SOCKET, DB, "gone"]));
+    json_line(cluster.client(0, &["delete", SOCKET, DB, "gone"]));
     assert!(cluster.kill(2, Whom::All) > 0);
     let patience = cluster.layout().daemon.patience();
     wait_until(patience, "the survivors settle", || {
         cluster.settled_among(&[0, 1])
     });
     for node in [0, 1] {
-        let line = line(client(&cluster, node, &["read", SOCKET, DB, "gone"]));
+        let line = json_line(cluster.client(node, &["read", SOCKET, DB, "gone"]));
         assert!(line["value"].is_null(), "node {node}: {line}");
     }
     cluster.assert_clean();

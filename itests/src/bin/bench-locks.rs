@@ -1,9 +1,9 @@
 //! How long a contended record is waited for, with our daemon and with Debian's. Needs root.
 //! `bench-locks [SECONDS [ours|debian]]`
 
-use ctdb_itests::cluster::{Cluster, Daemon, Layout, have_root, program};
+use ctdb_itests::cluster::{Cluster, Daemon, Layout, have_root, json_line};
 use serde_json::Value;
-use std::process::{Child, ExitCode, Stdio};
+use std::process::{Child, ExitCode};
 
 const SOCKET: &str = "/run/ctdb/ctdbd.socket";
 const DB: &str = "bench.tdb";
@@ -91,7 +91,7 @@ fn measure(daemon: Daemon, seconds: &str) -> Vec<f64> {
         }
         let lines: Vec<(usize, Value)> = children
             .into_iter()
-            .map(|(node, child)| (node, line(child)))
+            .map(|(node, child)| (node, json_line(child)))
             .collect();
         means.push(report(name, *counts, &lines));
     }
@@ -100,26 +100,8 @@ fn measure(daemon: Daemon, seconds: &str) -> Vec<f64> {
 }
 
 fn start(cluster: &Cluster, node: usize, key: &str, seconds: &str, hold: u64, pause: u64) -> Child {
-    let mut command = cluster.command(node, &program("ctdb-client").to_string_lossy());
-    command.args([
-        "turns",
-        SOCKET,
-        DB,
-        key,
-        seconds,
-        &hold.to_string(),
-        &pause.to_string(),
-    ]);
-    command
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("nsenter(1) runs")
-}
-
-fn line(child: Child) -> Value {
-    let output = child.wait_with_output().expect("its end");
-    assert!(output.status.success(), "ctdb-client turns");
-    serde_json::from_slice(&output.stdout).expect("a line of JSON")
+    let (hold, pause) = (hold.to_string(), pause.to_string());
+    cluster.client(node, &["turns", SOCKET, DB, key, seconds, &hold, &pause])
 }
 
 /// Prints a scene and answers the mean wait, on the node that counts, of the turns for which the record had

@@ -9,6 +9,7 @@
 //! built the cluster, and all processes inside end with it: nothing stays, whatever happens to that program. Only
 //! the directory may; the next cluster removes what a dead one left.
 
+mod client;
 mod command;
 mod faults;
 mod files;
@@ -22,6 +23,7 @@ mod scripts;
 mod status;
 mod watch;
 
+pub use client::json_line;
 pub use command::Output;
 pub use faults::{Cable, Whom};
 pub use lab::Cluster;
