@@ -270,3 +270,32 @@ fn strange_scripts_cost_themselves_only() {
     cluster.run(0, &["sh", "-c", "kill $(pidof sleep)"]).ok();
     cluster.assert_clean();
 }
+
+/// 4.17's 10.interface reports every link at each monitor event; what a client said of it lasts no longer.
+#[test]
+fn an_interface_that_a_client_set_down_comes_back_with_the_next_monitor_event() {
+    if !have_root("an_interface_that_a_client_set_down_comes_back") {
+        return;
+    }
+    let mut layout = Layout::new("setiface", 2);
+    layout.tunables = "MonitorInterval=2\n".into();
+    let cluster = Cluster::build(&layout);
+    for node in cluster.nodes() {
+        cluster.link_script(node, "10.interface");
+    }
+    cluster.start_all();
+    cluster.wait_settled("all nodes OK with addresses");
+    cluster.ctdb(1, &["setifacelink", "eth1", "down"]).ok();
+    let patience = cluster.layout().daemon.patience();
+    wait_until(patience, "its addresses go to the other node", || {
+        let owners = cluster.owners(0);
+        owners.is_some_and(|owners| owners.values().all(|owner| *owner == Some(0)))
+    });
+    cluster.wait_settled("all OK again");
+    let shared = || {
+        let owners = cluster.owners(0);
+        owners.is_some_and(|owners| owners.values().any(|owner| *owner == Some(1)))
+    };
+    wait_until(patience, "it serves addresses again", shared);
+    cluster.assert_clean();
+}

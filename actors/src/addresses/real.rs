@@ -13,6 +13,7 @@ use crate::net::link;
 use crate::net::sysctl::PromoteSecondaries;
 use crate::net::watch::{NetEvent, NetWatch};
 use crate::post::Post;
+use ctdb_protocol::monitor;
 use ctdb_protocol::notice::{Level, Notice};
 use ctdb_protocol::takeover::io::Input;
 use ctdb_protocol::time::Instant;
@@ -142,19 +143,22 @@ impl Real {
     }
 }
 
-/// Tells takeover of the interfaces at every change.
+/// Tells takeover of the interfaces at every change; each is a reason to check the node's health now.
 fn watch(interfaces: WatchedInterfaces, post: &Post) -> Result<NetWatch, NetError> {
     let post = post.clone();
     NetWatch::start(move |event| {
         let watched = interfaces.read().expect("no panic while held");
+        let changed = |name, up| {
+            post.takeover.send(Input::Interface { name, up });
+            post.monitor.send(monitor::io::Input::Recheck);
+        };
         match event {
-            NetEvent::LinkChanged { name, up } if watched.contains(&name) => {
-                post.takeover.send(Input::Interface { name, up });
+            NetEvent::LinkChanged { name, up } if watched.contains(&name) => changed(name, up),
+            NetEvent::LinkGone { name } if watched.contains(&name) => changed(name, false),
+            NetEvent::Resync => {
+                tell_interfaces(watched.iter(), &post);
+                post.monitor.send(monitor::io::Input::Recheck);
             }
-            NetEvent::LinkGone { name } if watched.contains(&name) => {
-                post.takeover.send(Input::Interface { name, up: false });
-            }
-            NetEvent::Resync => tell_interfaces(watched.iter(), &post),
             NetEvent::LinkChanged { .. }
             | NetEvent::LinkGone { .. }
             | NetEvent::AddressAdded { .. }

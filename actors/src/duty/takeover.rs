@@ -7,11 +7,8 @@ use crate::event::EventDesk;
 use crate::link::table::Links;
 use crate::log::notice;
 use crate::net::address::HeldAddress;
-use crate::post::Post;
-use ctdb_protocol::monitor;
 use ctdb_protocol::takeover::io::{Effect, Input};
 use ctdb_protocol::takeover::machine::Takeover;
-use ctdb_protocol::takeover::view::AddressView;
 use ctdb_protocol::wire::message::ControlMessage;
 use slog::Logger;
 use std::collections::BTreeMap;
@@ -30,8 +27,6 @@ pub struct TakeoverCarry {
     pub places: BTreeMap<IpAddr, HeldAddress>,
     /// The picture, and the clients' ears.
     pub board: Board,
-    /// The other duties.
-    pub post: Post,
     /// Becomes true when everything was given up at the end.
     pub left: watch::Sender<bool>,
     /// Log.
@@ -88,7 +83,7 @@ impl Carry<Takeover> for TakeoverCarry {
                 self.board.address_released(address);
                 self.tell("releaseip", address);
             }
-            Effect::View(view) => self.publish(view),
+            Effect::View(view) => self.board.set_addresses(view),
             Effect::RunDone { request, leader } => self.board.run_done(request, leader),
 
             Effect::Reallocated => self.events.tell("ipreallocated", Vec::new()),
@@ -107,17 +102,6 @@ impl TakeoverCarry {
             let (interface, prefix) = (place.interface.clone(), place.prefix_len.to_string());
             let args = vec![interface, address.to_string(), prefix];
             self.events.tell(event, args);
-        }
-    }
-
-    /// Publishes the picture; a changed interface is a reason to check the node's health now.
-    fn publish(&self, view: AddressView) {
-        let up =
-            |view: &AddressView| -> Vec<bool> { view.interfaces.iter().map(|i| i.up).collect() };
-        let changed = up(&self.board.addresses()) != up(&view);
-        self.board.set_addresses(view);
-        if changed {
-            self.post.monitor.send(monitor::io::Input::Recheck);
         }
     }
 }

@@ -70,6 +70,8 @@ fn carry(context: &NodeContext) -> EventCarry {
         environment: environment(context),
         natives: Natives {
             board: context.board.clone(),
+            post: context.post.clone(),
+            kernel_links: !settings.startup.test_mode,
             partially_online: partially.is_some_and(|value| value.eq_ignore_ascii_case("yes")),
         },
         debug_script: settings.events.debug_script.clone().map(PathBuf::from),

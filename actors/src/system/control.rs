@@ -318,7 +318,6 @@ fn keep_takeover(
             events: context.events.clone(),
             places: BTreeMap::new(),
             board: context.board.clone(),
-            post: context.post.clone(),
             left: left.clone(),
             log: context.log.clone(),
         };
