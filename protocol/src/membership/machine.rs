@@ -21,7 +21,7 @@ use super::leader::{Answer, Recovery};
 use super::member::{Member, NUMBER_MAX};
 use super::message::{Composition, MembershipMessage};
 use super::nodes::{NO_CLAIM, NodeTable};
-use super::view::MembershipView;
+use super::view::{MembershipView, RecoveryMode};
 use crate::election::standing::Standing;
 use crate::flags::{Capabilities, NodeFlags, RunState};
 use crate::heartbeat::message::{Claim, NodeState};
@@ -73,8 +73,10 @@ pub struct Membership {
     rng: Rng,
     /// Peers whose links were lost and have not come back.
     lost: BTreeSet<Pnn>,
-    /// A link between two members changed: the leader shall recover.
-    owed_recovery: bool,
+    /// Why this node wants a recovery, until one begins: a leader may step down before it hears of it.
+    wish: Option<String>,
+    /// The present leader was told of the wish.
+    wish_told: bool,
     published: Option<MembershipView>,
 }
 
@@ -130,7 +132,8 @@ impl Membership {
             published_own: None,
             published: None,
             lost: BTreeSet::new(),
-            owed_recovery: false,
+            wish: None,
+            wish_told: false,
             rng: Rng::new(config.seed),
             config,
         }
@@ -159,7 +162,7 @@ impl Membership {
             }
             Input::Timeout => self.timeout(now, fx),
         }
-        self.ask_for_owed_recovery(fx);
+        self.tell_wish(fx);
     }
 
     /// A record that was on its way between two members is lost with their link though both live; only a
@@ -168,20 +171,32 @@ impl Membership {
     fn link_changed(&mut self, peer: Pnn) {
         let members = &self.member.composition().members;
         if members.contains(&peer) && members.contains(&self.config.own) {
-            self.owed_recovery = true;
+            self.wish_for_recovery("a link between two members was lost or came back".into());
         }
     }
 
-    fn ask_for_owed_recovery(&mut self, fx: &mut Effects<Effect>) {
-        if !self.owed_recovery {
+    fn wish_for_recovery(&mut self, reason: String) {
+        self.wish = Some(reason);
+        self.wish_told = false;
+    }
+
+    /// Tells the leader, as soon as there is one within reach, and every further one until a recovery begins.
+    fn tell_wish(&mut self, fx: &mut Effects<Effect>) {
+        let own = self.config.own;
+        let Some(leader) = self.standing.leader(own) else {
+            return;
+        };
+        if self.wish_told || !(leader == own || self.nodes.is_connected(leader)) {
             return;
         }
-        if let Some(leader) = self.standing.leader(self.config.own)
-            && (leader == self.config.own || self.nodes.is_connected(leader))
-        {
-            self.owed_recovery = false;
-            let reason = String::from("a link between two members was lost or came back");
-            self.send(leader, MembershipMessage::WantRecovery { reason }, fx);
+        let Some(reason) = self.wish.clone() else {
+            return;
+        };
+        self.wish_told = true;
+        self.send(leader, MembershipMessage::WantRecovery { reason }, fx);
+        // Who is no member will not see the recovery begin.
+        if !self.member.composition().members.contains(&own) {
+            self.wish = None;
         }
     }
 
@@ -258,6 +273,7 @@ impl Membership {
         self.waiting_since = None;
         self.unconfirmed.clear();
         self.strikes.clear();
+        self.wish_told = false;
         self.timers = TimerTable::new();
         if let Some((peer, message)) = self.early.take() {
             self.message(now, peer, message, fx);
@@ -301,11 +317,7 @@ impl Membership {
             Request::Stop => self.flags.set(NodeFlags::STOPPED, true),
             Request::Continue => self.flags.set(NodeFlags::STOPPED, false),
             Request::Ban { seconds, reason } => self.ban(now, seconds, reason, fx),
-            Request::Recover { reason } => {
-                if let Some(leader) = self.standing.leader(self.config.own) {
-                    self.send(leader, MembershipMessage::WantRecovery { reason }, fx);
-                }
-            }
+            Request::Recover { reason } => self.wish_for_recovery(reason),
             Request::LmasterRole(on) => self.capabilities.set(Capabilities::LMASTER, on),
             Request::LeaderRole(on) => self.capabilities.set(Capabilities::LEADER, on),
         }
@@ -362,7 +374,10 @@ impl Membership {
                 self.ready(now, peer, generation, db, fx);
             }
             MembershipMessage::WantRecovery { reason } => {
-                if self.standing.is_leader() && !self.is_preparing() {
+                if self.standing == Standing::Searching {
+                    // It follows a leadership of this node that is not known here yet, or a past one.
+                    self.wish_for_recovery(reason);
+                } else if self.standing.is_leader() && !self.is_preparing() {
                     self.wanted = Some(reason);
                 }
             }
@@ -393,7 +408,9 @@ impl Membership {
                 if let Some(error) = self.fault(&composition) {
                     refuse(peer, error, fx);
                 } else if term == claim.term && !self.flags.get().is_inactive() {
+                    let generation = composition.generation;
                     let answer = self.member.prepare(now, term, composition, fx);
+                    self.fulfil_wish(generation);
                     self.send(peer, answer, fx);
                 }
             }
@@ -403,6 +420,7 @@ impl Membership {
                 contributors,
                 databases,
             } => {
+                self.fulfil_wish(generation);
                 self.member
                     .rebuild(generation, newest, contributors, databases, fx);
             }
@@ -410,6 +428,14 @@ impl Membership {
             MembershipMessage::Commit { generation } => self.member.commit(now, generation, fx),
             MembershipMessage::Ban { seconds, reason } => self.ban(now, seconds, reason, fx),
             _ => {}
+        }
+    }
+
+    /// The records are gone through in this composition, so that what was wished for before comes true.
+    fn fulfil_wish(&mut self, generation: Generation) {
+        let is_active = self.member.mode() == RecoveryMode::Active;
+        if is_active && self.member.composition().generation == generation {
+            self.wish = None;
         }
     }
 

@@ -132,6 +132,46 @@ fn a_restarted_leader_gives_no_composition_the_name_of_another_one() {
     });
 }
 
+/// Found by the simulator: a member refused a transaction while nobody led, and the wish for the recovery that
+/// makes the members equal again was forgotten.
+#[test]
+fn a_wish_for_a_recovery_waits_for_a_leader() {
+    let ask = || Request::Recover {
+        reason: String::from("a member refused a transaction"),
+    };
+    each_world(|world| {
+        let asker = world.nodes.len() - 1;
+        let before = generation(world, asker);
+        world.search();
+        world.run(100);
+        world.ask(asker, ask());
+        world.run(1_000);
+        assert_eq!(generation(world, asker), before, "nobody leads");
+        world.lead(0);
+        world.run(1_000);
+        world.assert_converged();
+        assert_ne!(generation(world, asker), before);
+    });
+    // The leader that was asked steps down before it has done anything.
+    each_world(|world| {
+        let asker = world.nodes.len() - 1;
+        let before = generation(world, asker);
+        world.ask(asker, ask());
+        world.search();
+        world.run(1_000);
+        assert_eq!(generation(world, asker), before, "nobody leads");
+        world.lead(0);
+        world.run(1_000);
+        world.assert_converged();
+        let after = generation(world, asker);
+        assert_ne!(after, before);
+        // Once is enough.
+        world.lead(1);
+        world.run(1_000);
+        assert_eq!(generation(world, asker), after);
+    });
+}
+
 #[test]
 fn a_change_of_leader_alone_recovers_nothing() {
     each_world(|world| {

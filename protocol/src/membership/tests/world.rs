@@ -236,6 +236,13 @@ impl World {
         }
     }
 
+    /// Nobody leads any more.
+    pub(super) fn search(&mut self) {
+        for node in 0..self.nodes.len() {
+            self.feed(node, Input::Standing(Standing::Searching));
+        }
+    }
+
     fn is_up(&self, a: usize, b: usize) -> bool {
         self.links.get(&(a, b)).is_some_and(|link| link.0)
     }
