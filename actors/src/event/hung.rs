@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// Processes of one script that are described.
 const DESCRIBED_MAX: usize = 32;
-/// How long the debug script may take.
-const DEBUG_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the debug script may take; the hung processes live that much longer, beside the checks that follow.
+const DEBUG_TIMEOUT: Duration = Duration::from_secs(10);
 /// From SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
 

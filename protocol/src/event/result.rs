@@ -1,6 +1,6 @@
 //! How events and their scripts ended.
 
-use super::errno::{EACCES, ECANCELED, EINTR, ENOEXEC, ETIMEDOUT};
+use super::errno::{EACCES, ECANCELED, EINTR, ENOENT, ENOEXEC, ETIMEDOUT};
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -22,14 +22,15 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The script's result: its exit code, or a negative error number.
+    /// The script's result: its exit code, or a negative error number. A script that was disabled, by its run bit
+    /// or by its removal, after the directory had been read did not fail.
     ///
     /// 4.17 takes exit code 64 for success by mistake; here it is the failure that the script meant.
     pub fn result(self) -> i32 {
         match self {
             Self::Signal => -EINTR,
             Self::TimedOut => -ETIMEDOUT,
-            Self::NotStarted(EACCES) => -ENOEXEC,
+            Self::NotStarted(EACCES | ENOENT) => -ENOEXEC,
             Self::NotStarted(error) => -error,
             Self::Code(code) if code > FIRST_ERROR_CODE && code < 255 => {
                 Self::NotStarted(code - FIRST_ERROR_CODE).result()
@@ -122,10 +123,12 @@ mod tests {
             (Exit::Code(64), 64),
             // 64 + EACCES: as a file that can't be run.
             (Exit::Code(77), -ENOEXEC),
+            (Exit::Code(66), -ENOEXEC),
             (Exit::Code(127), -63),
             (Exit::Code(255), 255),
             (Exit::Signal, -EINTR),
-            (Exit::NotStarted(2), -2),
+            (Exit::NotStarted(2), -ENOEXEC),
+            (Exit::NotStarted(5), -5),
             (Exit::NotStarted(13), -ENOEXEC),
             (Exit::TimedOut, -ETIMEDOUT),
         ] {

@@ -8,8 +8,9 @@
 //! connect; `setup` scripts are clients themselves.
 //!
 //! Checks begin at once with RUNNING (4.17 waits 2 s), then after 2 s, doubled each time up to the
-//! monitor interval, and 5 s after a change of health; one that gave way to another event is repeated soon. While the cluster recovers or the node is inactive
-//! a check that is due waits and runs as soon as that is over.
+//! monitor interval, and 5 s after a change of health; one that gave way to another event, or timed out without
+//! deciding anything, is repeated soon. While the cluster recovers or the node is inactive a check that is due
+//! waits and runs as soon as that is over.
 //! Invariant: at most one event runs.
 
 use super::io::{Config, Effect, Event, Input, Outcome};
@@ -28,6 +29,9 @@ const INTERVAL_MIN: Duration = Duration::from_secs(2);
 const INTERVAL_AFTER_CHANGE: Duration = Duration::from_secs(5);
 /// Time to the next check after one that gave way to another event: it said nothing.
 const RETRY_CANCELLED: Duration = Duration::from_millis(100);
+/// Time to the next check after one that timed out but does not count yet: the addresses shall not stay on a
+/// node whose checks hang for another interval.
+const RETRY_TIMED_OUT: Duration = Duration::from_millis(100);
 /// Time to the next attempt after a failed `startup`.
 const STARTUP_RETRY: Duration = Duration::from_secs(5);
 
@@ -225,12 +229,15 @@ impl Monitor {
     /// node into service whose check hangs from the start).
     fn checked(&mut self, now: Instant, outcome: Outcome, fx: &mut Effects<Effect>) {
         let verdict = match outcome {
-            Outcome::Passed => Some(Ok(())),
-            Outcome::Failed { detail } => Some(Err(detail)),
+            Outcome::Passed => Ok(()),
+            Outcome::Failed { detail } => Err(detail),
             Outcome::TimedOut { detail } => {
                 self.timeouts = self.timeouts.saturating_add(1);
-                let too_many = self.timeouts >= self.config.monitor_timeout_count;
-                return self.judge(now, too_many.then_some(Err(detail)), fx);
+                if self.timeouts < self.config.monitor_timeout_count {
+                    self.due = Some(now + RETRY_TIMED_OUT);
+                    return;
+                }
+                return self.judge(now, Err(detail), fx);
             }
             Outcome::Cancelled => {
                 self.due = Some(now + RETRY_CANCELLED);
@@ -241,20 +248,15 @@ impl Monitor {
         self.judge(now, verdict, fx);
     }
 
-    /// Takes a verdict over, if there is one, and plans the next check.
-    fn judge(
-        &mut self,
-        now: Instant,
-        verdict: Option<Result<(), String>>,
-        fx: &mut Effects<Effect>,
-    ) {
-        let healthy = verdict.as_ref().map_or(self.healthy, Result::is_ok);
+    /// Takes a verdict over and plans the next check.
+    fn judge(&mut self, now: Instant, verdict: Result<(), String>, fx: &mut Effects<Effect>) {
+        let healthy = verdict.is_ok();
         if healthy != self.healthy {
             self.healthy = healthy;
             self.interval = INTERVAL_AFTER_CHANGE;
             fx.push(Effect::Log(match verdict {
-                Some(Err(reason)) => Notice::BecameUnhealthy { reason },
-                _ => Notice::BecameHealthy {},
+                Err(reason) => Notice::BecameUnhealthy { reason },
+                Ok(()) => Notice::BecameHealthy {},
             }));
             fx.push(Effect::Health(healthy));
         }

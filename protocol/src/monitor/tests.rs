@@ -204,6 +204,26 @@ fn timeouts_count_only_in_a_row() {
 }
 
 #[test]
+fn a_check_that_hangs_is_repeated_at_once_until_it_counts() {
+    let mut bench = Bench::started();
+    for _ in 0..4 {
+        bench.done(Event::Monitor, Outcome::Passed);
+        bench.wait();
+    }
+    assert_eq!(bench.done(Event::Monitor, timed_out()), []);
+    assert_eq!(
+        bench.wait(),
+        (100, vec![run(Event::Monitor)]),
+        "not after the interval, which is 15 s by now"
+    );
+    assert_eq!(
+        bench.done(Event::Monitor, timed_out()),
+        [Effect::Health(false)]
+    );
+    assert_eq!(bench.wait().0, 5000, "as after any change");
+}
+
+#[test]
 fn checks_wait_for_recovery_and_activity() {
     let mut bench = Bench::started();
     bench.done(Event::Monitor, Outcome::Passed);

@@ -1,0 +1,195 @@
+//! Event scripts that misbehave, in the checks of three real daemons: each costs itself only.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use ctdb_itests::cluster::{Cluster, Daemon, Layout, have_root, wait_until};
+
+/// Time limit of an event in these tests, in seconds.
+const LIMIT_S: u64 = 2;
+
+/// A switch that scripts of a node look at.
+fn switch(cluster: &Cluster, node: usize, name: &str) -> PathBuf {
+    let path = format!("{node}/run/ctdb/{name}");
+    cluster.directory().join(path)
+}
+
+fn turn_on(cluster: &Cluster, node: usize, name: &str) {
+    fs::write(switch(cluster, node, name), "").expect("switch");
+}
+
+fn turn_off(cluster: &Cluster, node: usize, name: &str) {
+    fs::remove_file(switch(cluster, node, name)).expect("switch");
+}
+
+/// A script that does something in monitor events while its switch is on.
+fn while_on(name: &str, body: &str) -> String {
+    format!("[ \"$1\" = monitor ] && [ -e /run/ctdb/{name} ] || exit 0\n{body}")
+}
+
+/// Script and end in the newest monitor event.
+fn ends(cluster: &Cluster, node: usize) -> Vec<(String, String)> {
+    let status = cluster.ctdb(node, &["event", "status", "legacy", "monitor"]);
+    let lines = status.stdout.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?.to_owned(), words.next()?.to_owned()))
+    });
+    lines.collect()
+}
+
+/// Processes of a node whose command line holds that word.
+fn processes(cluster: &Cluster, node: usize, word: &str) -> String {
+    let script = format!(
+        "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null; echo; done | grep '^{word}'"
+    );
+    cluster.run(node, &["sh", "-c", &script]).stdout
+}
+
+fn layout(name: &str) -> Layout {
+    let mut layout = Layout::new(name, 3);
+    layout.tunables = format!("EventScriptTimeout={LIMIT_S}\n");
+    if layout.daemon == Daemon::Debian {
+        layout.tunables += "MonitorTimeoutCount=2\n";
+    }
+    layout.conf = String::from("[event]\n debug script = debug-hung-script.sh\n");
+    layout
+}
+
+fn three_nodes(name: &str, scripts: &[(&str, String)]) -> Cluster {
+    let cluster = Cluster::build(&layout(name));
+    for node in cluster.nodes() {
+        // It makes the directory that the debug script needs.
+        cluster.link_script(node, "00.ctdb");
+        cluster.link_script(node, "10.interface");
+        let debug = "debug-hung-script.sh";
+        fs::copy(format!("/etc/ctdb/{debug}"), cluster.etc(node, debug)).expect("Debian's ctdb");
+        for (name, body) in scripts {
+            cluster.put_script(node, name, body);
+        }
+    }
+    cluster
+}
+
+#[test]
+fn a_script_that_hangs_is_ended_and_the_addresses_move_after_two_time_outs() {
+    if !have_root("a_script_that_hangs_is_ended_and_the_addresses_move_after_two_time_outs") {
+        return;
+    }
+    // A child in its group, one that has left it, and itself.
+    let hang = while_on(
+        "hang",
+        "date +%s.%N >>/var/lib/ctdb/hung\nsleep 8111 & setsid sleep 1 & sleep 8112",
+    );
+    let cluster = three_nodes("scripts-hang", &[("30.hang", hang)]);
+    cluster.start_all();
+    cluster.wait_settled("all nodes OK with addresses");
+    // By now checks are far apart.
+    std::thread::sleep(Duration::from_secs(8));
+    turn_on(&cluster, 0, "hang");
+    let patience = cluster.layout().daemon.patience();
+    wait_until(patience, "the first check that hangs", || {
+        !cluster.var(0, "hung").is_empty()
+    });
+    let begin = Instant::now();
+    wait_until(patience, "node 0 is UNHEALTHY", || {
+        cluster.sees(1, 0, "Unhealthy")
+    });
+    wait_until(patience, "its addresses have moved", || {
+        cluster.owners(1).is_some_and(|owners| {
+            owners
+                .values()
+                .all(|owner| owner.is_some_and(|pnn| pnn != 0))
+        })
+    });
+    println!(
+        "addresses moved {:.2} s after the begin of the first check that hangs (limit {LIMIT_S} s)",
+        begin.elapsed().as_secs_f64()
+    );
+    let attempts = cluster.var(0, "hung").lines().count();
+    turn_off(&cluster, 0, "hang");
+    assert!(
+        attempts <= 2 || cluster.layout().daemon == Daemon::Debian,
+        "{attempts} attempts"
+    );
+    cluster.wait_settled("all OK again");
+    wait_until(patience, "the end of the hung processes", || {
+        processes(&cluster, 0, "sleep 811").is_empty()
+    });
+    if cluster.layout().daemon == Daemon::Ours {
+        let log = cluster.log(0);
+        let described = |word: &str| {
+            let mut lines = log.lines().filter(|line| line.contains("event.hung"));
+            lines.any(|line| line.contains(word))
+        };
+        assert!(
+            described("30.hang") && described("(sleep)"),
+            "processes and their stacks: {log}"
+        );
+        assert!(
+            log.contains("event_debug: pstree"),
+            "the admin's debug script: {log}"
+        );
+        assert!(log.contains("monitor.unhealthy"), "{log}");
+        assert!(log.contains("event.killed"), "{log}");
+    }
+    cluster.assert_clean();
+}
+
+#[test]
+fn strange_scripts_in_the_checks_leave_all_nodes_ok() {
+    if !have_root("strange_scripts_in_the_checks_leave_all_nodes_ok") {
+        return;
+    }
+    let vanish = "rm -f /etc/ctdb/events/legacy/24.vanished.script";
+    let cluster = three_nodes(
+        "scripts-strange",
+        &[
+            ("20.flood", while_on("on", "yes | head -c 3000000")),
+            ("21.daemon", while_on("on", "setsid sleep 300 & exit 0")),
+            ("22.norun", String::from("exit 1")),
+            ("23.vanish", while_on("on", vanish)),
+            ("24.vanished", String::from("exit 0")),
+            ("25.last", String::from("exit 0")),
+        ],
+    );
+    for node in cluster.nodes() {
+        let norun = cluster.etc(node, "events/legacy/22.norun.script");
+        fs::set_permissions(norun, Permissions::from_mode(0o644)).expect("mode");
+    }
+    cluster.start_all();
+    cluster.wait_settled("all nodes OK with addresses");
+    for node in cluster.nodes() {
+        turn_on(&cluster, node, "on");
+    }
+    let expected = [
+        ("00.ctdb", "OK"),
+        ("10.interface", "OK"),
+        ("20.flood", "OK"),
+        ("21.daemon", "OK"),
+        ("22.norun", "DISABLED"),
+        ("23.vanish", "OK"),
+        ("24.vanished", "DISABLED"),
+        ("25.last", "OK"),
+    ]
+    .map(|(name, end)| (name.to_owned(), end.to_owned()));
+    let patience = cluster.layout().daemon.patience();
+    for node in cluster.nodes() {
+        wait_until(patience, "a check in which a script vanishes", || {
+            !cluster
+                .etc(node, "events/legacy/24.vanished.script")
+                .exists()
+        });
+        wait_until(patience, "the end of that check", || {
+            ends(&cluster, node) == expected
+        });
+        turn_off(&cluster, node, "on");
+    }
+    assert!(cluster.settled(), "none of it counts against a node");
+    for node in cluster.nodes() {
+        cluster.stop(node);
+        cluster.run(node, &["sh", "-c", "kill $(pidof sleep)"]).ok();
+    }
+    cluster.assert_clean();
+}
