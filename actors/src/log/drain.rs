@@ -12,8 +12,8 @@ use super::queue::Shared;
 
 /// The key that carries CTDB's level of a record.
 pub(super) const LEVEL_KEY: &str = "ctdb_level";
-/// The key that carries the stable name of an event.
-pub(super) const EVENT_KEY: &str = "event";
+/// The key that carries the stable name of an event; no field is called so.
+pub(super) const EVENT_KEY: &str = "ctdb_event";
 
 /// The root drain.
 pub(super) struct Intake {

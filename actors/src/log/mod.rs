@@ -229,6 +229,18 @@ mod tests {
         );
     }
 
+    /// The first field of some is called as the key of the stable name once was.
+    #[test]
+    fn a_field_named_event_does_not_replace_the_stable_name() {
+        let (path, logger, handle) = file_log("event-field");
+        let (event, script) = (String::from("monitor"), String::from("50.samba"));
+        notice(&logger, &Notice::EventTimedOut { event, script });
+        assert!(handle.flush(PATIENCE));
+        let line =
+            "monitor event timed out: 50.samba [event.timed_out event=monitor script=50.samba]";
+        assert_eq!(messages(&path), [line]);
+    }
+
     #[test]
     fn notices_carry_name_and_fields_and_go_to_the_new_file_after_reopening() {
         let (path, logger, handle) = file_log("rotated");
