@@ -193,3 +193,78 @@ fn strange_scripts_in_the_checks_leave_all_nodes_ok() {
     }
     cluster.assert_clean();
 }
+
+/// Gives a node an executable file below its `/etc/ctdb`.
+fn put_hook(cluster: &Cluster, file: &str, body: &str) {
+    let path = cluster.etc(0, file);
+    fs::create_dir_all(path.parent().expect("a directory")).expect("directory");
+    fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("hook");
+    fs::set_permissions(path, Permissions::from_mode(0o755)).expect("run bit");
+}
+
+#[test]
+fn the_admins_hooks_hear_of_stages_and_health_and_hold_nothing_up() {
+    if !have_root("the_admins_hooks_hear_of_stages_and_health_and_hold_nothing_up") {
+        return;
+    }
+    let cluster = Cluster::build(&Layout::new("notify", 1));
+    cluster.link_script(0, "10.interface");
+    cluster.put_script(0, "50.fail", &while_on("bad", "echo no service; exit 1"));
+    let notify = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf/notify.sh");
+    fs::copy(notify, cluster.etc(0, "notify.sh")).expect("notify.sh");
+    let record = "echo \"$0 $*\" | sed 's,.*/,,' >>/var/lib/ctdb/told";
+    put_hook(&cluster, "notify.d/10-mail", record);
+    put_hook(
+        &cluster,
+        "notify.d/10-mail~",
+        "echo never >>/var/lib/ctdb/told",
+    );
+    // It hangs in one of them, fails in another.
+    let strange = format!("{record}\n[ $1 != setup ] || sleep 300\n[ $1 != startup ] || exit 7");
+    put_hook(&cluster, "events/notification/20.pager.script", &strange);
+    put_hook(
+        &cluster,
+        "events/notification/README",
+        "echo never >>/var/lib/ctdb/told",
+    );
+    cluster.start_all();
+    cluster.wait_settled("OK although a notification hangs");
+    let patience = cluster.layout().daemon.patience();
+    turn_on(&cluster, 0, "bad");
+    wait_until(patience, "UNHEALTHY", || cluster.sees(0, 0, "Unhealthy"));
+    turn_off(&cluster, 0, "bad");
+    cluster.wait_settled("OK again");
+    let told = || -> Vec<String> {
+        let mut told: Vec<String> = cluster.var(0, "told").lines().map(str::to_owned).collect();
+        told.sort();
+        told
+    };
+    let mut expected = Vec::new();
+    for what in [
+        "init",
+        "setup",
+        "startup",
+        "healthy",
+        "unhealthy",
+        "healthy",
+    ] {
+        expected.extend([format!("10-mail {what}"), format!("20.pager.script {what}")]);
+    }
+    expected.sort();
+    wait_until(patience, "all hooks", || told().len() == expected.len());
+    assert_eq!(told(), expected);
+    if cluster.layout().daemon == Daemon::Ours {
+        let log = cluster.log(0);
+        for line in [
+            "Notification init: OK [notify.done event=init",
+            "Notification startup failed: ended with 1 [notify.failed event=startup",
+            "notify: 20.pager.script startup ended with 7",
+            "Notification unhealthy: OK",
+        ] {
+            assert!(log.contains(line), "{line} in {log}");
+        }
+        assert_eq!(log.matches("Notification healthy: OK").count(), 2, "{log}");
+    }
+    cluster.run(0, &["sh", "-c", "kill $(pidof sleep)"]).ok();
+    cluster.assert_clean();
+}

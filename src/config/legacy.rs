@@ -262,7 +262,12 @@ impl Legacy {
                     return Some(entry("logging", "location", "syslog".to_owned(), place));
                 }
             }
-            Target::NotifyScript => self.notify_script = Some(value),
+            Target::NotifyScript => {
+                if let Some(fault) = not_runnable(std::path::Path::new(&value)) {
+                    findings.refuse(&place, name, format!("\"{value}\" {fault}"));
+                }
+                self.notify_script = Some(value);
+            }
             Target::EventScripts => self.event_scripts = Some(value),
             Target::ManagedServices => {
                 self.managed_services
@@ -337,6 +342,20 @@ fn existing(name: &str, value: String, place: Place, findings: &mut Findings) ->
         format!("{name}={value} is skipped: there is no such file"),
     );
     None
+}
+
+/// Why this can't be the notification program, which is seen too late when it is needed.
+fn not_runnable(path: &std::path::Path) -> Option<&'static str> {
+    use std::os::unix::fs::PermissionsExt;
+    if !path.is_absolute() {
+        return Some("is no absolute path");
+    }
+    match path.metadata() {
+        Ok(meta) if !meta.is_file() => Some("is no file"),
+        Ok(meta) if meta.permissions().mode() & 0o111 == 0 => Some("is not executable"),
+        Ok(_) => None,
+        Err(_) => Some("does not exist"),
+    }
 }
 
 /// The yes/no forms of the old start script.

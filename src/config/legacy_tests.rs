@@ -175,8 +175,21 @@ fn ctdb_per_ip_routing_table_id_high() {
 
 #[test]
 fn ctdb_notify_script() {
-    let paths = clean("CTDB_NOTIFY_SCRIPT=/etc/ctdb/own.sh").settings.paths;
-    assert_eq!(paths.notify_script, "/etc/ctdb/own.sh");
+    use std::os::unix::fs::PermissionsExt;
+    let directory = Directory::with_nodes();
+    directory.write("etc/ctdb/own.sh", "");
+    let script = directory.path("etc/ctdb/own.sh");
+    let text = format!("CTDB_NOTIFY_SCRIPT={}\n", script.display());
+    directory.write("etc/sysconfig/ctdb", &text);
+    let refused = |fault: &str| format!("/etc/sysconfig/ctdb:1: CTDB_NOTIFY_SCRIPT: {fault}");
+    let expected = refused("\"/etc/ctdb/own.sh\" is not executable");
+    assert_eq!(directory.errors(), [expected]);
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&script, mode).expect("run bit");
+    let paths = directory.load().expect("valid").settings.paths;
+    assert_eq!(paths.notify_script, script.display().to_string());
+    directory.write("etc/sysconfig/ctdb", "CTDB_NOTIFY_SCRIPT=/none.sh\n");
+    assert_eq!(directory.errors(), [refused("\"/none.sh\" does not exist")]);
 }
 
 #[test]

@@ -92,6 +92,7 @@ impl Carry<Monitor> for MonitorCarry {
                 .post
                 .membership
                 .send(membership::io::Input::Health(fit)),
+            Effect::Notify(what) => self.events.notifier().tell(what),
             Effect::Fatal { reason } if *self.beginning.borrow() == Beginning::Over => {
                 self.fatal.end(&reason);
             }

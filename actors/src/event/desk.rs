@@ -1,5 +1,6 @@
 //! The desk: where events are ordered, and where their results lie.
 
+use super::notify::Notifier;
 use super::process::Process;
 use crate::post::Slot;
 use ctdb_protocol::event::errno::ECANCELED;
@@ -32,6 +33,7 @@ pub struct EventDesk {
     slot: Slot<Input>,
     tunables: Arc<RwLock<Tunables>>,
     shared: Arc<Shared>,
+    notifier: Notifier,
 }
 
 impl EventDesk {
@@ -41,7 +43,13 @@ impl EventDesk {
             slot,
             tunables: tunables.clone(),
             shared: Arc::default(),
+            notifier: Notifier::new(),
         }
+    }
+
+    /// The way to the admin's notification program.
+    pub const fn notifier(&self) -> &Notifier {
+        &self.notifier
     }
 
     /// Tunable `EventScriptTimeout`.

@@ -3,6 +3,7 @@
 //! ```text
 //!  monitor, takeover, membership, console ─► EventDesk ─► Events (Duty of EventMachine) ─► Process
 //!  eventd.socket ──────────────────────────────┘               └─► natives (10.interface)
+//!  monitor ─► Notifier (bounded, drops) ─► Notifications ─► Process (notify.sh)
 //! ```
 //!
 //! All of it lives on an arbiter of its own: a spawn, a full pipe or a slow directory delays no keepalive.
@@ -13,6 +14,7 @@ mod carry;
 mod desk;
 mod hung;
 mod native;
+mod notify;
 mod process;
 mod scripts;
 mod socket;
@@ -21,5 +23,6 @@ mod start;
 pub use carry::EventCarry;
 pub use desk::EventDesk;
 pub use native::Natives;
+pub use notify::Notifier;
 pub use scripts::{ScriptDirectory, ScriptError};
 pub use start::start;

@@ -2,6 +2,7 @@
 
 use super::carry::EventCarry;
 use super::native::Natives;
+use super::notify::{self, Notify};
 use super::scripts::ScriptDirectory;
 use super::socket::{self, Service};
 use crate::context::NodeContext;
@@ -38,6 +39,18 @@ pub async fn start(context: &NodeContext) -> io::Result<()> {
             log: context.log.clone(),
         };
         let opened = socket::start(&supervisor, path, &service, &context.poisons);
+        let told = Notify {
+            program: PathBuf::from(&context.settings.paths.notify_script),
+            environment: environment(&context),
+            script_level: context.settings.logging.script_level,
+            log: context.log.clone(),
+        };
+        notify::start(
+            &supervisor,
+            context.events.notifier(),
+            &told,
+            &context.poisons,
+        );
         supervisor.keep("events", move |life, _| {
             let machine = EventMachine::new(context.events.begin_anew());
             let actor = Duty::new(

@@ -421,7 +421,7 @@ fn carry_record(effect: record::io::Effect, actions: &mut Vec<Action>) {
 fn carry_monitor(effect: monitor::io::Effect, actions: &mut Vec<Action>) {
     use monitor::io::Effect;
     actions.push(match effect {
-        Effect::Begun => return,
+        Effect::Begun | Effect::Notify(_) => return,
         Effect::RunEvent(event) => Action::Script(event),
         Effect::RunState(state) => {
             Action::Post(Mail::Membership(membership::io::Input::RunState(state)))

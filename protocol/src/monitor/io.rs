@@ -39,6 +39,34 @@ impl fmt::Display for Event {
     }
 }
 
+/// What the admin's notification program is told (ctdb-features.md 7.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Notification {
+    /// The `init` event has succeeded.
+    Init,
+    /// The `setup` event has succeeded.
+    Setup,
+    /// The `startup` event has succeeded.
+    Startup,
+    /// The node became healthy.
+    Healthy,
+    /// The node became unhealthy.
+    Unhealthy,
+}
+
+impl Notification {
+    /// The program's argument.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Setup => "setup",
+            Self::Startup => "startup",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
 /// How an event ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
@@ -115,6 +143,8 @@ pub enum Effect {
     RunState(RunState),
     /// Tell membership: the services are fit, or not.
     Health(bool),
+    /// Run the notification program; nobody waits for its end.
+    Notify(Notification),
     /// The daemon can't begin its work and must end.
     Fatal {
         /// Why, for the log.

@@ -13,7 +13,7 @@
 //! waits and runs as soon as that is over.
 //! Invariant: at most one event runs.
 
-use super::io::{Config, Effect, Event, Input, Outcome};
+use super::io::{Config, Effect, Event, Input, Notification, Outcome};
 use crate::flags::RunState;
 use crate::machine::{Effects, Machine};
 use crate::membership::view::{MembershipView, RecoveryMode};
@@ -186,6 +186,7 @@ impl Monitor {
             }
             (RunState::Startup, Event::Startup) => {
                 if outcome == Outcome::Passed {
+                    fx.push(Effect::Notify(Notification::Startup));
                     self.enter(RunState::Running, fx);
                     self.due = Some(now);
                 } else {
@@ -203,10 +204,14 @@ impl Monitor {
         let detail = match outcome {
             Outcome::Passed if event == Event::Init => {
                 self.beginning.begun = true;
+                fx.push(Effect::Notify(Notification::Init));
                 fx.push(Effect::Begun);
                 return self.set_up(fx);
             }
-            Outcome::Passed => return self.enter(RunState::FirstRecovery, fx),
+            Outcome::Passed => {
+                fx.push(Effect::Notify(Notification::Setup));
+                return self.enter(RunState::FirstRecovery, fx);
+            }
             Outcome::Failed { detail } => detail,
             Outcome::TimedOut { detail } => format!("timed out: {detail}"),
             // Nothing takes precedence over these but the restart of what runs them.
@@ -259,6 +264,11 @@ impl Monitor {
                 Ok(()) => Notice::BecameHealthy {},
             }));
             fx.push(Effect::Health(healthy));
+            fx.push(Effect::Notify(if healthy {
+                Notification::Healthy
+            } else {
+                Notification::Unhealthy
+            }));
         }
         let wait = self.interval.min(self.config.monitor_interval);
         self.due = Some(now + wait);

@@ -1,6 +1,6 @@
 //! The monitor alone, by table-like scripts of inputs.
 
-use super::io::{Config, Effect, Event, Input, Outcome};
+use super::io::{Config, Effect, Event, Input, Notification, Outcome};
 use super::machine::Monitor;
 use crate::flags::{NodeFlags, RunState};
 use crate::id::Pnn;
@@ -15,6 +15,8 @@ use alloc::vec::Vec;
 struct Bench {
     monitor: Monitor,
     now_ms: u64,
+    /// What the notification program was told.
+    told: Vec<Notification>,
 }
 
 impl Bench {
@@ -22,6 +24,7 @@ impl Bench {
         Self {
             monitor: Monitor::new(Config::default()),
             now_ms: 0,
+            told: Vec::new(),
         }
     }
 
@@ -29,9 +32,15 @@ impl Bench {
         let mut fx = Effects::new();
         let now = Instant::from_micros(self.now_ms * 1000);
         self.monitor.step(now, input, &mut fx);
-        fx.drain()
-            .filter(|effect| !matches!(effect, Effect::Log(_)))
-            .collect()
+        let mut rest = Vec::new();
+        for effect in fx.drain() {
+            match effect {
+                Effect::Log(_) => {}
+                Effect::Notify(what) => self.told.push(what),
+                other => rest.push(other),
+            }
+        }
+        rest
     }
 
     fn done(&mut self, event: Event, outcome: Outcome) -> Vec<Effect> {
@@ -128,6 +137,33 @@ fn stages_follow_each_other() {
 
 const fn run(event: Event) -> Effect {
     Effect::RunEvent(event)
+}
+
+#[test]
+fn the_admin_is_told_of_each_stage_and_each_change_of_health_once() {
+    let mut bench = Bench::started();
+    let outcomes = [
+        failed(),
+        Outcome::Passed,
+        Outcome::Passed,
+        failed(),
+        failed(),
+        Outcome::Passed,
+    ];
+    for outcome in outcomes {
+        bench.done(Event::Monitor, outcome);
+        bench.wait();
+    }
+    let told: Vec<&str> = bench.told.iter().map(|what| what.name()).collect();
+    let expected = [
+        "init",
+        "setup",
+        "startup",
+        "healthy",
+        "unhealthy",
+        "healthy",
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]
