@@ -314,6 +314,7 @@ fn replicas() -> [(&'static str, ReplicaMessage); 8] {
             ReplicaMessage::Tell {
                 copy: Some(copy),
                 counts: true,
+                sure: false,
             },
         ),
         ("supply", ReplicaMessage::Supply { to: vec![Pnn(2)] }),

@@ -153,7 +153,8 @@ struct Holder {
 /// The clients' lock over the cluster, and what they were told.
 #[derive(Debug, Default)]
 pub struct Kept {
-    holder: Option<Holder>,
+    /// One in a cluster that is whole; each side of a split has its own copy of the lock's record.
+    holders: Vec<Holder>,
     commits: u64,
     /// Transactions that a client believes to be committed.
     committed: BTreeSet<u32>,
@@ -243,12 +244,15 @@ impl World {
         let Some(members) = self.serving(pnn) else {
             return;
         };
-        if let Some(holder) = &self.kept.holder {
-            let node = &self.nodes[holder.node.0 as usize];
-            let is_gone = node.lives != holder.life || node.life == Life::Dead;
-            if !is_gone && members.contains(&holder.node) {
-                return;
-            }
+        let nodes = &self.nodes;
+        self.kept.holders.retain(|holder| {
+            let node = &nodes[holder.node.0 as usize];
+            node.lives == holder.life && node.life != Life::Dead
+        });
+        // Who is no member any more holds nothing here, whatever is thought of it elsewhere.
+        let mut holders = self.kept.holders.iter();
+        if holders.any(|holder| members.contains(&holder.node)) {
+            return;
         }
         self.increments += 1;
         let (id, life) = (self.increments, self.nodes[pnn.0 as usize].lives);
@@ -262,7 +266,7 @@ impl World {
         let seqnum = value(rsn, pnn, &(old + 1).to_le_bytes());
         let (key, value) = (Bytes::from(SEQNUM_KEY), Bytes(seqnum));
         changes.push(Change { key, value });
-        self.kept.holder = Some(Holder {
+        self.send_commit(Holder {
             node: pnn,
             life,
             commit: CommitId(0),
@@ -270,7 +274,6 @@ impl World {
             old,
             changes,
         });
-        self.send_commit();
     }
 
     /// The members of the composition that `pnn` serves.
@@ -281,14 +284,12 @@ impl World {
         serves.then(|| process.view.composition.members.clone())
     }
 
-    fn send_commit(&mut self) {
+    fn send_commit(&mut self, mut holder: Holder) {
         self.kept.commits += 1;
         let commit = CommitId(self.kept.commits);
-        let Some(holder) = &mut self.kept.holder else {
-            return;
-        };
         holder.commit = commit;
         let (pnn, changes) = (holder.node, holder.changes.clone());
+        self.kept.holders.push(holder);
         let now = self.bench.now;
         let Some(process) = self.nodes[pnn.0 as usize].process.as_ref() else {
             return;
@@ -306,13 +307,13 @@ impl World {
 
     /// A commit was answered.
     pub(crate) fn commit_done(&mut self, pnn: Pnn, commit: CommitId, answer: i32) {
-        let Some(holder) = self.kept.holder.clone() else {
+        let life = self.nodes[pnn.0 as usize].lives;
+        let asked =
+            |holder: &Holder| (holder.node, holder.life, holder.commit) == (pnn, life, commit);
+        let Some(place) = self.kept.holders.iter().position(asked) else {
             return;
         };
-        let life = self.nodes[pnn.0 as usize].lives;
-        if (holder.node, holder.life, holder.commit) != (pnn, life, commit) {
-            return;
-        }
+        let holder = self.kept.holders[place].clone();
         let now = self.nodes[pnn.0 as usize].disk.seqnum();
         let at = self.bench.now;
         self.bench.trace.line(at, Some(pnn), || {
@@ -330,40 +331,45 @@ impl World {
             if answer == status::DONE || here.contains(&holder.id) {
                 self.kept.committed.insert(holder.id);
             }
-            if self.is_forked(pnn) || self.is_behind(pnn, holder.old + 1) {
+            if self.is_forked(holder.id) || self.is_behind(pnn, holder.old + 1) {
                 self.kept.forfeited.insert(holder.id);
             }
         } else if now == holder.old {
             return self.bench.after(10 * MS, Event::CommitAgain(commit));
         }
-        self.kept.holder = None;
+        self.kept.holders.remove(place);
     }
 
     /// The client repeats a commit that was not done.
     pub(crate) fn commit_again(&mut self, commit: CommitId) {
         let is_same = |holder: &Holder| holder.commit == commit;
-        if self.kept.holder.as_ref().is_some_and(is_same) {
-            self.send_commit();
+        if let Some(place) = self.kept.holders.iter().position(is_same) {
+            let holder = self.kept.holders.remove(place);
+            self.send_commit(holder);
         }
     }
 
     // ---- what must hold
 
-    /// Whether another composition than that of `pnn` is complete and serves: then both sides go on.
-    fn is_forked(&self, pnn: Pnn) -> bool {
-        let generation = |pnn: Pnn| {
-            let node = &self.nodes[pnn.0 as usize];
-            let view = &node.process.as_ref()?.view;
-            (view.mode == RecoveryMode::Normal).then_some(view.composition.generation)
+    /// Whether others go on without transaction `id`: all members of a composition are prepared for it, or serve it,
+    /// and none of them has the transaction.
+    fn is_forked(&self, id: u32) -> bool {
+        let composition = |pnn: Pnn| {
+            let process = self.nodes[pnn.0 as usize].process.as_ref()?;
+            Some(&process.view.composition)
         };
-        let own = generation(pnn);
+        let without = |pnn: &Pnn| {
+            let disk = &self.nodes[pnn.0 as usize].disk;
+            disk.transactions(0).binary_search(&id).is_err()
+        };
         self.nodes.iter().any(|node| {
-            let Some(other) = generation(node.pnn).filter(|other| Some(*other) != own) else {
+            let Some(other) = composition(node.pnn) else {
                 return false;
             };
-            let process = node.process.as_ref();
-            let members = process.map(|process| &process.view.composition.members);
-            members.is_some_and(|members| members.iter().all(|pnn| generation(*pnn) == Some(other)))
+            let follows =
+                |pnn: &Pnn| composition(*pnn).is_some_and(|own| own.generation == other.generation);
+            let members = &other.members;
+            !members.is_empty() && members.iter().all(|pnn| follows(pnn) && without(pnn))
         })
     }
 

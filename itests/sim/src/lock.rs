@@ -175,7 +175,13 @@ impl World {
     // ---- the keepers
 
     fn keeper_says(&mut self, keeper: KeeperId, byte: Option<u8>) {
-        let wait = self.bench.between(20, 500) + self.lock_delay() / 4;
+        // That a keeper is gone, its kernel tells; however slow the cluster filesystem is.
+        let slow = if byte.is_some() {
+            self.lock_delay() / 4
+        } else {
+            0
+        };
+        let wait = self.bench.between(20, 500) + slow;
         if let Some(Keeper {
             node, life, number, ..
         }) = self.lock.keepers.get(&keeper)

@@ -92,6 +92,7 @@ impl Database {
         for work in self.work.values_mut() {
             work.gives.retain(|want| want.to != peer);
         }
+        self.replica.on_peer_down(peer, out);
         self.advance_all(out);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! An answer of 0 means that every member has it. If anything else happens, a recovery makes the members
 //! equal again, and the client, told so by the status, looks at the sequence number in the local file.
+//! Nothing is begun while a member is lost: what the others stored nobody could be told of, but its number would
+//! count when they meet the side on which the cluster goes on.
 
 use super::Replica;
 use super::io::{CommitId, status};
@@ -42,7 +44,7 @@ impl Replica {
         serving: bool,
         out: &mut Outlet<'_>,
     ) {
-        let free = serving && self.healthy && self.commit.is_none();
+        let free = serving && self.healthy && !self.lacks_member && self.commit.is_none();
         if !free || !is_sound(changes) {
             return answer(id, status::REFUSED, out);
         }
@@ -77,6 +79,7 @@ impl Replica {
         } else if commit.awaited.is_empty() {
             let id = commit.id;
             self.commit = None;
+            self.unsure.take_if(|last| *last == (out.own, number));
             answer(id, status::DONE, out);
         }
     }

@@ -1,10 +1,11 @@
 //! The node that decides during a recovery whose content is right: the owner of the slot of the vnnmap that the
 //! database's id chooses, so that the work of many databases is spread.
 //!
-//! A sound copy beats what is left of a damaged one; then the highest sequence number wins. Copies with the same
-//! number that differ hold transactions that not every member had: nobody was told that they are done,
-//! unless by the members of the newest composition while others were cut off, so their copy is preferred.
-//! What is left is decided by the number of records, the digest and the lowest node.
+//! A sound copy beats what is left of a damaged one; then the highest sequence number wins. Of copies with the same
+//! number that differ, most hold a transaction that not every member had, of which nobody was told that it is
+//! done: a copy of which somebody knows better is preferred. If there are two such copies, or none, that of the
+//! newest composition is: two sides of a split may have made them. What is left is decided by the number of
+//! records, the digest and the lowest node.
 
 use super::Replica;
 use super::message::{Copy, ReplicaMessage};
@@ -14,10 +15,19 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
+/// What a member knows of its copy; the greater one wins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Mark {
+    /// See [`ReplicaMessage::Tell`].
+    pub(super) sure: bool,
+    /// See [`ReplicaMessage::Tell`].
+    pub(super) counts: bool,
+}
+
 /// What it knows.
 #[derive(Debug, Default)]
 pub(super) struct Decider {
-    told: BTreeMap<Pnn, (Option<Copy>, bool)>,
+    told: BTreeMap<Pnn, (Option<Copy>, Mark)>,
     /// Members that get other content and are not done; `None` before the decision.
     filling: Option<BTreeSet<Pnn>>,
     /// The chosen copy is sound.
@@ -36,13 +46,13 @@ impl Replica {
         &mut self,
         peer: Pnn,
         copy: Option<Copy>,
-        counts: bool,
+        mark: Mark,
         out: &mut Outlet<'_>,
     ) {
         if self.decider.filling.is_some() {
             return;
         }
-        self.decider.told.insert(peer, (copy, counts));
+        self.decider.told.insert(peer, (copy, mark));
         let members = &out.composition.members;
         if members
             .iter()
@@ -57,7 +67,7 @@ impl Replica {
             // Nobody has the database in this way.
             return self.announce(out);
         };
-        let differs = |(pnn, (copy, _)): (&Pnn, &(Option<Copy>, bool))| {
+        let differs = |(pnn, (copy, _)): (&Pnn, &(Option<Copy>, Mark))| {
             copy.is_some_and(|copy| !copy.is_same(&best))
                 .then_some(*pnn)
         };
@@ -89,21 +99,21 @@ impl Replica {
 }
 
 /// The copy that wins, and its node.
-fn best(told: &BTreeMap<Pnn, (Option<Copy>, bool)>) -> Option<(Pnn, Copy)> {
-    let worth = |copy: &Copy, counts: bool, pnn: Pnn| {
+fn best(told: &BTreeMap<Pnn, (Option<Copy>, Mark)>) -> Option<(Pnn, Copy)> {
+    let worth = |copy: &Copy, mark: Mark, pnn: Pnn| {
         let (records, digest) = (copy.records, copy.digest);
         (
             copy.healthy,
             copy.seqnum,
-            counts,
+            mark,
             records,
             digest,
             Reverse(pnn),
         )
     };
-    let candidates = told.iter().filter_map(|(pnn, (copy, counts))| {
+    let candidates = told.iter().filter_map(|(pnn, (copy, mark))| {
         let copy = (*copy)?;
-        Some((worth(&copy, *counts, *pnn), *pnn, copy))
+        Some((worth(&copy, *mark, *pnn), *pnn, copy))
     });
     let (_, pnn, copy) = candidates.max_by_key(|(worth, _, _)| *worth)?;
     Some((pnn, copy))
@@ -123,24 +133,43 @@ mod tests {
         }
     }
 
+    const NOTHING: Mark = Mark {
+        sure: false,
+        counts: false,
+    };
+    const SURE: Mark = Mark {
+        sure: true,
+        ..NOTHING
+    };
+    const COUNTS: Mark = Mark {
+        counts: true,
+        ..NOTHING
+    };
+    const BOTH: Mark = Mark {
+        sure: true,
+        counts: true,
+    };
+
     #[test]
     fn winners() {
         let table = [
             // The highest number, whoever has it.
-            ([(copy(true, 5, 1), true), (copy(true, 6, 2), false)], 1),
-            // Of equal ones that of the newest composition.
-            ([(copy(true, 5, 9), false), (copy(true, 5, 1), true)], 1),
+            ([(copy(true, 5, 1), BOTH), (copy(true, 6, 2), NOTHING)], 1),
+            // Of equal ones that of which a client was told, then that of the newest composition.
+            ([(copy(true, 5, 9), COUNTS), (copy(true, 5, 1), SURE)], 1),
+            ([(copy(true, 5, 9), NOTHING), (copy(true, 5, 1), COUNTS)], 1),
+            ([(copy(true, 5, 9), SURE), (copy(true, 5, 1), BOTH)], 1),
             // A damaged file never wins against a sound one.
-            ([(copy(false, 9, 9), true), (copy(true, 0, 1), false)], 1),
+            ([(copy(false, 9, 9), BOTH), (copy(true, 0, 1), NOTHING)], 1),
             // Something is always decided, and the same by everybody.
-            ([(copy(true, 5, 1), true), (copy(true, 5, 2), true)], 1),
-            ([(copy(true, 5, 1), true), (copy(true, 5, 1), true)], 0),
+            ([(copy(true, 5, 1), BOTH), (copy(true, 5, 2), BOTH)], 1),
+            ([(copy(true, 5, 1), BOTH), (copy(true, 5, 1), BOTH)], 0),
         ];
         for (copies, winner) in table {
             let told = copies
                 .into_iter()
                 .zip(0..)
-                .map(|((copy, counts), pnn)| (Pnn(pnn), (Some(copy), counts)))
+                .map(|((copy, mark), pnn)| (Pnn(pnn), (Some(copy), mark)))
                 .collect();
             assert_eq!(
                 best(&told).map(|(pnn, _)| pnn),
@@ -148,6 +177,6 @@ mod tests {
                 "{copies:?}"
             );
         }
-        assert_eq!(best(&BTreeMap::from([(Pnn(0), (None, true))])), None);
+        assert_eq!(best(&BTreeMap::from([(Pnn(0), (None, BOTH))])), None);
     }
 }

@@ -89,8 +89,8 @@ impl Replica {
 
     fn tell(&self, copy: Option<Copy>, out: &mut Outlet<'_>) {
         if let Some(decider) = decider_of(self, out) {
-            let counts = self.member.counts;
-            self.send(decider, ReplicaMessage::Tell { copy, counts }, out);
+            let (counts, sure) = (self.member.counts, self.unsure.is_none());
+            self.send(decider, ReplicaMessage::Tell { copy, counts, sure }, out);
         }
     }
 

@@ -60,6 +60,9 @@ pub enum ReplicaMessage {
         copy: Option<Copy>,
         /// The copy belongs to the newest composition.
         counts: bool,
+        /// The last transaction in it is known to have been in the files of all members of a composition: this node told
+        /// its client so, or a recovery made them equal since.
+        sure: bool,
     },
     /// Decider → source: send your content to these.
     Supply {

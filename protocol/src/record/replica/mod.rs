@@ -15,7 +15,8 @@
 //! Invariants:
 //! * a transaction is in a file as a whole or not at all;
 //! * a transaction that was answered with 0 is in the file of every member of that composition, and a
-//!   recovery takes the content with the highest sequence number: it is lost only with all who have it;
+//!   recovery takes the content with the highest sequence number: it is lost only with all who have it, or
+//!   when another side of a split went on and came to a higher number;
 //! * when a database is served, the members' files have the same content.
 
 pub mod apply;
@@ -34,13 +35,16 @@ use super::outlet::Outlet;
 use crate::id::{DbId, Generation, Pnn};
 use alloc::collections::BTreeMap;
 use commit::Commit;
-use decider::Decider;
+use decider::{Decider, Mark};
 use io::{Job, JobId};
 use member::Member;
 use message::ReplicaMessage;
 
 /// Key of the sequence number of transactions, with its final NUL (client-protocol.md section 5.8).
 pub const SEQNUM_KEY: &[u8] = b"__db_sequence_number__\0";
+
+/// Stands for an update of which no more is known; commits are counted from 1.
+const EARLIER_LIFE: (Pnn, u64) = (Pnn(u32::MAX), 0);
 
 /// What a job is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,11 @@ pub(super) struct Replica {
     last_job: u64,
     member: Member,
     decider: Decider,
+    /// The last update of this file of which nobody knows here whether all members have it, by its coordinator and
+    /// number. At the start there may be one of an earlier life.
+    unsure: Option<(Pnn, u64)>,
+    /// A member of this composition was lost: a recovery will follow.
+    lacks_member: bool,
     /// The content is what the cluster agreed on, not the rest of a damaged file.
     healthy: bool,
 }
@@ -85,6 +94,8 @@ impl Replica {
             last_job: 0,
             member: Member::default(),
             decider: Decider::default(),
+            unsure: Some(EARLIER_LIFE),
+            lacks_member: false,
             healthy: true,
         }
     }
@@ -104,6 +115,7 @@ impl Replica {
     /// The composition ends here.
     pub(super) fn close(&mut self, out: &mut Outlet<'_>) {
         self.interrupt();
+        self.lacks_member = false;
         if core::mem::take(&mut self.member).is_refilling() {
             self.last_job += 1;
             self.carry(JobId(self.last_job), Job::Abandon, out);
@@ -111,8 +123,13 @@ impl Replica {
         self.decider = Decider::default();
     }
 
+    pub(super) fn on_peer_down(&mut self, peer: Pnn, out: &Outlet<'_>) {
+        self.lacks_member |= out.composition.members.contains(&peer);
+    }
+
     /// All members have the same content.
     pub(super) fn serve(&mut self, out: &mut Outlet<'_>) {
+        self.unsure = None;
         self.answer_interrupted(out);
     }
 
@@ -127,7 +144,9 @@ impl Replica {
                 self.order(purpose, Job::Update(changes), out);
             }
             ReplicaMessage::Updated { number, done } => self.on_updated(peer, number, done, out),
-            ReplicaMessage::Tell { copy, counts } => self.on_tell(peer, copy, counts, out),
+            ReplicaMessage::Tell { copy, counts, sure } => {
+                self.on_tell(peer, copy, Mark { sure, counts }, out);
+            }
             ReplicaMessage::Supply { to } => self.on_supply(peer, to, out),
             ReplicaMessage::Content {
                 number,
@@ -145,6 +164,9 @@ impl Replica {
         let Some((generation, purpose)) = self.jobs.remove(&id) else {
             return;
         };
+        if outcome == io::Outcome::Done {
+            self.note_change(purpose);
+        }
         // What an older composition wanted to know nobody waits for any more.
         if generation != out.composition.generation || out.suspended {
             return;
@@ -163,6 +185,18 @@ impl Replica {
             Purpose::Read => self.on_read(outcome, out),
             Purpose::Refill { number, last } => self.on_refilled(number, last, &outcome, out),
             Purpose::Settle => self.on_settled(&outcome, out),
+        }
+    }
+
+    /// The file has another content now.
+    fn note_change(&mut self, purpose: Purpose) {
+        match purpose {
+            Purpose::Update {
+                coordinator,
+                number,
+            } => self.unsure = Some((coordinator, number)),
+            Purpose::Refill { last: true, .. } => self.unsure = Some(EARLIER_LIFE),
+            _ => {}
         }
     }
 

@@ -331,6 +331,27 @@ fn commit_is_answered_when_every_member_has_it() {
     assert_eq!(cluster.wanted, Vec::<String>::new());
 }
 
+/// Found by the simulator: members without a leader went on to store transactions of which no client was told that
+/// they are done, until their number was as high as that of the side that led.
+#[test]
+fn nothing_is_begun_that_a_lost_member_cannot_have() {
+    let mut cluster = three();
+    cluster.feed(0, Input::PeerDown { peer: Pnn(2) });
+    let refused = cluster.commit(0, 1, transaction(2, b"new"));
+    cluster.settle();
+    assert_eq!(cluster.answers.get(&refused), Some(&status::REFUSED));
+    cluster.assert_equal(b"old");
+    cluster.recover(&[0, 1], &[0, 1]);
+    let commit = cluster.commit(0, 2, transaction(2, b"new"));
+    cluster.settle();
+    assert_eq!(cluster.answers[&commit], status::DONE);
+    // Who is no member is not missed.
+    cluster.feed(0, Input::PeerDown { peer: Pnn(2) });
+    let commit = cluster.commit(0, 3, transaction(3, b"newer"));
+    cluster.settle();
+    assert_eq!(cluster.answers[&commit], status::DONE);
+}
+
 #[test]
 fn recovery_in_the_middle_leaves_it_on_all_nodes_or_none() {
     // Whether the dead node was the only one that had it.
@@ -362,6 +383,37 @@ fn highest_number_wins_and_of_equal_ones_the_newest_composition() {
     let mut cluster = Cluster::new(vec![content(5, b"x"), content(5, b"y"), content(4, b"d")]);
     cluster.recover(&[0, 1, 2], &[1, 2]);
     cluster.assert_equal(b"y");
+}
+
+/// A node that knew nothing of the last leadership leads after a split, so that its composition does not look like the
+/// newest one; what its client was told is done beats what nobody was told of.
+#[test]
+fn of_equal_numbers_the_acknowledged_transaction_wins() {
+    let mut cluster = three();
+    cluster.stuck.insert(2);
+    cluster.commit(0, 1, transaction(2, b"never acknowledged"));
+    cluster.settle();
+    // Node 2 is alone with the lock before it has done the update.
+    cluster.stuck.clear();
+    cluster.nodes[2].jobs.clear();
+    cluster.recover(&[2], &[2]);
+    let commit = cluster.commit(2, 2, transaction(2, b"acknowledged"));
+    cluster.settle();
+    assert_eq!(cluster.answers[&commit], status::DONE);
+    cluster.recover(&[0, 1, 2], &[0, 1]);
+    cluster.assert_equal(b"acknowledged");
+    // Whether the client was told, nobody knows; but a recovery went on from there.
+    let mut cluster = three();
+    cluster.stuck.insert(2);
+    cluster.commit(0, 1, transaction(2, b"never acknowledged"));
+    cluster.settle();
+    cluster.stuck.clear();
+    cluster.nodes[2].jobs.clear();
+    cluster.recover(&[2], &[2]);
+    cluster.commit(2, 2, transaction(2, b"recovered"));
+    cluster.recover(&[2], &[2]);
+    cluster.recover(&[0, 1, 2], &[0, 1]);
+    cluster.assert_equal(b"recovered");
 }
 
 #[test]
