@@ -89,7 +89,8 @@ impl Place {
             .arg("ip link set lo up && exec \"$@\"")
             .arg("sh")
             .arg(runner)
-            .args(["-H", "-V"])
+            // Without -e the runner ends with 0 whatever the script did.
+            .args(["-e", "-H", "-V"])
             .arg(self.directory.join("v"))
             .arg(format!("INTEGRATION/{script}.sh"))
             .current_dir(&self.directory)
