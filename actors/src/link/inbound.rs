@@ -2,11 +2,13 @@
 
 use super::table::Links;
 use crate::post::Post;
+use crate::records::DbCounters;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::wire::message::{ClientMessage, ControlMessage, DataMessage, Packet};
 use ctdb_protocol::{election, heartbeat, membership, record, takeover};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// Takes what peers send on behalf of their clients.
 pub type ClientInbox = Arc<dyn Fn(Pnn, ClientMessage) + Send + Sync>;
@@ -20,6 +22,8 @@ pub struct Inbound {
     pub clients: ClientInbox,
     /// For the counters.
     pub links: Links,
+    /// Counters of databases.
+    pub databases: DbCounters,
 }
 
 impl Inbound {
@@ -29,6 +33,7 @@ impl Inbound {
         match packet {
             Packet::Control(message) => self.control(peer, message),
             Packet::Data(DataMessage::Record(message)) => {
+                self.databases.message(&message, Instant::now());
                 let slot = self.post.records_of(message.db);
                 slot.send(record::io::Input::Message { peer, message });
             }

@@ -2,7 +2,7 @@
 
 use crate::records::{
     Attach, Commit, ContentRequest, DbEntry, DbTable, Detach, EnableSeqnum, GetSeqnum, HealthBook,
-    OpenError, ReadRecord, Records, Traverse, UpdateRecords, WriteRecord, db_id,
+    OpenError, ReadRecord, Records, RenewRecord, Traverse, UpdateRecords, WriteRecord, db_id,
 };
 use actix::{Addr, Recipient};
 use ctdb_protocol::id::DbId;
@@ -23,6 +23,7 @@ pub struct ShardAddr {
     pub(super) traverse: Recipient<Traverse>,
     pub(super) read: Recipient<ReadRecord>,
     pub(super) write: Recipient<WriteRecord>,
+    pub(super) renew: Recipient<RenewRecord>,
 }
 
 impl<M> From<Addr<Records<M>>> for ShardAddr
@@ -40,7 +41,8 @@ where
             update: records.clone().recipient(),
             traverse: records.clone().recipient(),
             read: records.clone().recipient(),
-            write: records.recipient(),
+            write: records.clone().recipient(),
+            renew: records.recipient(),
         }
     }
 }

@@ -123,6 +123,7 @@ impl Router {
         let sent = links.sent.load(Ordering::Relaxed);
         let received = links.received.load(Ordering::Relaxed);
         let recovering = u32::from(self.context.board.view().mode != RecoveryMode::Normal);
+        let hops = self.context.locks.counters().hops();
         let slow = counters.slow();
         let client = counters.of_clients();
         Statistics {
@@ -140,7 +141,9 @@ impl Router {
                 counters.control_timeouts.load(Ordering::Relaxed),
                 counters.traverse_timeouts.load(Ordering::Relaxed),
             ],
-            locks: self.context.locks.counters().all(),
+            locks: self.context.locks.counters().locks(),
+            max_hop_count: hops.max,
+            hop_count_buckets: hops.buckets,
             total_calls: client.req_call,
             pending_calls: self.calls.len() as u32,
             memory_used: super::memory::resident_bytes().unwrap_or(0),

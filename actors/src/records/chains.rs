@@ -9,8 +9,8 @@
 //! Invariants: an operation is in `busy` or was answered; a chain in `busy` has at least one operation;
 //! `tickets` has the queues of `busy` that wait for a grant.
 
+use super::counters::DbCounters;
 use super::error::RecordError;
-use super::lock_statistics::LockCounters;
 use super::locks::LockWatch;
 use super::ops::{ChainOp, Performed, perform};
 use super::store::{Database, Store};
@@ -124,7 +124,7 @@ pub(super) struct Chains {
     own: Pnn,
     log: Logger,
     watch: LockWatch,
-    counters: LockCounters,
+    counters: DbCounters,
     waiter: Option<ChainWaiter>,
     busy: BTreeMap<(DbId, u32), Queue>,
     /// Databases that this thread has locked as a whole so that nobody changes them, itself included.

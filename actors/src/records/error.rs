@@ -99,6 +99,9 @@ pub enum RecordError {
     /// The record must be migrated here first.
     #[error("this node may not write the record")]
     NotDmaster,
+    /// `UPDATE_RECORD` with a number that is not above that of the record here.
+    #[error("the record here is as new as the one that came")]
+    Older,
     /// Too much waits for chains that clients hold.
     #[error("too many requests wait for locked records")]
     TooManyWait,

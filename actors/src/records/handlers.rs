@@ -5,7 +5,7 @@ use super::content::Progress;
 use super::error::{OpenError, RecordError};
 use super::message::{
     Attach, BumpSeqnum, Commit, ContentRequest, Detach, EnableSeqnum, GetSeqnum, ReadRecord,
-    StoredRecord, Traverse, UpdateRecords, WriteRecord,
+    RenewRecord, StoredRecord, Traverse, UpdateRecords, WriteRecord,
 };
 use super::ops::{Answer, ChainOp};
 use super::replica::Work;
@@ -95,7 +95,7 @@ handles!(ContentRequest => ResponseFuture<Result<Progress, RecordError>>, |this,
 
 handles!(GetSeqnum => ResponseFuture<Result<u64, RecordError>>, |this, GetSeqnum(db), ctx| {
     if this.shell.replicas.has(db) {
-        let record = this.read_record(db, SEQNUM_KEY.into(), ctx);
+        let record = this.on_record(db, SEQNUM_KEY.into(), ChainOp::Read, ctx);
         return Box::pin(async { Ok(record.await?.map_or(0, |record| number(&record))) });
     }
     let volatile = this.shell.store.expect(db).and_then(|database| {
@@ -105,14 +105,16 @@ handles!(GetSeqnum => ResponseFuture<Result<u64, RecordError>>, |this, GetSeqnum
 });
 
 handles!(ReadRecord => ResponseFuture<Result<Option<StoredRecord>, RecordError>>,
-    |this, ReadRecord { db, key }, ctx| { this.read_record(db, key, ctx) });
+    |this, ReadRecord { db, key }, ctx| { this.on_record(db, key, ChainOp::Read, ctx) });
 
 handles!(WriteRecord => ResponseFuture<Result<(), RecordError>>, |this, request, ctx| {
     let WriteRecord { db, key, data } = request;
-    let (answer, wait) = oneshot::channel();
-    let op = ChainOp::Write(data, answer);
-    this.with_shell(ctx, |shell, inputs| shell.submit(db, key, op, inputs));
-    Box::pin(async { wait.await.unwrap_or(Err(RecordError::Ending)) })
+    this.on_record(db, key, |answer| ChainOp::Write(data, answer), ctx)
+});
+
+handles!(RenewRecord => ResponseFuture<Result<(), RecordError>>, |this, request, ctx| {
+    let RenewRecord { db, key, record } = request;
+    this.on_record(db, key, |answer| ChainOp::Renew(record, answer), ctx)
 });
 
 handles!(Traverse => Result<(), RecordError>, |this, request, ctx| {
@@ -137,14 +139,16 @@ where
         Box::pin(async { wait.await.unwrap_or(Err(RecordError::Ending)) })
     }
 
-    fn read_record(
+    /// Has something done with one record while its chain is held.
+    fn on_record<T: 'static>(
         &mut self,
         db: DbId,
         key: Bytes,
+        op: impl FnOnce(Answer<T>) -> ChainOp,
         ctx: &mut Context<Self>,
-    ) -> ResponseFuture<Result<Option<StoredRecord>, RecordError>> {
+    ) -> ResponseFuture<Result<T, RecordError>> {
         let (answer, wait) = oneshot::channel();
-        let op = ChainOp::Read(answer);
+        let op = op(answer);
         self.with_shell(ctx, |shell, inputs| shell.submit(db, key, op, inputs));
         Box::pin(async { wait.await.unwrap_or(Err(RecordError::Ending)) })
     }

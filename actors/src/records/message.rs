@@ -140,6 +140,22 @@ impl Message for WriteRecord {
     type Result = Result<(), RecordError>;
 }
 
+/// `UPDATE_RECORD` of a volatile database: newer data under a newer number for a record that exists and of which
+/// this node is dmaster.
+#[derive(Clone, Debug)]
+pub struct RenewRecord {
+    /// The database.
+    pub db: DbId,
+    /// The key.
+    pub key: Bytes,
+    /// Number and data.
+    pub record: StoredRecord,
+}
+
+impl Message for RenewRecord {
+    type Result = Result<(), RecordError>;
+}
+
 /// Shows the records of a database to `sink`: of a volatile one those of which this node is dmaster,
 /// of others all (client-protocol.md section 5.7).
 pub struct Traverse {

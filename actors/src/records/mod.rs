@@ -27,10 +27,11 @@ mod actor;
 mod alarm;
 mod chains;
 mod content;
+mod counters;
 mod damage;
 mod error;
 mod handlers;
-mod lock_statistics;
+mod hot_keys;
 mod locks;
 mod message;
 mod opening;
@@ -45,12 +46,12 @@ mod walk;
 
 pub use actor::{Records, Wiring};
 pub use content::{ContentStep, Progress};
+pub use counters::DbCounters;
 pub use error::{OpenError, RecordError};
-pub use lock_statistics::LockCounters;
 pub use locks::{LockLimits, LockWatch};
 pub use message::{
     Attach, BumpSeqnum, Commit, ContentRequest, Detach, EnableSeqnum, GetSeqnum, ReadRecord,
-    StoredRecord, Traverse, UpdateRecords, WriteRecord,
+    RenewRecord, StoredRecord, Traverse, UpdateRecords, WriteRecord,
 };
 pub use replica::HealthBook;
 pub use store::{Database, Store, StoreConfig, db_id};

@@ -25,6 +25,8 @@ pub(super) enum ChainOp {
     Read(Answer<Option<StoredRecord>>),
     /// New data under the present header, if this node is dmaster.
     Write(Bytes, Answer<()>),
+    /// The same with a newer number, if the record exists; its data has to be newer too.
+    Renew(StoredRecord, Answer<()>),
 }
 
 impl ChainOp {
@@ -42,7 +44,7 @@ impl ChainOp {
                 answers.push_back(Input::Local { db, key, outcome });
             }
             Self::Read(answer) => drop(answer.send(Err(error))),
-            Self::Write(_, answer) => drop(answer.send(Err(error))),
+            Self::Write(_, answer) | Self::Renew(_, answer) => drop(answer.send(Err(error))),
         }
     }
 }
@@ -84,6 +86,7 @@ pub(super) fn perform(
         ChainOp::Write(data, answer) => {
             drop(answer.send(write(&guard, database, &data, own)));
         }
+        ChainOp::Renew(record, answer) => drop(answer.send(renew(&guard, &record, own))),
     }
     Performed::Answered
 }
@@ -128,4 +131,29 @@ fn write(
             .storev(guard.key(), &[&header.to_bytes(), data])?),
         None => Err(RecordError::NotDmaster),
     }
+}
+
+/// As 4.17's `UPDATE_RECORD` for volatile databases: what does not exist is not made, and a number that is not
+/// higher is refused, unless the data is the same. Dmaster and flags are the cluster's and stay.
+fn renew(guard: &ChainLock<'_>, new: &StoredRecord, own: Pnn) -> Result<(), RecordError> {
+    let Some(old) = read(guard)? else {
+        return Ok(());
+    };
+    if old.header.dmaster != own {
+        return Err(RecordError::NotDmaster);
+    }
+    if old.header.rsn >= new.header.rsn {
+        let same = old.data == new.data;
+        return if same {
+            Ok(())
+        } else {
+            Err(RecordError::Older)
+        };
+    }
+    let header = RecordHeader {
+        rsn: new.header.rsn,
+        ..old.header
+    };
+    let value: [&[u8]; 2] = [&header.to_bytes(), &new.data];
+    Ok(guard.tdb().storev(guard.key(), &value)?)
 }

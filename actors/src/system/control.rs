@@ -437,6 +437,7 @@ fn keep_links(
         post: context.post.clone(),
         clients: data.inbox(),
         links: context.links.clone(),
+        databases: context.locks.counters().clone(),
     };
     let link = LinkContext {
         links: context.links.clone(),

@@ -27,6 +27,9 @@ pub(super) fn answer(router: &Arc<Router>, ask: &Ask<'_>) -> Option<Answer> {
         Opcode::GetDbName => entry(router, ask).and_then(|entry| data(&Text(entry.name))),
         Opcode::GetDbPath => entry(router, ask)
             .and_then(|entry| data(&Text(entry.path.to_string_lossy().into_owned()))),
+        Opcode::GetDbStatistics => {
+            entry(router, ask).and_then(|entry| data(&router.context.locks.counters().of(entry.id)))
+        }
         Opcode::DbOpenFlags => entry(router, ask).and_then(|entry| data(&entry.open_flags)),
         // Without read-only copies every reader migrates the record, which is slower but as correct.
         Opcode::SetDbReadonly | Opcode::SetDbSticky => volatile(router, ask).and_then(|_| done()),

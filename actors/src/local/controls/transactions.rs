@@ -2,12 +2,14 @@
 
 use super::{Answer, Ask, Done, Refused, done};
 use crate::local::router::Router;
-use crate::records::{Commit, DbEntry, UpdateRecords};
+use crate::records::{Commit, DbEntry, RecordError, RenewRecord, StoredRecord, UpdateRecords};
+use actix::{MailboxError, Recipient};
 use ctdb_protocol::client::marshall::Marshall;
 use ctdb_protocol::client::traverse::RecordData;
 use ctdb_protocol::client::{ControlReply, Opcode};
 use ctdb_protocol::id::{ClientId, DbId};
 use ctdb_protocol::membership::view::RecoveryMode;
+use ctdb_protocol::record::header::RecordHeader;
 use ctdb_protocol::record::replica::io::status;
 use ctdb_protocol::record::replica::message::Change;
 use ctdb_protocol::tunable::TunableId;
@@ -87,26 +89,55 @@ fn commit(router: &Arc<Router>, ask: &Ask<'_>) -> Result<Answer, Refused> {
     }))
 }
 
-/// Stores records of a persistent or replicated database on this node alone, as a recovery of 4.17 does. Records of
-/// volatile databases move by calls only.
+/// Stores records on this node alone: all or none of a persistent or replicated database, as a recovery of 4.17
+/// does; of a volatile one those that exist here, one after the other.
 fn update(router: &Arc<Router>, ask: &Ask<'_>) -> Result<Answer, Refused> {
     let Marshall { db_id, records } = ask.parse()?;
     if router.context.board.view().mode != RecoveryMode::Normal {
         return Err(Refused::because("a recovery is active"));
     }
-    let entry = replica(router, db_id)?;
-    let request = UpdateRecords {
+    let entry = super::databases::find(router, db_id)?;
+    let shard = super::databases::databases(router)?.shard(entry.id);
+    if entry.kind == DbKind::Volatile {
+        return renew(shard.renew.clone(), entry.id, records);
+    }
+    let answer = shard.update.send(UpdateRecords {
         db: entry.id,
         changes: records.into_iter().map(change).collect(),
-    };
-    let shard = super::databases::databases(router)?.shard(entry.id);
-    let answer = shard.update.send(request);
+    });
+    Ok(Answer::later_result(async move { stored(answer.await) }))
+}
+
+fn renew(
+    shard: Recipient<RenewRecord>,
+    db: DbId,
+    records: Vec<RecordData>,
+) -> Result<Answer, Refused> {
+    let records: Result<Vec<_>, _> = records.into_iter().map(|r| renewal(db, r)).collect();
+    let records = records?;
     Ok(Answer::later_result(async move {
-        let answer = answer.await;
-        let updated = answer.map_err(|_| Refused::because("the daemon is ending"))?;
-        updated.map_err(|error| Refused::because(error.to_string()))?;
+        for record in records {
+            stored(shard.send(record).await)?;
+        }
         done()
     }))
+}
+
+fn renewal(db: DbId, record: RecordData) -> Result<RenewRecord, Refused> {
+    let split = RecordHeader::split(&record.data);
+    let (header, data) = split.ok_or_else(|| Refused::because("a record without header"))?;
+    let data = data.to_vec();
+    Ok(RenewRecord {
+        db,
+        record: StoredRecord { header, data },
+        key: record.key.into(),
+    })
+}
+
+fn stored(answer: Result<Result<(), RecordError>, MailboxError>) -> Done {
+    let stored = answer.map_err(|_| Refused::because("the daemon is ending"))?;
+    stored.map_err(|error| Refused::because(error.to_string()))?;
+    done()
 }
 
 fn reply(answer: i32) -> ControlReply {

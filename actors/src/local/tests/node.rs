@@ -338,6 +338,7 @@ impl Node {
         let (up, wait) = mpsc::channel();
         let (links, clients) = (self.context.links.clone(), self.handle.inbox());
         let post = self.context.post.clone();
+        let databases = self.context.locks.counters().clone();
         self.arbiter.spawn_fn(move || {
             actix::spawn(async move {
                 let lane = LaneSender::new(stream().await, Lane::Data);
@@ -346,6 +347,7 @@ impl Node {
                     post,
                     clients,
                     links: links.clone(),
+                    databases,
                 };
                 up.send(()).expect("the test waits");
                 let writer = lane.clone();

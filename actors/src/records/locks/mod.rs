@@ -26,7 +26,7 @@ mod sweep;
 mod tests;
 mod warn;
 
-use super::lock_statistics::LockCounters;
+use super::counters::DbCounters;
 use super::store::Database;
 use crate::log::text;
 use ctdb_protocol::id::{ClientId, DbId};
@@ -195,7 +195,7 @@ impl Drop for Life {
 #[derive(Clone, Debug, Default)]
 pub struct LockWatch {
     life: Arc<Life>,
-    counters: LockCounters,
+    counters: DbCounters,
     is_realtime: bool,
 }
 
@@ -221,7 +221,7 @@ impl LockWatch {
     }
 
     /// How often locks were waited for, and how long.
-    pub const fn counters(&self) -> &LockCounters {
+    pub const fn counters(&self) -> &DbCounters {
         &self.counters
     }
 

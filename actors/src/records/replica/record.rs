@@ -26,7 +26,7 @@ impl Desk {
                 drop(answer.send(value.map(|value| stored(&value?)).map_err(Into::into)));
                 None
             }
-            other @ ChainOp::Write(..) => {
+            other @ (ChainOp::Write(..) | ChainOp::Renew(..)) => {
                 let mut answers = VecDeque::new();
                 let name = self.database.entry().name.clone();
                 other.fail(db, key, RecordError::NotVolatile(name), &mut answers);

@@ -5,13 +5,14 @@ use super::replicas::update;
 use super::{OWN, Scratch, Shard, only_db, value};
 use crate::post::Feed;
 use crate::records::{
-    Attach, BumpSeqnum, Detach, EnableSeqnum, GetSeqnum, OpenError, ReadRecord, RecordError, Store,
-    StoreConfig, WriteRecord, db_id,
+    Attach, BumpSeqnum, Detach, EnableSeqnum, GetSeqnum, OpenError, ReadRecord, RecordError,
+    RenewRecord, Store, StoreConfig, StoredRecord, WriteRecord, db_id,
 };
 use ctdb_protocol::id::{DbId, Generation, Pnn, Rsn};
 use ctdb_protocol::membership;
 use ctdb_protocol::membership::io::Recover;
 use ctdb_protocol::membership::message::DbInfo;
+use ctdb_protocol::record::header::RecordHeader;
 use ctdb_protocol::record::io::{CallId, Effect, Input};
 use ctdb_protocol::record::local::{LocalOp, LocalOutcome};
 use ctdb_protocol::record::replica::message::Change;
@@ -270,6 +271,44 @@ async fn console_reads_and_writes_records_but_only_its_own() {
     assert!(!waiting.is_finished(), "waits for the client");
     client.ask("unlock");
     waiting.await.unwrap().unwrap().expect("written");
+}
+
+/// `UPDATE_RECORD`; 4.17 makes no record by it, and never lets an older number replace a newer one.
+#[actix::test]
+async fn record_is_renewed_only_by_a_newer_one_where_it_lives() {
+    let scratch = Scratch::new("renew");
+    let store = scratch.store("v.tdb", |database| {
+        for (name, dmaster) in [(&b"mine"[..], OWN), (&b"other"[..], Pnn(1))] {
+            let stored = database.tdb().store(name, &value(7, dmaster, b"old"));
+            stored.expect("store");
+        }
+    });
+    let db = only_db(&store);
+    let shard = Shard::start(store);
+    let renew = async |name, rsn, data: &[u8]| {
+        let (header, data) = RecordHeader::split(&value(rsn, Pnn(2), data))
+            .map(|(header, data)| (header, data.to_vec()))
+            .expect("a record");
+        let (key, record) = (key(name), StoredRecord { header, data });
+        let answer = shard.records.send(RenewRecord { db, key, record }).await;
+        answer.expect("the shard lives")
+    };
+    let read = async |name| {
+        let answer = shard.records.send(ReadRecord { db, key: key(name) }).await;
+        answer.expect("the shard lives").expect("read")
+    };
+    renew("mine", 17, b"new").await.expect("renewed");
+    let record = read("mine").await.expect("is there");
+    assert_eq!((record.header.rsn, record.header.dmaster), (Rsn(17), OWN));
+    assert_eq!(record.data, b"new");
+    let older = renew("mine", 17, b"older").await;
+    assert!(matches!(older, Err(RecordError::Older)), "{older:?}");
+    renew("mine", 16, b"new").await.expect("nothing to do");
+    assert_eq!(read("mine").await, Some(record));
+    let elsewhere = renew("other", 17, b"new").await;
+    assert!(matches!(elsewhere, Err(RecordError::NotDmaster)));
+    renew("absent", 1, b"new").await.expect("nothing to do");
+    assert_eq!(read("absent").await, None);
 }
 
 #[actix::test]

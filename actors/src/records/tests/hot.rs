@@ -38,7 +38,7 @@ async fn hot_chain_is_had_again_and_again_and_each_wait_is_counted() {
         // Else we come again before a client has woken up.
         actix::clock::sleep(Duration::from_millis(2)).await;
     }
-    let (locks, all) = (watch.counters().of(db), watch.counters().all());
+    let (locks, all) = (watch.counters().of(db).locks, watch.counters().locks());
     println!("longest of {TURNS} turns {longest:?}, {locks:?}");
     assert_eq!(
         (locks.num_current, locks.num_pending, locks.num_failed),
