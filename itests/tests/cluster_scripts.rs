@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ctdb_itests::cluster::{Cluster, Daemon, Layout, have_root, wait_until};
+use ctdb_itests::cluster::{Cluster, Daemon, Layout, Output, have_root, program, wait_until};
 
 /// Time limit of an event in these tests, in seconds.
 const LIMIT_S: u64 = 2;
@@ -266,5 +266,94 @@ fn the_admins_hooks_hear_of_stages_and_health_and_hold_nothing_up() {
         assert_eq!(log.matches("Notification healthy: OK").count(), 2, "{log}");
     }
     cluster.run(0, &["sh", "-c", "kill $(pidof sleep)"]).ok();
+    cluster.assert_clean();
+}
+
+/// Debian's `ctdb-event` and both of our programs: what they print and how they end is the same.
+fn agree(cluster: &Cluster, words: &[&str]) -> Output {
+    let debians = cluster.run(0, &[&["/usr/libexec/ctdb/ctdb-event"], words].concat());
+    let helper = program("ctdb-helper").display().to_string();
+    let helpers = cluster.run(0, &[&[helper.as_str(), "event"], words].concat());
+    for own in [our_event(cluster, words), helpers] {
+        assert_eq!(
+            (&own.stdout, own.code),
+            (&debians.stdout, debians.code),
+            "{words:?}"
+        );
+    }
+    debians
+}
+
+fn our_event(cluster: &Cluster, words: &[&str]) -> Output {
+    cluster.our_ctdb(0, &[&["event"], words].concat())
+}
+
+/// A node with scripts of both kinds, no daemon yet; `None` where this can't run.
+fn event_words(name: &str) -> Option<Cluster> {
+    let layout = Layout::new(name, 1);
+    if !have_root(name) || layout.daemon == Daemon::Debian {
+        println!("NOT RUN: {name}: needs root and our daemon");
+        return None;
+    }
+    let cluster = Cluster::build(&layout);
+    cluster.link_script(0, "00.ctdb");
+    cluster.link_script(0, "10.interface");
+    let fail = "[ \"$1\" = strange ] && { echo no service; exit 3; }; exit 0";
+    cluster.put_script(0, "50.fail", fail);
+    cluster.put_script(0, "60.off", "exit 0");
+    Some(cluster)
+}
+
+#[test]
+fn scripts_are_listed_and_changed_without_a_daemon() {
+    let Some(cluster) = event_words("event-list") else {
+        return;
+    };
+    our_event(&cluster, &["script", "disable", "legacy", "60.off"]).ok();
+    our_event(&cluster, &["script", "enable", "legacy", "05.system"]).ok();
+    let list = agree(&cluster, &["script", "list", "legacy"]).stdout;
+    assert!(list.contains("* 05.system\n  06.nfs\n"), "{list}");
+    assert!(list.ends_with("\n\n* 50.fail\n  60.off\n"), "{list}");
+    for words in [
+        ["script", "enable", "legacy", "77.none"],
+        ["script", "enable", "other", "50.fail"],
+        ["script", "disable", "legacy", "77.none"],
+    ] {
+        agree(&cluster, &words);
+    }
+    our_event(&cluster, &["disable", "05.system"]).ok();
+    let list = our_event(&cluster, &["list"]).ok();
+    assert!(list.contains("  05.system\n"), "{list}");
+    cluster.assert_clean();
+}
+
+#[test]
+fn our_event_words_say_what_debians_do() {
+    let Some(cluster) = event_words("event-words") else {
+        return;
+    };
+    cluster.start_all();
+    cluster.wait_settled("OK with addresses");
+    agree(&cluster, &["run", "10", "legacy", "strange"]);
+    let failed = agree(&cluster, &["status", "legacy", "strange"]);
+    assert!(
+        failed.stdout.contains("  OUTPUT: no service\n"),
+        "{failed:?}"
+    );
+    assert_eq!(failed.code, Some(3));
+    agree(&cluster, &["status", "legacy", "never"]);
+    agree(&cluster, &["status", "other", "monitor"]);
+    let passed = agree(&cluster, &["run", "10", "legacy", "ipreallocated"]);
+    assert_eq!(passed.code, Some(0));
+    let status = |words: &[&str]| cluster.our_ctdb(0, words).stdout;
+    assert_eq!(
+        status(&["scriptstatus", "startup"]),
+        cluster.ctdb(0, &["scriptstatus", "startup"]).stdout
+    );
+    let machine = status(&["-X", "scriptstatus", "strange"]);
+    assert!(machine.contains("|50.fail|3|ERROR|"), "{machine}");
+    let json = status(&["-j", "event", "status", "strange"]);
+    let expected = "\"script\":\"50.fail\",\"status\":\"ERROR\",\"result\":3";
+    assert!(json.contains(expected), "{json}");
     cluster.assert_clean();
 }

@@ -7,6 +7,7 @@ use ctdb_protocol::console::render::simple::{Lines, Single};
 use ctdb_protocol::console::words::{WORDS, Word};
 use ctdb_protocol::console::{Reply, Request};
 
+use super::event;
 use crate::config::{Environment, SystemHost, load_nodes};
 
 /// The answer to a command that needs no daemon.
@@ -30,6 +31,7 @@ pub(super) fn answer(request: &Request) -> Option<Reply> {
             Ok(nodes) => Reply::text(render(&ListNodes { nodes }, options)),
             Err(message) => Reply::default().failed(1, message),
         },
+        Command::Event(command) => event::answer(command, options),
         Command::Auth(_) | Command::Quit => {
             Reply::default().failed(1, "This command works in a session only")
         }

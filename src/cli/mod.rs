@@ -7,6 +7,7 @@
 mod args;
 mod client;
 mod completion;
+pub(crate) mod event;
 mod interactive;
 mod local;
 mod manual;
@@ -87,7 +88,7 @@ fn print(reply: &Reply) -> ExitCode {
 }
 
 /// A process ends with eight bits: a failure must not become a success by being cut.
-fn exit_code(code: i32) -> u8 {
+pub(crate) fn exit_code(code: i32) -> u8 {
     match code {
         0 => 0,
         code => u8::try_from(code.unsigned_abs() & 0xff).unwrap_or(1).max(1),

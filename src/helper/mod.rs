@@ -2,6 +2,7 @@
 //! name that CTDB gives the helper.
 
 mod config_tool;
+mod event_tool;
 mod lock_keeper;
 mod mutex_fcntl;
 mod path_tool;
@@ -19,7 +20,9 @@ Usage: ctdb-helper mutex-fcntl FILE [RECHECK_S [PING_TIMEOUT_S]]
        ctdb-helper lock-keeper [--ping-ms MS] -- HELPER [ARGUMENT…]
        ctdb-helper path COMMAND…
        ctdb-helper config COMMAND…
-The names ctdb_mutex_fcntl_helper, ctdb-path and ctdb-config stand for mutex-fcntl, path and config";
+       ctdb-helper event COMMAND…
+The names ctdb_mutex_fcntl_helper, ctdb-path, ctdb-config and ctdb-event stand for mutex-fcntl, path, config
+and event";
 
 /// The status that a cluster lock helper prints as its first character (contract of CTDB's
 /// `cluster_mutex_helper.txt`).
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Some("ctdb_mutex_fcntl_helper") => Some("mutex-fcntl".to_owned()),
         Some("ctdb-path") => Some("path".to_owned()),
         Some("ctdb-config") => Some("config".to_owned()),
+        Some("ctdb-event") => Some("event".to_owned()),
         _ => arguments.next().and_then(|name| name.into_string().ok()),
     };
     let rest: Vec<OsString> = arguments.collect();
@@ -78,6 +82,7 @@ pub fn main() -> ExitCode {
         Some("lock-keeper") => lock_keeper::run(&rest),
         Some("path") => path_tool::run(&rest),
         Some("config") => config_tool::run(&rest),
+        Some("event") => event_tool::run(&rest),
         Some("help" | "-h" | "--help") => {
             println!("{USAGE}");
             ExitCode::SUCCESS

@@ -3,6 +3,7 @@
 use super::Cluster;
 use crate::board::Event;
 use crate::context::NodeContext;
+use crate::event::Service;
 use crate::poison::PoisonCabinet;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::takeover::io::Input;
@@ -63,6 +64,10 @@ impl Cluster for NodeCluster {
 
     fn log_tail(&self, lines: usize) -> Vec<String> {
         self.0.log_handle.tail(lines)
+    }
+
+    fn events(&self) -> Option<Service> {
+        Some(Service::of(&self.0))
     }
 
     fn poisons(&self) -> PoisonCabinet {

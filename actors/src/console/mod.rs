@@ -18,6 +18,7 @@ mod change;
 mod cluster;
 mod control;
 mod database;
+mod event;
 mod execute;
 mod line;
 mod listen;
@@ -37,6 +38,7 @@ pub use records::ClientRecords;
 pub use session::Limits;
 pub use token::{Token, TokenError};
 
+use crate::event::Service;
 use crate::poison::PoisonCabinet;
 use ctdb_protocol::client::{ControlReply, Opcode};
 use ctdb_protocol::console::render::database::RecordLine;
@@ -95,6 +97,11 @@ pub trait Cluster: 'static {
 
     /// The newest lines of the log, oldest first.
     fn log_tail(&self, lines: usize) -> Vec<String>;
+
+    /// Event scripts, if this node has any.
+    fn events(&self) -> Option<Service> {
+        None
+    }
 
     /// Actors that can be made to panic, in a daemon under test.
     fn poisons(&self) -> PoisonCabinet {

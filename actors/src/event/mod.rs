@@ -11,6 +11,7 @@
 //! standard ones; it is reaped; what it says is bounded.
 
 mod carry;
+pub mod command;
 mod desk;
 mod hung;
 mod native;
@@ -25,4 +26,5 @@ pub use desk::EventDesk;
 pub use native::Natives;
 pub use notify::Notifier;
 pub use scripts::{ScriptDirectory, ScriptError};
-pub use start::start;
+pub use socket::Service;
+pub use start::{directory, start};

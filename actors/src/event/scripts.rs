@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 /// The run bit that enables a script, and all of them.
 const RUN_BIT: u32 = 0o100;
 const RUN_BITS: u32 = 0o111;
+/// Where Debian has the shipped scripts.
+const SHIPPED: &str = "/usr/share/ctdb/events/legacy";
 /// The script whose work the daemon always does.
 const INTERFACE: &str = "10.interface";
 /// Services that old configurations name, and the scripts that manage them.
@@ -69,6 +71,19 @@ fn found(directory: &Path) -> io::Result<Found> {
 }
 
 impl ScriptDirectory {
+    /// The usual places, from the configuration directory.
+    pub fn installed(etc: &Path, test_mode: bool) -> Self {
+        Self {
+            enabled: etc.join("events/legacy"),
+            shipped: if test_mode {
+                etc.join("share/events/legacy")
+            } else {
+                PathBuf::from(SHIPPED)
+            },
+            managed: BTreeSet::new(),
+        }
+    }
+
     fn file(directory: &Path, name: &str) -> PathBuf {
         directory.join(format!("{name}{SUFFIX}"))
     }

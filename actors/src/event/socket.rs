@@ -3,8 +3,10 @@
 //! A request is carried out beside the others of its connection; the answers name their requests. A packet
 //! that is none costs its sender the connection. A run goes on when its client has gone.
 
+use super::command::COMPONENT;
 use super::desk::EventDesk;
 use super::scripts::ScriptDirectory;
+use crate::context::NodeContext;
 use crate::log::text;
 use crate::poison::{Poison, PoisonCabinet};
 use crate::supervise::{LifeGuard, Supervisor};
@@ -34,15 +36,15 @@ const REQUESTS_MAX: usize = 64;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed (no descriptor is left, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// The only directory of scripts that the daemon runs.
-const COMPONENT: &str = "legacy";
+/// A run without a limit; longer than any daemon lives.
+const NO_TIMEOUT: u32 = u32::MAX;
 
-/// What the sessions work with.
+/// What the sessions work with. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Service {
-    pub(super) desk: EventDesk,
-    pub(super) directory: ScriptDirectory,
-    pub(super) log: Logger,
+pub struct Service {
+    desk: EventDesk,
+    directory: ScriptDirectory,
+    log: Logger,
 }
 
 /// Listens at `path` and keeps the listener alive on this arbiter.
@@ -165,7 +167,22 @@ async fn write(writer: &Mutex<OwnedWriteHalf>, packet: &[u8]) {
 }
 
 impl Service {
-    async fn answer(&self, request: &Request) -> Answer {
+    /// That of a running node.
+    pub fn of(context: &NodeContext) -> Self {
+        Self {
+            desk: context.events.clone(),
+            directory: super::directory(&context.settings),
+            log: context.log.clone(),
+        }
+    }
+
+    /// Where the scripts are.
+    pub const fn directory(&self) -> &ScriptDirectory {
+        &self.directory
+    }
+
+    /// Carries out a request.
+    pub async fn answer(&self, request: &Request) -> Answer {
         let (Request::Run { component, .. }
         | Request::Status { component, .. }
         | Request::Script { component, .. }) = request;
@@ -180,10 +197,14 @@ impl Service {
                 all,
                 ..
             } => {
+                let timeout = match *timeout {
+                    0 => NO_TIMEOUT,
+                    seconds => seconds,
+                };
                 let end = self.desk.order(EventRun {
                     event: event.clone(),
                     args: args.split_whitespace().map(str::to_string).collect(),
-                    timeout: Duration::from_secs((*timeout).into()),
+                    timeout: Duration::from_secs(timeout.into()),
                     all: *all,
                     merges: false,
                 });

@@ -21,9 +21,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use tokio::sync::oneshot;
 
-/// Where Debian has the shipped scripts.
-const SHIPPED: &str = "/usr/share/ctdb/events/legacy";
-
 /// Starts the actor and its socket and keeps them alive. Gives whether the socket could be opened.
 pub async fn start(context: &NodeContext) -> io::Result<()> {
     let arbiter = Arbiter::new();
@@ -33,11 +30,7 @@ pub async fn start(context: &NodeContext) -> io::Result<()> {
         name_natives(&context);
         let supervisor = Supervisor::new(&context.log, &context.fatal);
         let path = Path::new(&context.settings.paths.event_socket);
-        let service = Service {
-            desk: context.events.clone(),
-            directory: directory(&context.settings),
-            log: context.log.clone(),
-        };
+        let service = Service::of(&context);
         let opened = socket::start(&supervisor, path, &service, &context.poisons);
         let told = Notify {
             program: PathBuf::from(&context.settings.paths.notify_script),
@@ -94,16 +87,12 @@ fn carry(context: &NodeContext) -> EventCarry {
 }
 
 /// The directory of a node's scripts.
-pub(super) fn directory(settings: &Settings) -> ScriptDirectory {
-    let shipped = if settings.startup.test_mode {
-        PathBuf::from(&settings.paths.etc).join("share/events/legacy")
-    } else {
-        PathBuf::from(SHIPPED)
-    };
+pub fn directory(settings: &Settings) -> ScriptDirectory {
+    let etc = Path::new(&settings.paths.etc);
     ScriptDirectory {
         enabled: settings.paths.event_scripts.clone().into(),
-        shipped,
         managed: settings.events.managed_services.clone(),
+        ..ScriptDirectory::installed(etc, settings.startup.test_mode)
     }
 }
 

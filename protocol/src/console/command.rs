@@ -74,6 +74,43 @@ pub enum FlagChange {
     Unban,
 }
 
+/// `event …` and `scriptstatus`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventCommand {
+    /// Run an event.
+    Run {
+        /// For all scripts together, in seconds; 0: no limit.
+        timeout: u32,
+        /// Directory of the scripts below `events`.
+        component: String,
+        /// The event.
+        event: String,
+        /// Its arguments, between blanks.
+        args: String,
+    },
+    /// What did the scripts do in the newest run?
+    Status {
+        /// Directory of the scripts.
+        component: String,
+        /// The event.
+        event: String,
+    },
+    /// Which scripts are there?
+    List {
+        /// Directory of the scripts.
+        component: String,
+    },
+    /// Enable or disable a script.
+    Script {
+        /// Directory of the script.
+        component: String,
+        /// The script, without its suffix.
+        script: String,
+        /// Enable it.
+        enable: bool,
+    },
+}
+
 /// Every command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is described in the table of `words`")]
@@ -146,6 +183,7 @@ pub enum Command {
     GetDbSeqnum(DbName),
     NodeStatus(Nodes),
     DbStatistics(DbName),
+    Event(EventCommand),
     GetLog {
         lines: usize,
     },

@@ -1,6 +1,6 @@
 //! From a line to a [`Request`], or to the reason why it is none.
 
-use super::command::{AttachKind, Command, DbName, FlagChange, Nodes, Request};
+use super::command::{AttachKind, Command, DbName, EventCommand, FlagChange, Nodes, Request};
 use super::options::{self, NodeChoice};
 use super::quote;
 use super::reply::Refusal;
@@ -17,6 +17,8 @@ use core::str::FromStr;
 pub const EINVAL: i32 = 22;
 /// Lines that `getlog` shows unless told.
 const LOG_LINES: usize = 100;
+/// The directory of scripts that `scriptstatus` is about, and `event` if none is named.
+const COMPONENT: &str = "legacy";
 /// Samples that the statistics history holds (client-protocol.md section 9).
 const SAMPLES_MAX: usize = 100;
 /// Longest name of a database, in bytes: it must fit a file name with a suffix.
@@ -214,6 +216,13 @@ fn data_command(verb: Verb, arguments: &mut Arguments) -> Result<Command, Refusa
         Verb::GetDbSeqnum => Command::GetDbSeqnum(arguments.db()?),
         Verb::NodeStatus => Command::NodeStatus(nodes(arguments)?),
         Verb::DbStatistics => Command::DbStatistics(arguments.db()?),
+        Verb::Event => Command::Event(event(arguments)?),
+        Verb::ScriptStatus => Command::Event(EventCommand::Status {
+            component: String::from(COMPONENT),
+            event: arguments
+                .optional()?
+                .unwrap_or_else(|| String::from("monitor")),
+        }),
         Verb::GetLog => Command::GetLog {
             lines: count(arguments, LOG_LINES)?,
         },
@@ -224,6 +233,54 @@ fn data_command(verb: Verb, arguments: &mut Arguments) -> Result<Command, Refusa
         }),
         Verb::Quit => Command::Quit,
         _ => unreachable!("every other verb stands in `command`"),
+    })
+}
+
+/// 4.17's words; `script` and the only component there is may be left out where that is clear.
+fn event(arguments: &mut Arguments) -> Result<EventCommand, Refusal> {
+    let mut words = Vec::new();
+    while let Some(word) = arguments.optional()? {
+        words.push(word);
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let words = match words.as_slice() {
+        ["script", rest @ ..] if matches!(rest.first(), Some(&("list" | "enable" | "disable"))) => {
+            rest
+        }
+        all => all,
+    };
+    let owned = |word: &str| String::from(word);
+    let script = |component: &str, script: &str, enable| EventCommand::Script {
+        component: owned(component),
+        script: owned(script),
+        enable,
+    };
+    Ok(match words {
+        ["run", timeout, component, event, args @ ..] => EventCommand::Run {
+            timeout: number("timeout", timeout)?,
+            component: owned(component),
+            event: owned(event),
+            args: args.join(" "),
+        },
+        ["status", component, event] => EventCommand::Status {
+            component: owned(component),
+            event: owned(event),
+        },
+        ["status", event] => EventCommand::Status {
+            component: owned(COMPONENT),
+            event: owned(event),
+        },
+        ["list", component] => EventCommand::List {
+            component: owned(component),
+        },
+        ["list"] => EventCommand::List {
+            component: owned(COMPONENT),
+        },
+        ["enable", component, name] => script(component, name, true),
+        ["enable", name] => script(COMPONENT, name, true),
+        ["disable", component, name] => script(component, name, false),
+        ["disable", name] => script(COMPONENT, name, false),
+        _ => return Err(usage(arguments.word)),
     })
 }
 

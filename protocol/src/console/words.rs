@@ -110,6 +110,8 @@ words! {
     GetDbSeqnum "getdbseqnum" [] "<dbname|dbid>" Any Open "get database sequence number",
     NodeStatus "nodestatus" [] "[all|<pnn-list>]" Any Open "show and return node status",
     DbStatistics "dbstatistics" ["dbstats"] "<dbname|dbid>" Any Token "show database statistics",
+    Event "event" [] "run <timeout> <component> <event> [<arg>...] | status <component> <event> | script list <component> | script enable|disable <component> <script>" Local Token "event script commands",
+    ScriptStatus "scriptstatus" [] "[<event>]" Local Token "show event script status",
     GetLog "getlog" [] "[<lines>]" Local Token "show the last log lines of this node",
     Auth "auth" [] "<token>" Local Open "unlock this session",
     Help "help" ["?"] "[<command>]" Cluster Open "show all commands, or one",

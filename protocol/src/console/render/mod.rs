@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod database;
+pub mod event;
 pub mod node;
 pub mod simple;
 pub mod statistics;
