@@ -1,10 +1,11 @@
 //! Takeover machines against a small world with faults. The checker counts every moment at which two nodes
 //! answer for one address.
 //!
-//! It bites (tried by hand): `no_two_nodes_answer_for_an_address` fails within 100 seeds when `is_free`
-//! (leader/grants.rs) ignores what others hold, or former owners, or nodes that have not reported; when
-//! `distrust_lost` (cluster.rs) does nothing; when an end of the lease does not void the plan (holder.rs).
-//! It fails at seed 2495 when `obey` (holder.rs) does not look at `heard`.
+//! It bites (tried by hand): `no_two_nodes_answer_for_an_address` fails within 10 seeds when `is_free`
+//! (leader/grants.rs) ignores what others hold, or former owners, or nodes that have not reported; within
+//! 100 when an end of the lease does not void the plan (holder.rs); at seed 582 when `distrust_lost`
+//! (cluster.rs) does nothing; at seed 1371 when what was held at the end of the lease is not forfeited
+//! (holder.rs).
 
 mod world;
 
@@ -17,9 +18,7 @@ use core::time::Duration;
 use world::{World, ms};
 
 /// Clusters with random faults that the main test goes through.
-const SEEDS: u64 = 400;
-/// Seeds that found a fault once.
-const OLD_FINDS: [u64; 4] = [661, 664, 1_191, 2_495];
+const SEEDS: u64 = 2_000;
 
 fn fault(world: &mut World) {
     let count = world.nodes.len() as u64;
@@ -93,7 +92,7 @@ fn assert_each_has_one_home(world: &World, seed: u64) {
 
 #[test]
 fn no_two_nodes_answer_for_an_address() {
-    for seed in OLD_FINDS.into_iter().chain(0..SEEDS) {
+    for seed in 0..SEEDS {
         let nodes = 3 + (seed % 3) as usize;
         let mut world = World::new(seed, nodes, 8);
         world.failures = seed % 20;
