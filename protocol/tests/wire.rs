@@ -112,6 +112,7 @@ fn takeovers() -> Vec<(&'static str, ControlMessage)> {
                     available: true,
                     held: false,
                     settled: true,
+                    home: true,
                 }],
             }),
         ),

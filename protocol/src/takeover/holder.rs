@@ -51,6 +51,8 @@ struct Entry {
     assigned: Option<Assignment>,
     /// The owner in the newest plan seen, for the view.
     owner: Option<Pnn>,
+    /// It was here, and no plan gave it to another node since.
+    home: bool,
     /// The lease ended while it was here or on its way: the keeper may have deleted it, or others have it by
     /// now. It has to go, for certain, before it may be taken again.
     forfeited: bool,
@@ -208,6 +210,7 @@ impl Holder {
                 place: Place::Absent,
                 assigned: None,
                 owner: None,
+                home: false,
                 forfeited: false,
                 retry_at: None,
                 penalty_until: None,
@@ -264,6 +267,7 @@ impl Holder {
                 continue;
             };
             entry.assigned = Some(*assignment);
+            entry.home &= assignment.owner.is_none_or(|owner| owner == self.own);
             let mine = entry.place != Place::Absent && assignment.owner == Some(self.own);
             let owner = assignment.owner.filter(|_| assignment.granted || mine);
             self.view_changed |= owner != entry.owner;
@@ -289,6 +293,7 @@ impl Holder {
         match (mem::replace(&mut entry.place, Place::Absent), present) {
             (Place::Adding(interface), true) => {
                 entry.place = Place::Present(interface.clone());
+                entry.home = true;
                 out.push(Effect::Taken(address));
                 out.push(Effect::Log(Notice::AddressTaken { address, interface }));
                 self.reporter.changed_slightly(now);
@@ -435,6 +440,7 @@ impl Holder {
                         && interfaces.any_up(&entry.interfaces),
                     held: entry.place != Place::Absent,
                     settled: entry.is_settled(),
+                    home: entry.home,
                 })
                 .collect()
         })

@@ -32,8 +32,9 @@ use runs::{Asker, Run};
 const PLAN_GAP: Duration = Duration::from_millis(5);
 /// Grants within this time make one message.
 const PUBLISH_GAP: Duration = Duration::from_millis(2);
-/// A new leader waits so long for the reports of connected nodes before it plans without them.
-const REPORTS_WAIT: Duration = Duration::from_millis(100);
+/// A new leader waits so long for the reports of connected nodes before it plans without them. It could grant
+/// nothing earlier: who has not reported may hold anything.
+const REPORTS_WAIT: Duration = Duration::from_secs(1);
 /// Nodes that have not confirmed the newest plan get it again.
 const NUDGE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -79,6 +80,8 @@ pub(super) struct Leader {
     unhosted: BTreeSet<IpAddr>,
     /// Fit nodes at the last look.
     fit: BTreeSet<Pnn>,
+    /// Nodes that reported without knowing a plan: they get the present one, once it knows of their reports.
+    lacking: BTreeSet<Pnn>,
     /// Connected nodes were asked for their reports.
     prompted: bool,
     /// The first plan was made.
@@ -116,6 +119,7 @@ impl Leader {
             waiting: BTreeSet::new(),
             unhosted: BTreeSet::new(),
             fit: BTreeSet::new(),
+            lacking: BTreeSet::new(),
             prompted: false,
             planned: false,
             unsent: false,
@@ -234,8 +238,8 @@ impl Leader {
                 peer,
                 message: TakeoverMessage::Noted { term, number },
             });
-            if sequence == 0 && self.sequence > 0 && !self.unsent {
-                out.push(self.send_to(peer, number, self.assignments()));
+            if sequence == 0 {
+                self.lacking.insert(peer);
             }
         }
     }
@@ -297,6 +301,7 @@ impl Leader {
         if settings.failover_disabled {
             self.untold |= self.plan_pace.take(now);
             self.nudge_at = self.nudge_at.max(now + NUDGE_INTERVAL);
+            self.supply(out);
             self.finish_all(cluster, out);
             return None;
         }
@@ -311,6 +316,7 @@ impl Leader {
             self.publish_pace.want(now);
         }
         let plan = (self.publish_pace.take(now) && self.unsent).then(|| self.publish(cluster, out));
+        self.supply(out);
         if now >= self.nudge_at {
             self.nudge(now, cluster, out);
         }
@@ -359,9 +365,24 @@ impl Leader {
         Effect::Send { peer, message }
     }
 
+    /// Sends the plan to those who lack it. Not one that is about to change: it may take from a node what it
+    /// just reported to hold.
+    fn supply(&mut self, out: &mut Effects<Effect>) {
+        if self.sequence == 0 || self.unsent || self.plan_pace.deadline().is_some() {
+            return;
+        }
+        for pnn in core::mem::take(&mut self.lacking) {
+            let number = self.heard_of(pnn);
+            if number > 0 {
+                out.push(self.send_to(pnn, number, self.assignments()));
+            }
+        }
+    }
+
     fn publish(&mut self, cluster: &Cluster, out: &mut Effects<Effect>) -> Vec<Assignment> {
         self.unsent = false;
         self.sequence += 1;
+        self.lacking.clear();
         let plan = self.assignments();
         for (pnn, reported) in &self.reports {
             if *pnn != self.own && cluster.is_connected(*pnn) {

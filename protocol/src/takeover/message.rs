@@ -19,6 +19,7 @@ pub struct Assignment {
 
 /// One address that a node knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct KnownAddress {
     /// The address.
     pub address: IpAddr,
@@ -28,6 +29,9 @@ pub struct KnownAddress {
     pub held: bool,
     /// No change of it is under way on the node, and if it is held, it was never out of its lease.
     pub settled: bool,
+    /// The node had it last, as far as it knows: no leader has told it since then that another one shall
+    /// have it. Held or not (a lease can end): it should go on living there.
+    pub home: bool,
 }
 
 /// Between the takeover machines.

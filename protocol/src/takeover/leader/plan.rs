@@ -10,6 +10,7 @@ use crate::takeover::alloc::{self, AddressState, Plan};
 use crate::takeover::cluster::Cluster;
 use crate::takeover::io::{Effect, Settings};
 use crate::time::Instant;
+use ::alloc::collections::BTreeMap;
 use ::alloc::string::String;
 use ::alloc::vec::Vec;
 use core::net::IpAddr;
@@ -44,9 +45,11 @@ impl Leader {
 
     fn all_reported(&self, cluster: &Cluster) -> bool {
         self.reports.contains_key(&self.own)
-            && cluster
-                .others()
-                .all(|pnn| !cluster.is_connected(pnn) || self.reports.contains_key(&pnn))
+            && cluster.others().all(|pnn| {
+                // A report may overtake the view that shows its sender to follow.
+                let told = self.reports.contains_key(&pnn) && cluster.follows(pnn);
+                !cluster.is_connected(pnn) || told
+            })
     }
 
     fn input(&self, cluster: &Cluster, settings: Settings) -> alloc::Input {
@@ -57,6 +60,7 @@ impl Leader {
             ..alloc::Input::default()
         };
         let fit = cluster.fit();
+        let mut homes = BTreeMap::new();
         for (pnn, reported) in &self.reports {
             if !cluster.follows(*pnn) {
                 continue;
@@ -70,32 +74,50 @@ impl Leader {
                 let state = input.addresses.entry(known.address).or_default();
                 if known.available && fit.contains(pnn) {
                     state.able.insert(*pnn);
+                    if known.home && reported.sequence < self.given_at(known.address) {
+                        homes.entry(known.address).or_insert(*pnn);
+                    }
                 }
             }
         }
         for (address, state) in &mut input.addresses {
-            state.current = self.current(*address, state, cluster);
+            let home = homes.get(address).copied();
+            state.current = self.current(*address, state, home, cluster);
         }
         input
     }
 
-    /// Where an address is at home: at the owner of the present plan, or at a node that holds it and has
-    /// not been told to give it up.
-    fn current(&self, address: IpAddr, state: &AddressState, cluster: &Cluster) -> Option<Pnn> {
+    /// Number of the plan that gave the address to its owner: who has not seen it does not know of that.
+    fn given_at(&self, address: IpAddr) -> u64 {
+        self.slots
+            .get(&address)
+            .filter(|slot| slot.owner.is_some())
+            .map_or(u64::MAX, |slot| slot.since)
+    }
+
+    /// Where an address is at home: at the owner to which it was granted; else at a node that holds it, or had
+    /// it last (`home`), and has not been told to give it up; else at the owner of the present plan.
+    fn current(
+        &self,
+        address: IpAddr,
+        state: &AddressState,
+        home: Option<Pnn>,
+        cluster: &Cluster,
+    ) -> Option<Pnn> {
         let slot = self.slots.get(&address).filter(|slot| slot.owner.is_some());
         if let Some(slot) = slot
             && slot.granted
         {
             return slot.owner;
         }
-        let since = slot.map_or(u64::MAX, |slot| slot.since);
+        let given_at = self.given_at(address);
         let holder = self.held.get(&address).and_then(|holders| {
             let untold = |pnn: &&Pnn| {
                 cluster.follows(**pnn)
                     && self
                         .reports
                         .get(*pnn)
-                        .is_some_and(|reported| reported.sequence < since)
+                        .is_some_and(|reported| reported.sequence < given_at)
             };
             // Of several a fit one: the others are about to give it up.
             let fit = holders
@@ -104,7 +126,7 @@ impl Leader {
                 .find(|pnn| state.able.contains(pnn));
             fit.or_else(|| holders.iter().find(untold)).copied()
         });
-        holder.or_else(|| slot.and_then(|slot| slot.owner))
+        holder.or(home).or_else(|| slot.and_then(|slot| slot.owner))
     }
 
     /// Puts the plan into the slots. Returns how many addresses get another home.

@@ -49,7 +49,7 @@ pub(super) struct World {
     pub(super) now: Instant,
     pub(super) rng: Rng,
     timing: Timing,
-    settings: Settings,
+    pub(super) settings: Settings,
     pub(super) nodes: Vec<Node>,
     pub(super) addresses: Vec<IpAddr>,
     queue: BTreeMap<(Instant, u64), Event>,
@@ -65,6 +65,12 @@ pub(super) struct World {
     pub(super) doubles: u32,
     /// How often an address came onto a node.
     pub(super) taken: u32,
+    /// How often a node gave an address up.
+    pub(super) released: u32,
+    /// Longest delay of a message, in microseconds.
+    pub(super) lag_us: u64,
+    /// From the loss of a leader to the next election, at least.
+    pub(super) leaderless: Duration,
 }
 
 impl World {
@@ -97,6 +103,9 @@ impl World {
             failures: 0,
             doubles: 0,
             taken: 0,
+            released: 0,
+            lag_us: 3_000,
+            leaderless: Duration::ZERO,
         };
         for pnn in 0..nodes {
             let node = world.fresh_node(pnn, 0);
@@ -201,7 +210,8 @@ impl World {
             }
             Effect::Log(notice) => self.nodes[pnn].log.push(notice),
             Effect::Taken(_) => self.taken += 1,
-            Effect::Released(_) | Effect::Prepare(_) | Effect::Announce { .. } => {}
+            Effect::Released(_) => self.released += 1,
+            Effect::Prepare(_) | Effect::Announce { .. } => {}
             Effect::Reallocated => self.nodes[pnn].reallocated += 1,
         }
     }

@@ -68,7 +68,7 @@ impl World {
         }
         if self.leader == Some(lost) {
             self.leader = None;
-            let after = self.micros(0, 200_000);
+            let after = self.leaderless + self.micros(0, 200_000);
             self.at(after, Event::Elect);
         }
         self.spread();

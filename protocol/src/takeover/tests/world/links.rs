@@ -29,7 +29,7 @@ impl World {
         if !self.linked(from, to) && self.rng.chance(1, 2) {
             return;
         }
-        let mut at = self.now + self.micros(50, 3_000);
+        let mut at = self.now + self.micros(50, self.lag_us);
         let last = self.links.entry((from, to)).or_insert(at);
         at = at.max(*last + Duration::from_micros(1));
         *last = at;
