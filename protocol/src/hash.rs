@@ -24,6 +24,12 @@ pub fn wide_key_hash(key: &[u8]) -> u64 {
     u64::from(first) | u64::from(second) << 32
 }
 
+/// [`wide_key_hash`] and 32 bits more, which tell most keys apart that share it.
+pub fn checked_key_hash(key: &[u8]) -> (u64, u32) {
+    let [check, second, first] = lookup3(key);
+    (u64::from(first) | u64::from(second) << 32, check)
+}
+
 fn lookup3(key: &[u8]) -> [u32; 3] {
     // The length takes part modulo 2^32, as in the original.
     let start = 0xdead_beef_u32.wrapping_add(key.len() as u32);

@@ -28,6 +28,12 @@ pub const RECORD_WAITERS_MAX: usize = 16_384;
 pub const PARKED_CALLS_MAX: usize = 65_536;
 /// Directory entries sent in one message during a recovery.
 pub const DIRECTORY_BATCH: usize = 2_048;
+/// Emptied records of one database that wait for the vacuum; what is beyond is found by the next full run.
+pub const VACUUM_QUEUE_MAX: usize = 262_144;
+/// Bytes of the keys in such a queue.
+pub const VACUUM_QUEUE_BYTES_MAX: usize = 32 << 20;
+/// Records that a vacuum run looks at before it lets others have their turn, and names in one message.
+pub const VACUUM_BATCH: usize = 256;
 /// Most events that wait for their turn: each address may be given up and another one taken.
 pub const EVENTS_WAITING_MAX: usize = 2 * ADDRESSES_MAX;
 /// Output of one script that is kept, in bytes; the rest is read and dropped.

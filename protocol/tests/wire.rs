@@ -6,7 +6,7 @@ use ctdb_protocol::heartbeat::message::{Claim, Keepalive, NodeState};
 use ctdb_protocol::id::{DbId, Generation, Instance, Pnn, Rsn, SrvId, Term};
 use ctdb_protocol::membership::message::{Composition, DbInfo, MembershipMessage, Stamp};
 use ctdb_protocol::record::holdings::Holding;
-use ctdb_protocol::record::message::{RecordBody, RecordMessage};
+use ctdb_protocol::record::message::{Grave, RecordBody, RecordMessage};
 use ctdb_protocol::record::replica::message::{Change, Copy, ReplicaMessage};
 use ctdb_protocol::rng::Rng;
 use ctdb_protocol::takeover::message::{Assignment, KnownAddress, TakeoverMessage};
@@ -273,14 +273,41 @@ fn records() -> Vec<(&'static str, RecordBody)> {
             "settle",
             RecordBody::Settle {
                 adopt: vec![key.clone()],
-                demote: vec![key],
+                demote: vec![key.clone()],
             },
         ),
         ("settled", RecordBody::Settled { count: 2 }),
+        (
+            "vacuum-fetch",
+            RecordBody::VacuumFetch {
+                graves: graves(&key),
+            },
+        ),
+        (
+            "discard",
+            RecordBody::Discard {
+                batch: 6,
+                graves: graves(&key),
+            },
+        ),
+        (
+            "discarded",
+            RecordBody::Discarded {
+                batch: 6,
+                kept: vec![key],
+            },
+        ),
     ]
     .into_iter()
     .chain(replicas().map(|(name, message)| (name, RecordBody::Replica(message))))
     .collect()
+}
+
+fn graves(key: &Bytes) -> Vec<Grave> {
+    vec![Grave {
+        key: key.clone(),
+        rsn: Rsn(5),
+    }]
 }
 
 fn replicas() -> [(&'static str, ReplicaMessage); 8] {

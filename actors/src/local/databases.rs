@@ -2,7 +2,8 @@
 
 use crate::records::{
     Attach, Commit, ContentRequest, DbEntry, DbTable, Detach, EnableSeqnum, GetSeqnum, HealthBook,
-    OpenError, ReadRecord, Records, RenewRecord, Traverse, UpdateRecords, WriteRecord, db_id,
+    OpenError, ReadRecord, Records, RenewRecord, Traverse, UpdateRecords, VacuumDb, WriteRecord,
+    db_id,
 };
 use actix::{Addr, Recipient};
 use ctdb_protocol::id::DbId;
@@ -21,6 +22,7 @@ pub struct ShardAddr {
     pub(super) content: Recipient<ContentRequest>,
     pub(super) update: Recipient<UpdateRecords>,
     pub(super) traverse: Recipient<Traverse>,
+    pub(super) vacuum: Recipient<VacuumDb>,
     pub(super) read: Recipient<ReadRecord>,
     pub(super) write: Recipient<WriteRecord>,
     pub(super) renew: Recipient<RenewRecord>,
@@ -40,6 +42,7 @@ where
             content: records.clone().recipient(),
             update: records.clone().recipient(),
             traverse: records.clone().recipient(),
+            vacuum: records.clone().recipient(),
             read: records.clone().recipient(),
             write: records.clone().recipient(),
             renew: records.recipient(),

@@ -32,6 +32,7 @@ mod statistics;
 mod tests;
 mod tickles;
 mod traverse;
+mod vacuum;
 
 pub use access::LocalRecords;
 pub use databases::{Databases, ShardAddr};
@@ -105,6 +106,8 @@ impl LocalHandle {
         let started = arbiter.spawn_fn(move || {
             let context = &router.context;
             notice(&context.log, &Notice::ListeningClients { path });
+            // It has no state to lose: should it fail, so does the client socket beside it.
+            drop(actix::spawn(vacuum::keep_vacuuming(router.clone())));
             let supervisor = Supervisor::new(&context.log, &context.fatal);
             let router = router.clone();
             supervisor.keep("client socket", move |life, _| {

@@ -18,6 +18,7 @@ use crate::log::notice;
 use ctdb_protocol::id::{DbId, Pnn};
 use ctdb_protocol::notice::Notice;
 use ctdb_protocol::record::io::Input;
+use ctdb_protocol::record::local::LocalOutcome;
 use ctdb_protocol::time::Instant;
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_tdb::{ChainWaiter, Grant, Turn, Wanted};
@@ -186,6 +187,9 @@ impl Chains {
             return op.fail(db, key, RecordError::NoDatabase(db), answers);
         };
         let chain = database.chain(&key);
+        if !op.waits() {
+            return self.try_once(database, (key, op), now, answers);
+        }
         let back = if self.busy.contains_key(&(db, chain)) {
             Some((key, op))
         } else {
@@ -198,6 +202,27 @@ impl Chains {
         };
         if let Some((key, op)) = back {
             self.park(database, key, op, now, answers);
+        }
+    }
+
+    /// Does `op` unless somebody holds its chain or waits for it.
+    fn try_once(
+        &mut self,
+        database: &Database,
+        (key, op): (Bytes, ChainOp),
+        now: Instant,
+        answers: &mut VecDeque<Input>,
+    ) {
+        let db = database.entry().id;
+        let is_waited_for = self.busy.contains_key(&(db, database.chain(&key)));
+        let back = if is_waited_for {
+            Some((key, op))
+        } else {
+            self.run(database, (key, op), None, now, answers)
+        };
+        if let Some((key, _)) = back {
+            let outcome = LocalOutcome::Kept;
+            answers.push_back(Input::Local { db, key, outcome });
         }
     }
 

@@ -175,7 +175,7 @@ impl Contents {
         };
         let until = Instant::now() + SLICE;
         for (key, value) in records.by_ref() {
-            tdb.store(&key, &value)?;
+            tdb.store(&key, &everywhere(&value))?;
             if Instant::now() >= until {
                 content.storing = Some(records);
                 return Ok(Progress::Again);
@@ -219,6 +219,19 @@ impl Content {
             push.count += 1;
         }
     }
+}
+
+/// The value for a volatile database, with the flag that it is on other nodes too: all get the same.
+fn everywhere(value: &[u8]) -> Vec<u8> {
+    let mut value = value.to_vec();
+    if let Some((header, _)) = RecordHeader::split(&value) {
+        let header = RecordHeader {
+            flags: header.flags | RecordFlags::MIGRATED_WITH_DATA,
+            ..header
+        };
+        value[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+    }
+    value
 }
 
 /// The value that is stored for a pushed one: read-only copies are called back by a recovery, so no flag of

@@ -5,7 +5,7 @@ use super::content::Progress;
 use super::error::{OpenError, RecordError};
 use super::message::{
     Attach, BumpSeqnum, Commit, ContentRequest, Detach, EnableSeqnum, GetSeqnum, ReadRecord,
-    RenewRecord, StoredRecord, Traverse, UpdateRecords, WriteRecord,
+    RenewRecord, StoredRecord, Traverse, UpdateRecords, VacuumDb, WriteRecord,
 };
 use super::ops::{Answer, ChainOp};
 use super::replica::Work;
@@ -16,6 +16,7 @@ use ctdb_protocol::id::DbId;
 use ctdb_protocol::machine::Machine;
 use ctdb_protocol::record::io::{Effect, Input};
 use ctdb_protocol::record::replica::SEQNUM_KEY;
+use ctdb_protocol::record::vacuum::VacuumReport;
 use ctdb_protocol::wire::bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -90,6 +91,12 @@ handles!(ContentRequest => ResponseFuture<Result<Progress, RecordError>>, |this,
     let ContentRequest { db, step } = request;
     let (answer, wait) = oneshot::channel();
     this.with_shell(ctx, |shell, _| shell.content_step(db, step, answer));
+    Box::pin(async { wait.await.unwrap_or(Err(RecordError::Ending)) })
+});
+
+handles!(VacuumDb => ResponseFuture<Result<VacuumReport, RecordError>>, |this, request, ctx| {
+    let (answer, wait) = oneshot::channel();
+    this.with_shell(ctx, |shell, inputs| shell.vacuum(request, answer, inputs));
     Box::pin(async { wait.await.unwrap_or(Err(RecordError::Ending)) })
 });
 

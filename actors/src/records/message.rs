@@ -11,6 +11,7 @@ use actix::prelude::Message;
 use ctdb_protocol::id::DbId;
 use ctdb_protocol::record::header::RecordHeader;
 use ctdb_protocol::record::replica::message::Change;
+use ctdb_protocol::record::vacuum::VacuumReport;
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::message::DbKind;
 use std::time::Duration;
@@ -84,6 +85,22 @@ pub struct ContentRequest {
 
 impl Message for ContentRequest {
     type Result = Result<Progress, RecordError>;
+}
+
+/// Vacuums a volatile database now (`DB_VACUUM`); answered when the run is over. Runs of one database
+/// follow each other.
+#[derive(Clone, Copy, Debug)]
+pub struct VacuumDb {
+    /// The database.
+    pub db: DbId,
+    /// Go through the whole database.
+    pub full: bool,
+    /// How long the run may take.
+    pub patience: Duration,
+}
+
+impl Message for VacuumDb {
+    type Result = Result<VacuumReport, RecordError>;
 }
 
 /// Reads a database's sequence number: the file's for a volatile one, otherwise that of its

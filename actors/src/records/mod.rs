@@ -42,6 +42,7 @@ mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod vacuum;
 mod walk;
 
 pub use actor::{Records, Wiring};
@@ -51,7 +52,7 @@ pub use error::{OpenError, RecordError};
 pub use locks::{LockLimits, LockWatch};
 pub use message::{
     Attach, BumpSeqnum, Commit, ContentRequest, Detach, EnableSeqnum, GetSeqnum, ReadRecord,
-    RenewRecord, StoredRecord, Traverse, UpdateRecords, WriteRecord,
+    RenewRecord, StoredRecord, Traverse, UpdateRecords, VacuumDb, WriteRecord,
 };
 pub use replica::HealthBook;
 pub use store::{Database, Store, StoreConfig, db_id};

@@ -6,7 +6,7 @@ use super::store::Database;
 use ctdb_protocol::id::{DbId, Pnn};
 use ctdb_protocol::record::header::RecordHeader;
 use ctdb_protocol::record::io::Input;
-use ctdb_protocol::record::local::{self, LocalOp, LocalOutcome};
+use ctdb_protocol::record::local::{self, Change, LocalOp, LocalOutcome};
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::message::DbKind;
 use ctdb_tdb::{ChainLock, Grant};
@@ -30,6 +30,14 @@ pub(super) enum ChainOp {
 }
 
 impl ChainOp {
+    /// Whether the operation waits while a client holds the chain.
+    pub(super) const fn waits(&self) -> bool {
+        match self {
+            Self::Machine(op) => op.waits(),
+            _ => true,
+        }
+    }
+
     /// Ends an operation that could not be done.
     pub(super) fn fail(
         self,
@@ -95,9 +103,11 @@ pub(super) fn perform(
 fn apply(guard: &ChainLock<'_>, op: &LocalOp, own: Pnn) -> ctdb_tdb::Result<LocalOutcome> {
     let (tdb, key) = (guard.tdb(), guard.key());
     let present = tdb.parse(key, |value| local::apply(op, own, Some(value)))?;
-    let (outcome, value) = present.unwrap_or_else(|| local::apply(op, own, None));
-    if let Some(value) = value {
-        tdb.store(key, &value)?;
+    let (outcome, change) = present.unwrap_or_else(|| local::apply(op, own, None));
+    match change {
+        Change::Nothing => {}
+        Change::Store(value) => tdb.store(key, &value)?,
+        Change::Delete => drop(tdb.delete(key)?),
     }
     Ok(outcome)
 }

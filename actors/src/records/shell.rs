@@ -4,10 +4,11 @@ use super::chains::Chains;
 use super::content::{ContentStep, Contents, Progress};
 use super::error::{OpenError, RecordError};
 use super::locks::LockWatch;
-use super::message::Commit;
+use super::message::{Commit, VacuumDb};
 use super::ops::ChainOp;
 use super::replica::{Answers, Replicas, Work};
 use super::store::{Database, Store};
+use super::vacuum::Vacuums;
 use super::walk::{Goal, Slice, Walk};
 use super::{CallDone, DataOut};
 use crate::clock::Clock;
@@ -21,6 +22,7 @@ use ctdb_protocol::notice::{Level, Notice, ShownDb};
 use ctdb_protocol::record::holdings::Holdings;
 use ctdb_protocol::record::io::{Effect, Input};
 use ctdb_protocol::record::replica::io::{CommitId, Request};
+use ctdb_protocol::record::vacuum::VacuumReport;
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::message::{DataMessage, DbKind};
 use ctdb_tdb::Turn;
@@ -57,6 +59,7 @@ pub(super) struct Shell {
     pub(super) wanted: Vec<(String, DbKind)>,
     pub(super) replicas: Replicas,
     contents: Contents,
+    vacuums: Vacuums,
     /// What clients committed and nobody answered yet.
     commits: BTreeMap<CommitId, oneshot::Sender<Result<i32, RecordError>>>,
     last_commit: u64,
@@ -79,6 +82,7 @@ impl Shell {
             wanted,
             replicas: Replicas::default(),
             contents: Contents::default(),
+            vacuums: Vacuums::default(),
             commits: BTreeMap::new(),
             last_commit: 0,
             answers: None,
@@ -128,6 +132,10 @@ impl Shell {
             Effect::Wipe { generation, db } => {
                 let goal = |generation| Goal::Wipe(generation, VecDeque::new());
                 self.walk(db, generation, goal, answers);
+            }
+            Effect::Sift { db, run } => self.sift(db, run, answers),
+            Effect::Vacuumed { db, report } => {
+                self.vacuums.done(db, report, self.clock.now(), answers);
             }
             Effect::Open { name, kind } => self.wanted.push((name, kind)),
             Effect::Ready { generation, db } => {
@@ -208,6 +216,37 @@ impl Shell {
                 });
             }
             (None, _) => answers.push_back(Input::Wiped { generation, db }),
+        }
+    }
+
+    /// Begins a vacuum run.
+    pub(super) fn vacuum(
+        &mut self,
+        request: VacuumDb,
+        answer: oneshot::Sender<Result<VacuumReport, RecordError>>,
+        inputs: &mut VecDeque<Input>,
+    ) {
+        // The machine knows no others.
+        if let Err(error) = self.store.expect(request.db) {
+            return drop(answer.send(Err(error)));
+        }
+        self.vacuums.ask(request, answer, self.clock.now(), inputs);
+    }
+
+    /// Looks for empty records; those of older runs are of no use any more.
+    fn sift(&mut self, db: DbId, run: u64, answers: &mut VecDeque<Input>) {
+        self.walks.retain(|walk| walk.db() != db || !walk.is_sift());
+        if let Some(database) = self.store.get(db) {
+            let walk = Walk::new(database, Goal::Sift(run));
+            self.walks.push_back(walk);
+        } else {
+            let (graves, done) = (Vec::new(), true);
+            answers.push_back(Input::Sifted {
+                db,
+                run,
+                graves,
+                done,
+            });
         }
     }
 
@@ -424,6 +463,7 @@ impl Shell {
         let database = self.store.remove(db, publish)?;
         self.wiring.locks.closed(db);
         self.chains.forget(db, answers);
+        self.vacuums.forget(db);
         for walk in std::mem::take(&mut self.walks) {
             if walk.db() == db {
                 walk.abandon();

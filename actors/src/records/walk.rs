@@ -15,6 +15,7 @@ use ctdb_protocol::limits::DIRECTORY_BATCH;
 use ctdb_protocol::record::header::RecordHeader;
 use ctdb_protocol::record::holdings::{Holding, Holdings};
 use ctdb_protocol::record::io::Input;
+use ctdb_protocol::record::message::Grave;
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::message::DbKind;
 use ctdb_tdb::{Scan, ScanState, Tdb};
@@ -64,6 +65,8 @@ pub(super) enum Goal {
     Scan(Generation),
     /// Delete everything; keys that were seen and still stand wait in the list.
     Wipe(Generation, VecDeque<Vec<u8>>),
+    /// Find what the vacuum run of this number can delete.
+    Sift(u64),
     /// Show records to somebody, volatile ones without data too or not.
     Traverse(bool, Box<dyn TraverseSink>),
 }
@@ -105,6 +108,11 @@ impl Walk {
     /// Whether the walk was for the machine and for another composition than `generation`.
     pub(super) fn is_older_than(&self, generation: Generation) -> bool {
         matches!(self.goal, Goal::Scan(of) | Goal::Wipe(of, _) if of != generation)
+    }
+
+    /// Whether the walk is for the vacuum.
+    pub(super) const fn is_sift(&self) -> bool {
+        matches!(self.goal, Goal::Sift(_))
     }
 
     /// The database goes away.
@@ -167,6 +175,27 @@ impl Walk {
                     sink.done(Ok(()));
                 }
                 (state, error)
+            }
+            Goal::Sift(run) => {
+                let (run, db) = (*run, self.db);
+                let mut graves = Vec::new();
+                let (state, error) = show(&mut self.scan, database, until, &mut |key, value| {
+                    graves.extend(grave(key, value, own));
+                    if graves.len() >= DIRECTORY_BATCH {
+                        BATCH_BYTES
+                    } else {
+                        key.len()
+                    }
+                });
+                // What a client holds is in use: the vacuum does not wait for it.
+                let done = state != Slice::More;
+                answers.push_back(Input::Sifted {
+                    db,
+                    run,
+                    graves,
+                    done,
+                });
+                (if done { Slice::Done } else { Slice::More }, error)
             }
             Goal::Wipe(generation, keys) => {
                 let (generation, db) = (*generation, self.db);
@@ -277,6 +306,15 @@ fn holding<'a>(key: &'a [u8], value: &[u8], own: Pnn) -> Option<Holding<'a>> {
         key,
         rsn: header.rsn,
         is_dmaster,
+    })
+}
+
+/// A record that the vacuum can delete, as far as this node knows.
+fn grave(key: &[u8], value: &[u8], own: Pnn) -> Option<Grave> {
+    let (header, data) = RecordHeader::split(value)?;
+    (header.dmaster == own && data.is_empty()).then(|| Grave {
+        key: key.into(),
+        rsn: header.rsn,
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Paths that must occur in a run over many seeds.
-pub const PATHS: [&str; 30] = [
+pub const PATHS: [&str; 37] = [
     "election.leader_lost",
     "election.lock_alone",
     "election.minority",
@@ -35,6 +35,13 @@ pub const PATHS: [&str; 30] = [
     "takeover.hold_refused",
     "takeover.released",
     "takeover.taken",
+    "vacuum.busy",
+    "vacuum.cut_short",
+    "vacuum.delete",
+    "vacuum.fetched",
+    "vacuum.full",
+    "vacuum.gone",
+    "vacuum.handed",
 ];
 
 /// Counters by name.

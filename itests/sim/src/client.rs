@@ -20,7 +20,7 @@ const KEYS: u64 = 6;
 /// A client that waits longer at the end of a run was forgotten.
 const ANSWER_WITHIN: Micros = 2 * SEC;
 /// No client begins anything in this last part of a run.
-const QUIET: Micros = 3 * SEC;
+pub(crate) const QUIET: Micros = 3 * SEC;
 
 /// What a client is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +166,9 @@ impl World {
     fn write(&mut self, number: usize) {
         let Client { node, record, .. } = &self.clients[number];
         let (pnn, record) = (*node, record.clone());
+        if self.bench.options.vacuums && self.bench.one_in(3) {
+            return self.delete(number, pnn, &record);
+        }
         self.increments += 1;
         let id = self.increments;
         self.nodes[pnn.0 as usize].store.increment(&record, id);
@@ -176,6 +179,25 @@ impl World {
             format!("record {record:?} incremented by {id}")
         });
         self.unlock(pnn, &record);
+        self.rest(number);
+    }
+
+    /// The client deletes the record, as smbd does: it empties it, and mostly tells the daemon.
+    fn delete(&mut self, number: usize, pnn: Pnn, record: &RecordName) {
+        let store = &mut self.nodes[pnn.0 as usize].store;
+        let rsn = store.read(record).map(|(header, _)| header.rsn);
+        let had = store.empty(record);
+        self.bench.census.count("client.delete");
+        self.ledger.delete(record, &had);
+        let now = self.bench.now;
+        self.bench
+            .trace
+            .line(now, Some(pnn), || format!("record {record:?} emptied"));
+        if let (Some(rsn), false) = (rsn, self.bench.one_in(4)) {
+            let (db, key) = record.clone();
+            self.post(pnn, Mail::Record(Input::Schedule { db, key, rsn }));
+        }
+        self.unlock(pnn, record);
         self.rest(number);
     }
 

@@ -133,6 +133,8 @@ pub enum Work {
     LeaseCheck,
     /// The next part of a walk over a database.
     WalkSlice,
+    /// Vacuum runs are due.
+    Vacuum,
     /// The thread of the persistent database does its next job.
     DiskJob,
     /// An event script ended.

@@ -32,6 +32,7 @@ pub mod schedule;
 pub mod store;
 pub mod swarm;
 pub mod trace;
+mod vacuum;
 pub mod world;
 
 use census::Census;

@@ -51,6 +51,7 @@ impl World {
             self.open(pnn, DATABASES[1]);
         }
         self.add_clients(pnn, life);
+        self.vacuum_later(pnn, life);
         for peer in (0..pnn.0).map(Pnn) {
             self.bench.work(0, pnn, life, Work::Dial(peer));
         }

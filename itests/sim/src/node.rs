@@ -24,6 +24,7 @@ use ctdb_protocol::record::local::LocalOp;
 use ctdb_protocol::record::machine::RecordMachine;
 use ctdb_protocol::record::replica;
 use ctdb_protocol::record::replica::io::{CommitId, JobId};
+use ctdb_protocol::record::vacuum::VacuumReport;
 use ctdb_protocol::takeover::io::{ConfiguredAddress, Settings};
 use ctdb_protocol::takeover::machine::Takeover;
 use ctdb_protocol::time::Instant;
@@ -183,6 +184,10 @@ pub enum Action {
         db: DbId,
         wipe: bool,
     },
+    /// Look for empty records.
+    Sift { db: DbId, run: u64 },
+    /// A vacuum run is over.
+    Vacuumed { db: DbId, report: VacuumReport },
     /// Open a database.
     Open(String),
     /// Do something with a replicated content.
@@ -401,6 +406,8 @@ fn carry_record(effect: record::io::Effect, actions: &mut Vec<Action>) {
             db,
             wipe: true,
         },
+        Effect::Sift { db, run } => Action::Sift { db, run },
+        Effect::Vacuumed { db, report } => Action::Vacuumed { db, report },
         Effect::Open { name, .. } => Action::Open(name),
         Effect::Replica { id, job, .. } => Action::Replica { id, job },
         Effect::CommitDone { commit, status } => Action::CommitDone { commit, status },

@@ -14,7 +14,7 @@ use ctdb_protocol::membership::message::DbInfo;
 use ctdb_protocol::record::header::{HEADER_BYTES, RecordHeader};
 use ctdb_protocol::record::holdings::{Holding, Holdings};
 use ctdb_protocol::record::io::Input;
-use ctdb_protocol::record::local::{LocalOp, LocalOutcome, apply};
+use ctdb_protocol::record::local::{Change, LocalOp, LocalOutcome, apply};
 use ctdb_protocol::wire::message::DbKind;
 
 /// Records in one slice of a walk.
@@ -46,6 +46,11 @@ impl World {
     /// An operation of the machine: at once, or when the record is not locked any more.
     pub(crate) fn local(&mut self, pnn: Pnn, name: RecordName, op: LocalOp) -> Option<Mail> {
         let store = &mut self.nodes[pnn.0 as usize].store;
+        if !op.waits() && (store.locked.contains_key(&name) || store.waiting.contains_key(&name)) {
+            self.bench.census.count("vacuum.busy");
+            let ((db, key), outcome) = (name, LocalOutcome::Kept);
+            return Some(Mail::Record(Input::Local { db, key, outcome }));
+        }
         if store.locked.contains_key(&name) {
             self.bench.census.count("store.busy");
             store
@@ -68,12 +73,34 @@ impl World {
             return LocalOutcome::Failed;
         }
         let old = store.records.get(name).cloned();
-        let (outcome, new) = apply(op, pnn, old.as_deref());
-        let Some(new) = new else { return outcome };
+        let (outcome, change) = apply(op, pnn, old.as_deref());
+        let sabotage = self.bench.options.sabotage;
+        if sabotage == Some(Sabotage::VacuumOfTheLiving) && !op.waits() {
+            self.ledger.replace(pnn, name);
+            self.nodes[pnn.0 as usize].store.records.remove(name);
+            return LocalOutcome::Gone;
+        }
+        let new = match change {
+            Change::Nothing => return outcome,
+            Change::Store(new) => new,
+            Change::Delete => {
+                let is_copy = matches!(op, LocalOp::Discard { .. });
+                if !(is_copy && sabotage == Some(Sabotage::CopiesStay)) {
+                    store.records.remove(name);
+                    self.ledger.replace(pnn, name);
+                }
+                self.bench.census.count("vacuum.delete");
+                let now = self.bench.now;
+                let line = || format!("record {name:?} vacuumed: {op:?}");
+                self.bench.trace.line(now, Some(pnn), line);
+                return outcome;
+            }
+        };
         let new = sabotaged(self.bench.options.sabotage, op, pnn, new);
         let revives = matches!(op, LocalOp::Take { .. } | LocalOp::Adopt);
         let written_off = revives && self.ledger.replace(pnn, name);
-        let complaint = old.as_deref().and_then(|old| newer(old, &new));
+        let is_deleted = |id| self.ledger.is_deleted(name, id);
+        let complaint = old.as_deref().and_then(|old| newer(old, &new, is_deleted));
         if let Some(complaint) = complaint.filter(|_| !written_off) {
             let now = self.bench.now;
             let detail = format!("at {now} µs, node {pnn}, {name:?}, {op:?}: {complaint}");
@@ -217,7 +244,7 @@ impl World {
                 };
                 if self.nodes.iter().any(|node| left_out(&node)) {
                     self.bench.census.count("recovery.fork");
-                    self.ledger.fork(self.nodes.iter().map(|node| node.pnn));
+                    self.ledger.fork(&self.nodes);
                 }
             }
             Recover::Serve { generation, db } if *db == kept_id() => {
@@ -262,6 +289,7 @@ fn record_line(name: &RecordName, op: &LocalOp, value: &[u8]) -> String {
         LocalOp::Take { .. } => "take",
         LocalOp::Adopt => "adopt",
         LocalOp::Demote { .. } => "demote",
+        LocalOp::Bury { .. } | LocalOp::Delete { .. } | LocalOp::Discard { .. } => "vacuum",
     };
     let stored = stored.map(|(header, data)| {
         (

@@ -30,11 +30,15 @@ pub enum Sabotage {
     ForgetfulDisk,
     /// In a recovery of a persistent database the oldest content passes for the newest.
     OldestContentWins,
+    /// A member says that it discarded its copy of a record that is vacuumed, and keeps it.
+    CopiesStay,
+    /// The vacuum deletes whatever stands there.
+    VacuumOfTheLiving,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::GateOutlivesLease,
         Self::LockForEverybody,
         Self::VotesForEverybody,
@@ -48,6 +52,8 @@ impl Sabotage {
         Self::LeakingMailbox,
         Self::ForgetfulDisk,
         Self::OldestContentWins,
+        Self::CopiesStay,
+        Self::VacuumOfTheLiving,
     ];
 
     /// Its name on the command line.
@@ -66,6 +72,8 @@ impl Sabotage {
             Self::LeakingMailbox => "leaking-mailbox",
             Self::ForgetfulDisk => "forgetful-disk",
             Self::OldestContentWins => "oldest-content-wins",
+            Self::CopiesStay => "copies-stay",
+            Self::VacuumOfTheLiving => "vacuum-of-the-living",
         }
     }
 }

@@ -5,7 +5,7 @@
 //! record lists the numbers of its increments, 4 bytes each, so that what is lost can be told exactly.
 
 use ctdb_protocol::id::{DbId, Generation, Pnn};
-use ctdb_protocol::record::header::RecordHeader;
+use ctdb_protocol::record::header::{HEADER_BYTES, RecordHeader};
 use ctdb_protocol::record::local::LocalOp;
 use ctdb_protocol::wire::bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -46,6 +46,8 @@ pub struct Store {
     pub locked: BTreeMap<RecordName, usize>,
     /// Who waits for a locked record.
     pub waiting: BTreeMap<RecordName, VecDeque<Waiter>>,
+    /// Databases with a vacuum run under way.
+    pub vacuuming: BTreeSet<DbId>,
     /// Walks under way.
     pub walks: VecDeque<Walk>,
 }
@@ -68,6 +70,15 @@ impl Store {
         if let Some(value) = self.records.get_mut(name) {
             value.extend_from_slice(&id.to_le_bytes());
         }
+    }
+
+    /// A client empties the record; the header stays. Answers the increments that it had.
+    pub fn empty(&mut self, name: &RecordName) -> Vec<u32> {
+        let had = self.read(name).map(|(_, increments)| increments);
+        if let Some(value) = self.records.get_mut(name) {
+            value.truncate(HEADER_BYTES);
+        }
+        had.unwrap_or_default()
     }
 
     /// All keys of a database.

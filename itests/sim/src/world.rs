@@ -165,6 +165,7 @@ impl World {
             Work::LockPing { number } => self.lock_ping(pnn, number),
             Work::Kernel(job) => self.kernel_job(pnn, job),
             Work::WalkSlice => self.walk_slice(pnn),
+            Work::Vacuum => self.vacuum(pnn),
             Work::DiskJob => self.disk_job(pnn),
             Work::LeaseCheck => self.lease_check(pnn),
             Work::Script(event, outcome) => {
@@ -410,6 +411,8 @@ impl World {
                 db,
                 wipe,
             } => self.walk(pnn, generation, db, wipe),
+            Action::Sift { db, run } => self.sift(pnn, db, run),
+            Action::Vacuumed { db, report } => self.vacuumed(pnn, db, report),
             Action::Open(name) => self.open(pnn, &name),
             Action::Reply(call) => {
                 let lost = self.bench.options.sabotage == Some(Sabotage::LostReply);

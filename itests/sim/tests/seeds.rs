@@ -90,6 +90,10 @@ fn each_planted_bug_is_found() {
             "transactions are on all nodes",
         ],
         Sabotage::OldestContentWins => vec!["committed transactions stay"],
+        Sabotage::CopiesStay => vec!["records never go back", "nothing is lost"],
+        Sabotage::VacuumOfTheLiving => {
+            vec!["records never go back", "one dmaster", "nothing is lost"]
+        }
     };
     for bug in Sabotage::ALL {
         let found = (1..=SEEDS_FOR_A_BUG).find_map(|seed| {

@@ -122,6 +122,10 @@ impl Database {
             work.hold_until = Some(out.now + HOLD);
         }
         if let LocalOutcome::Mine { rsn, flags, data } = outcome {
+            if data.is_empty() {
+                // Should nobody write it: who emptied it said so on another node, if at all.
+                self.schedule(key.clone(), rsn);
+            }
             self.answer(key, rsn, flags, &data, out);
         }
     }
@@ -134,6 +138,7 @@ impl Database {
         if out.suspended {
             return;
         }
+        let was_fetched = core::mem::take(&mut work.is_fetched);
         for (call, kind) in core::mem::take(&mut work.waiters) {
             self.waiting -= 1;
             let reply = match kind {
@@ -142,6 +147,9 @@ impl Database {
                 CallKind::FetchWithHeader => with_header(out.own, rsn, flags, data),
             };
             out.reply(call, reply);
+        }
+        if was_fetched {
+            self.on_fetched(key, rsn, data.is_empty(), out);
         }
     }
 }

@@ -14,6 +14,7 @@ use super::replica::Replica;
 use super::replica::io::Request;
 use super::replica::message::ReplicaMessage;
 use super::sweep::Sweep;
+use super::vacuum::Vacuum;
 use super::work::{Coming, Next, Running, Why, Work, writes};
 use crate::id::{DbId, Generation, Pnn};
 use crate::limits::PARKED_CALLS_MAX;
@@ -53,6 +54,7 @@ pub(super) struct Database {
     pub(super) rebuild: Rebuild,
     pub(super) sweep: Sweep,
     pub(super) replica: Replica,
+    pub(super) vacuum: Vacuum,
     /// Messages of this composition that came before it was served here.
     early: VecDeque<(Pnn, RecordBody)>,
     pub(super) writes: usize,
@@ -76,6 +78,7 @@ impl Database {
             rebuild: Rebuild::default(),
             sweep: Sweep::default(),
             replica: Replica::new(id),
+            vacuum: Vacuum::default(),
             early: VecDeque::new(),
             writes: 0,
             waiting: 0,
@@ -95,6 +98,11 @@ impl Database {
             }
             Input::Wiped { .. } if generation == out.composition.generation => self.on_wiped(out),
             Input::Replica { request, .. } => self.on_request(request, out),
+            Input::Schedule { key, rsn, .. } => self.schedule(key, rsn),
+            Input::Vacuum { full, until, .. } => self.begin_vacuum(full, until, out),
+            Input::Sifted {
+                run, graves, done, ..
+            } => self.on_sifted(run, graves, done, out),
             _ => {}
         }
     }
@@ -147,6 +155,9 @@ impl Database {
             } => {
                 self.on_probed(peer, &key, rsn, is_dmaster, out);
             }
+            RecordBody::VacuumFetch { graves } => self.on_vacuum_fetch(peer, graves, out),
+            RecordBody::Discard { batch, graves } => self.on_discard(peer, batch, graves, out),
+            RecordBody::Discarded { batch, kept } => self.on_discarded(peer, batch, &kept, out),
         }
     }
 
@@ -178,6 +189,7 @@ impl Database {
         self.directory = Directory::default();
         self.rebuild = Rebuild::default();
         self.sweep.reset();
+        self.end_vacuum_early(out);
         self.early.clear();
         self.work.retain(|_, work| {
             work.forget_composition();
@@ -263,6 +275,7 @@ impl Database {
     /// The time for which a record asked has come.
     pub(super) fn on_wake(&mut self, key: &Bytes, out: &mut Outlet<'_>) {
         self.replica.on_wake(out);
+        self.go_on_vacuuming(out);
         let running = self
             .work
             .get_mut(key)
@@ -284,7 +297,8 @@ impl Database {
         let Some(running) = work.running.take() else {
             return;
         };
-        if outcome == LocalOutcome::Failed {
+        let is_vacuum = matches!(running.why, Why::Vacuum(_));
+        if outcome == LocalOutcome::Failed && !is_vacuum {
             self.on_failed(key, running, out);
         } else {
             self.writes -= usize::from(writes(&running.op));
@@ -298,6 +312,7 @@ impl Database {
                 Why::Give(want) => self.on_given(key, want, outcome, out),
                 Why::Probe { lmaster } => self.answer_probe(key, lmaster, &outcome, out),
                 Why::Settle { batch } => self.on_record_settled(key, batch, &outcome, out),
+                Why::Vacuum(digging) => self.on_dug(key, digging, &outcome, out),
             }
         }
         self.advance(key, out);

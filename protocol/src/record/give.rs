@@ -93,6 +93,7 @@ impl Database {
             work.gives.retain(|want| want.to != peer);
         }
         self.replica.on_peer_down(peer, out);
+        self.on_digger_lost(peer, out);
         self.advance_all(out);
     }
 }

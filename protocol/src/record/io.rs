@@ -2,11 +2,13 @@
 
 use super::holdings::Holdings;
 use super::local::{LocalOp, LocalOutcome};
-use super::message::RecordMessage;
+use super::message::{Grave, RecordMessage};
 use super::replica::io::{CommitId, Job, JobId, Request};
-use crate::id::{DbId, Generation, Pnn};
+use super::vacuum::VacuumReport;
+use crate::id::{DbId, Generation, Pnn, Rsn};
 use crate::membership;
 use crate::notice::Notice;
+use crate::time::Instant;
 use crate::wire::bytes::Bytes;
 use crate::wire::message::DbKind;
 use alloc::string::String;
@@ -107,6 +109,36 @@ pub enum Input {
         /// What a client asks, or a job's end.
         request: Request,
     },
+    /// A client emptied a record of which this node is dmaster (`SCHEDULE_FOR_DELETION`).
+    Schedule {
+        /// The database.
+        db: DbId,
+        /// The key.
+        key: Bytes,
+        /// Its number then.
+        rsn: Rsn,
+    },
+    /// A vacuum run is due; answered by [`Effect::Vacuumed`]. The shell begins no second one of a database
+    /// before that.
+    Vacuum {
+        /// The database.
+        db: DbId,
+        /// Go through the whole database.
+        full: bool,
+        /// What is not done then waits for the next run.
+        until: Instant,
+    },
+    /// The shell went over a part of the database, as [`Effect::Sift`] asked.
+    Sifted {
+        /// The database.
+        db: DbId,
+        /// The run that it is for.
+        run: u64,
+        /// Empty records of which this node is dmaster.
+        graves: Vec<Grave>,
+        /// There is nothing more.
+        done: bool,
+    },
     /// The deadline has come.
     Timeout,
 }
@@ -123,7 +155,8 @@ pub enum Effect {
     },
     /// Lock the key's chain without waiting, apply the operation to the record by
     /// [`super::local::apply`], unlock, answer with [`Input::Local`]. While the chain is locked by a client
-    /// the shell keeps the operation and tries again, first come first served per chain.
+    /// the shell keeps the operation and tries again, first come first served per chain; one that does not
+    /// wait ([`LocalOp::waits`]) ends as [`LocalOutcome::Kept`] then.
     Local {
         /// The database.
         db: DbId,
@@ -152,6 +185,21 @@ pub enum Effect {
         generation: Generation,
         /// The database.
         db: DbId,
+    },
+    /// Look for empty records of which this node is dmaster; answer with [`Input::Sifted`]. Chains that are
+    /// held may be left out.
+    Sift {
+        /// The database.
+        db: DbId,
+        /// Names the run.
+        run: u64,
+    },
+    /// The end of a vacuum run.
+    Vacuumed {
+        /// The database.
+        db: DbId,
+        /// What was done.
+        report: VacuumReport,
     },
     /// Open a database that other nodes have; answer with [`Input::Opened`].
     Open {

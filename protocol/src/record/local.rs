@@ -33,6 +33,51 @@ pub enum LocalOp {
         /// The dmaster.
         to: Pnn,
     },
+    /// If it is an empty record of this node with this number: delete it, if this node is its lmaster and no
+    /// other one can have a copy.
+    Bury {
+        /// The number.
+        rsn: Rsn,
+        /// Whether this node is the lmaster.
+        is_lmaster: bool,
+    },
+    /// Delete the record if it is an empty one of this node with this number.
+    Delete {
+        /// The number.
+        rsn: Rsn,
+    },
+    /// Delete a copy that is not newer than this, if another node is dmaster.
+    Discard {
+        /// Number of the dmaster's copy.
+        rsn: Rsn,
+    },
+}
+
+impl LocalOp {
+    /// Whether the operation waits while a client holds the record. Those of the vacuum don't.
+    pub const fn waits(&self) -> bool {
+        !matches!(
+            self,
+            Self::Bury { .. } | Self::Delete { .. } | Self::Discard { .. }
+        )
+    }
+}
+
+/// What becomes of the stored value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It stays.
+    Nothing,
+    /// This one takes its place.
+    Store(Vec<u8>),
+    /// The record goes.
+    Delete,
+}
+
+impl Change {
+    fn store(header: RecordHeader, data: &[u8]) -> Self {
+        Self::Store(join(header, data))
+    }
 }
 
 /// What came of it.
@@ -63,16 +108,23 @@ pub enum LocalOutcome {
         /// Data without header.
         data: Bytes,
     },
+    /// There is no record here (any more; after `Bury`, `Delete`, `Discard`).
+    Gone,
+    /// An empty record of this node, of which other nodes may have copies (after `Bury`).
+    Grave,
+    /// The record stays, because it is not as it must be or somebody uses it (after `Bury`, `Delete`,
+    /// `Discard`).
+    Kept,
     /// The store failed (disk full, corrupt file); the record is unchanged.
     Failed,
 }
 
-/// Applies `op` on node `own` to the stored `value`; answers the outcome and the value to store, if any.
-pub fn apply(op: &LocalOp, own: Pnn, value: Option<&[u8]>) -> (LocalOutcome, Option<Vec<u8>>) {
+/// Applies `op` on node `own` to the stored `value`; answers the outcome and what becomes of the value.
+pub fn apply(op: &LocalOp, own: Pnn, value: Option<&[u8]>) -> (LocalOutcome, Change) {
     let present = value.and_then(RecordHeader::split);
     match (op, present) {
         (LocalOp::Read, Some((header, data))) if header.dmaster == own => {
-            (mine(header, data), None)
+            (mine(header, data), Change::Nothing)
         }
         (LocalOp::Give { to }, Some((header, data))) if header.dmaster == own => {
             give(header, data, *to)
@@ -84,28 +136,57 @@ pub fn apply(op: &LocalOp, own: Pnn, value: Option<&[u8]>) -> (LocalOutcome, Opt
                 dmaster: own,
                 ..header
             };
-            (mine(header, data), Some(join(header, data)))
+            (mine(header, data), Change::store(header, data))
         }
         (LocalOp::Demote { to }, Some((header, data))) if header.dmaster == own => {
             let demoted = RecordHeader {
                 dmaster: *to,
                 ..header
             };
-            (
-                LocalOutcome::NotMine {
-                    rsn: Some(header.rsn),
-                },
-                Some(join(demoted, data)),
-            )
+            let rsn = Some(header.rsn);
+            (LocalOutcome::NotMine { rsn }, Change::store(demoted, data))
         }
         (LocalOp::Read | LocalOp::Give { .. } | LocalOp::Adopt | LocalOp::Demote { .. }, other) => {
-            (
-                LocalOutcome::NotMine {
-                    rsn: other.map(|(header, _)| header.rsn),
-                },
-                None,
-            )
+            let rsn = other.map(|(header, _)| header.rsn);
+            (LocalOutcome::NotMine { rsn }, Change::Nothing)
         }
+        (LocalOp::Bury { rsn, .. } | LocalOp::Delete { rsn }, Some((header, data)))
+            if header.dmaster == own && header.rsn == *rsn && is_grave(header, data) =>
+        {
+            match op {
+                LocalOp::Bury { is_lmaster, .. } if !is_lmaster || has_moved(header) => {
+                    (LocalOutcome::Grave, Change::Nothing)
+                }
+                _ => (LocalOutcome::Gone, Change::Delete),
+            }
+        }
+        (LocalOp::Bury { .. } | LocalOp::Delete { .. }, _) => (LocalOutcome::Kept, Change::Nothing),
+        (LocalOp::Discard { rsn }, present) => discard(present, own, *rsn),
+    }
+}
+
+/// Whether a record has no data and no read-only copies.
+fn is_grave(header: RecordHeader, data: &[u8]) -> bool {
+    data.is_empty() && !header.flags.intersects(RecordFlags::RO_ANY)
+}
+
+/// Whether a record was ever on another node: one that is new in the cluster comes with the number 0, and
+/// each node that takes a record raises it.
+fn has_moved(header: RecordHeader) -> bool {
+    header.rsn > Rsn(1) || header.flags.contains(RecordFlags::MIGRATED_WITH_DATA)
+}
+
+fn discard(present: Option<(RecordHeader, &[u8])>, own: Pnn, rsn: Rsn) -> (LocalOutcome, Change) {
+    match present {
+        None => (LocalOutcome::Gone, Change::Nothing),
+        Some((header, _))
+            if header.dmaster == own
+                || header.rsn > rsn
+                || header.flags.intersects(RecordFlags::RO_ANY) =>
+        {
+            (LocalOutcome::Kept, Change::Nothing)
+        }
+        Some(_) => (LocalOutcome::Gone, Change::Delete),
     }
 }
 
@@ -115,11 +196,11 @@ fn take(
     rsn: Rsn,
     flags: u32,
     data: &Bytes,
-) -> (LocalOutcome, Option<Vec<u8>>) {
+) -> (LocalOutcome, Change) {
     match present {
         // A copy that is newer than what comes can only be ours: never go back.
         Some((header, kept)) if header.rsn >= rsn && header.dmaster == own => {
-            (mine(header, kept), None)
+            (mine(header, kept), Change::Nothing)
         }
         Some((header, _)) if header.rsn >= rsn => {
             let raised = RecordHeader {
@@ -127,7 +208,7 @@ fn take(
                 dmaster: own,
                 flags: RecordFlags::from_bits_retain(flags),
             };
-            (mine(raised, data), Some(join(raised, data)))
+            (mine(raised, data), Change::store(raised, data))
         }
         Some(_) | None => {
             let header = RecordHeader {
@@ -135,12 +216,12 @@ fn take(
                 dmaster: own,
                 flags: RecordFlags::from_bits_retain(flags),
             };
-            (mine(header, data), Some(join(header, data)))
+            (mine(header, data), Change::store(header, data))
         }
     }
 }
 
-fn give(header: RecordHeader, data: &[u8], to: Pnn) -> (LocalOutcome, Option<Vec<u8>>) {
+fn give(header: RecordHeader, data: &[u8], to: Pnn) -> (LocalOutcome, Change) {
     let mut flags = header.flags - RecordFlags::TRANSIENT;
     if !data.is_empty() {
         flags |= RecordFlags::MIGRATED_WITH_DATA;
@@ -157,7 +238,7 @@ fn give(header: RecordHeader, data: &[u8], to: Pnn) -> (LocalOutcome, Option<Vec
         flags: flags.bits(),
         data: Bytes::from(data),
     };
-    (outcome, Some(join(left, data)))
+    (outcome, Change::store(left, data))
 }
 
 fn mine(header: RecordHeader, data: &[u8]) -> LocalOutcome {

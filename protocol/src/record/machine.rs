@@ -94,7 +94,12 @@ impl RecordMachine {
                 self.databases.remove(&db);
             }
             Input::Timeout => self.on_timeout(now, effects),
-            Input::Call { db, .. } | Input::Local { db, .. } | Input::Replica { db, .. } => {
+            Input::Call { db, .. }
+            | Input::Local { db, .. }
+            | Input::Replica { db, .. }
+            | Input::Schedule { db, .. }
+            | Input::Vacuum { db, .. }
+            | Input::Sifted { db, .. } => {
                 let generation = self.composition.generation;
                 self.on_known(now, db, generation, input, effects);
             }

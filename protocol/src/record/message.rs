@@ -101,4 +101,32 @@ pub enum RecordBody {
     },
     /// About the content of a persistent or replicated database.
     Replica(ReplicaMessage),
+    /// dmaster → lmaster: these records are empty; fetch them and have them vacuumed.
+    VacuumFetch {
+        /// At most [`crate::limits::VACUUM_BATCH`].
+        graves: Vec<Grave>,
+    },
+    /// lmaster, which is dmaster of these empty records → members: delete your older copies.
+    Discard {
+        /// Names the request.
+        batch: u64,
+        /// At most [`crate::limits::VACUUM_BATCH`].
+        graves: Vec<Grave>,
+    },
+    /// Member → lmaster: done, but for the records of `kept`.
+    Discarded {
+        /// As in the request.
+        batch: u64,
+        /// Records that this node would not or could not delete now.
+        kept: Vec<Bytes>,
+    },
+}
+
+/// An empty record of which nothing but the header is left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grave {
+    /// The key.
+    pub key: Bytes,
+    /// Sequence number of the dmaster's copy.
+    pub rsn: Rsn,
 }

@@ -16,6 +16,7 @@ pub mod replica;
 mod seek;
 mod sweep;
 mod tails;
+pub mod vacuum;
 mod work;
 
 #[cfg(test)]

@@ -26,7 +26,11 @@ type Candidate = (Rsn, bool, Reverse<Pnn>);
 struct Best {
     copy: Candidate,
     key_at: usize,
-    key_bytes: usize,
+    key_bytes: u32,
+    /// Another key has the same hash.
+    is_shared: bool,
+    /// Another dmaster lost: the winner gets a number that no other copy has.
+    had_rival: bool,
 }
 
 /// The directory in the making.
@@ -54,23 +58,27 @@ impl Rebuild {
             let copy = (holding.rsn, holding.is_dmaster, Reverse(peer));
             match self.best.entry(wide_key_hash(holding.key)) {
                 Entry::Vacant(entry) => {
-                    let (key_at, key_bytes) = (self.keys.len(), holding.key.len());
+                    let (key_at, key_bytes) = (self.keys.len(), holding.key.len() as u32);
                     self.keys.extend_from_slice(holding.key);
                     entry.insert(Best {
                         copy,
                         key_at,
                         key_bytes,
+                        is_shared: false,
+                        had_rival: false,
                     });
                 }
                 Entry::Occupied(mut entry) => {
                     let best = entry.get_mut();
                     if key_of(&self.keys, best) != holding.key {
                         // Another key of the same hash: a search finds the record when it is wanted.
+                        best.is_shared = true;
                         continue;
                     }
                     let (_, was_dmaster, Reverse(node)) = best.copy.min(copy);
                     best.copy = best.copy.max(copy);
                     if was_dmaster {
+                        best.had_rival = true;
                         let keys = self.demote.entry(node).or_default();
                         keys.push(holding.key.into());
                     }
@@ -81,7 +89,7 @@ impl Rebuild {
 }
 
 fn key_of<'a>(keys: &'a [u8], best: &Best) -> &'a [u8] {
-    &keys[best.key_at..best.key_at + best.key_bytes]
+    &keys[best.key_at..best.key_at + best.key_bytes as usize]
 }
 
 impl Database {
@@ -99,13 +107,13 @@ impl Database {
         let best = core::mem::take(&mut self.rebuild.best);
         let keys = core::mem::take(&mut self.rebuild.keys);
         let mut tails = Tails::with_room(best.len());
-        for (hash, best) in best {
+        for best in best.into_values() {
             let (_, is_dmaster, Reverse(node)) = best.copy;
-            if !is_dmaster {
-                let key = key_of(&keys, &best).into();
-                adopt.entry(node).or_default().push(key);
+            let key = key_of(&keys, &best);
+            if !is_dmaster || best.had_rival {
+                adopt.entry(node).or_default().push(key.into());
             }
-            tails.put(hash, node);
+            tails.put(key, node, best.is_shared);
         }
         self.directory.tails = tails;
         let mut unsettled = 0;

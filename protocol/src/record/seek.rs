@@ -73,7 +73,7 @@ impl Database {
         let (rsn, is_dmaster) = match outcome {
             LocalOutcome::Mine { rsn, .. } => (Some(*rsn), true),
             LocalOutcome::NotMine { rsn } => (*rsn, false),
-            LocalOutcome::Given { .. } | LocalOutcome::Failed => (None, false),
+            _ => (None, false),
         };
         let probed = RecordBody::Probed {
             key: key.clone(),

@@ -5,6 +5,7 @@
 
 use super::io::{CallId, CallKind};
 use super::local::LocalOp;
+use super::vacuum::Digging;
 use crate::id::{Generation, Pnn, Rsn};
 use crate::time::Instant;
 use crate::wire::bytes::Bytes;
@@ -30,6 +31,8 @@ pub(super) enum Why {
         /// Number of the batch.
         batch: u64,
     },
+    /// It was emptied.
+    Vacuum(Digging),
 }
 
 /// A node that wants the record.
@@ -80,6 +83,8 @@ pub(super) struct Work {
     /// Calls of local clients.
     pub(super) waiters: Vec<(CallId, CallKind)>,
     pub(super) coming: Coming,
+    /// Our vacuum run wants it here.
+    pub(super) is_fetched: bool,
     /// The give of a search comes next; it goes before those of the chain, which are for later.
     pub(super) search_gives: bool,
     pub(super) incoming: Option<Incoming>,
@@ -126,12 +131,12 @@ impl Work {
         if self.coming == Coming::Asked {
             return Next::Rest;
         }
-        if may_answer && self.coming != Coming::Parked && !self.waiters.is_empty() {
+        if may_answer && self.coming != Coming::Parked && self.is_wanted() {
             return Next::Run(Why::Look, LocalOp::Read);
         }
         if self.gives.is_empty() {
             // What the chain will bring must be remembered, or it would be asked for twice.
-            return if self.waiters.is_empty() && self.coming != Coming::Adopted {
+            return if !self.is_wanted() && self.coming != Coming::Adopted {
                 Next::Done
             } else {
                 Next::Rest
@@ -144,6 +149,19 @@ impl Work {
             Some(until) if until > now => Next::Wait(until),
             _ => self.give_next(),
         }
+    }
+
+    /// Whether somebody here wants the record.
+    const fn is_wanted(&self) -> bool {
+        !self.waiters.is_empty() || self.is_fetched
+    }
+
+    /// Whether nothing stands before an operation that must not wait.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.running.is_none()
+            && self.incoming.is_none()
+            && self.settles.is_empty()
+            && self.probes.is_empty()
     }
 
     fn give_next(&mut self) -> Next {
@@ -162,6 +180,7 @@ impl Work {
             Coming::Unknown | Coming::Asked | Coming::Adopted => Coming::Unknown,
         };
         self.search_gives = false;
+        self.is_fetched = false;
         self.settles.clear();
         self.probes.clear();
         self.gives.clear();

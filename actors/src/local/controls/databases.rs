@@ -4,15 +4,17 @@ use super::{Answer, Ask, Done, Refused, data, done};
 use crate::local::databases::Databases;
 use crate::local::remote::control_message;
 use crate::local::router::Router;
+use crate::local::vacuum;
 use crate::records::{DbEntry, Detach, EnableSeqnum, GetSeqnum, db_id};
-use ctdb_protocol::client::database::{DbSeqnumQuery, ScheduleForDeletion};
+use ctdb_protocol::client::database::{DbSeqnumQuery, DbVacuum, ScheduleForDeletion};
 use ctdb_protocol::client::dbmap::{self, DbFlags, DbMap};
 use ctdb_protocol::client::text::Text;
 use ctdb_protocol::client::traverse::{TraverseStart, TraverseStartExt};
 use ctdb_protocol::client::{ControlFlags, ControlReply, Opcode, Payload};
 use ctdb_protocol::flags::RunState;
-use ctdb_protocol::id::DbId;
+use ctdb_protocol::id::{DbId, Rsn};
 use ctdb_protocol::membership::view::RecoveryMode;
+use ctdb_protocol::record::io::Input;
 use ctdb_protocol::tunable::TunableId;
 use ctdb_protocol::wire::message::{ClientMessage, DbKind};
 use std::sync::Arc;
@@ -33,7 +35,7 @@ pub(super) fn answer(router: &Arc<Router>, ask: &Ask<'_>) -> Option<Answer> {
         Opcode::DbOpenFlags => entry(router, ask).and_then(|entry| data(&entry.open_flags)),
         // Without read-only copies every reader migrates the record, which is slower but as correct.
         Opcode::SetDbReadonly | Opcode::SetDbSticky => volatile(router, ask).and_then(|_| done()),
-        // Empty records stay until the next recovery: that costs space only.
+        Opcode::DbVacuum => return Some(vacuum(router, ask).into()),
         Opcode::ScheduleForDeletion => schedule(router, ask),
         Opcode::DbAttach => return Some(attach(router, ask, DbKind::Volatile).into()),
         Opcode::DbAttachPersistent => return Some(attach(router, ask, DbKind::Persistent).into()),
@@ -100,8 +102,31 @@ fn map(router: &Router) -> DbMap {
 
 fn schedule(router: &Router, ask: &Ask<'_>) -> Done {
     let request: ScheduleForDeletion = ask.parse()?;
-    find(router, request.db_id)?;
+    let db = find(router, request.db_id)?.id;
+    let (key, rsn) = (request.key.into(), Rsn(request.header.rsn));
+    let shard = router.context.post.records_of(db);
+    shard.send(Input::Schedule { db, key, rsn });
     done()
+}
+
+/// Vacuums a database now; answers when that is done.
+fn vacuum(router: &Arc<Router>, ask: &Ask<'_>) -> Result<Answer, Refused> {
+    let request: DbVacuum = ask.parse()?;
+    let entry = find(router, request.db_id)?;
+    if entry.kind != DbKind::Volatile {
+        return Err(Refused::because(format!(
+            "database {} is not volatile",
+            entry.name
+        )));
+    }
+    let router = router.clone();
+    Ok(Answer::later_result(async move {
+        let run = vacuum::vacuum(&router, entry.id, request.full != 0).await;
+        match run {
+            Ok(_) => done(),
+            Err(error) => Err(Refused::because(error.to_string())),
+        }
+    }))
 }
 
 fn attach(router: &Arc<Router>, ask: &Ask<'_>, kind: DbKind) -> Result<Answer, Refused> {

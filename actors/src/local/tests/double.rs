@@ -81,7 +81,11 @@ impl Machine for Solo {
                 LocalOutcome::NotMine { rsn: Some(_) } => {
                     effects.push(local(db, key, LocalOp::Adopt));
                 }
-                LocalOutcome::Given { .. } | LocalOutcome::Failed => {}
+                LocalOutcome::Given { .. }
+                | LocalOutcome::Gone
+                | LocalOutcome::Grave
+                | LocalOutcome::Kept
+                | LocalOutcome::Failed => {}
             },
             Input::Forget { calls } => self.forgotten.lock().unwrap().extend(calls),
             _ => {}

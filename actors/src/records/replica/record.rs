@@ -7,7 +7,7 @@ use crate::records::message::StoredRecord;
 use crate::records::ops::ChainOp;
 use ctdb_protocol::record::header::RecordHeader;
 use ctdb_protocol::record::io::Input;
-use ctdb_protocol::record::local::{self, LocalOp, LocalOutcome};
+use ctdb_protocol::record::local::{self, Change, LocalOp, LocalOutcome};
 use ctdb_protocol::wire::bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -38,9 +38,9 @@ impl Desk {
     fn look(&self, key: &[u8], op: &LocalOp) -> LocalOutcome {
         match self.database.tdb().fetch(key) {
             Ok(value) => match local::apply(op, self.answers.own, value.as_deref()) {
-                (outcome, None) => outcome,
-                // No record of such a database is ever given, taken or settled.
-                (_, Some(_)) => LocalOutcome::Failed,
+                (outcome, Change::Nothing) => outcome,
+                // No record of such a database is ever given, taken, settled or vacuumed.
+                (_, Change::Store(_) | Change::Delete) => LocalOutcome::Failed,
             },
             Err(error) => {
                 self.complain(&error.to_string());

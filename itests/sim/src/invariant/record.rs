@@ -3,7 +3,8 @@
 //! * the sequence number of a node's copy never goes back, and neither does what is counted in it, until the
 //!   node loses its memory or drops it because the cluster went on without it;
 //! * what was acknowledged is in the record at the end, but for what only such a lost copy had: the updates
-//!   made on that node since the record last left another one.
+//!   made on that node since the record last left another one;
+//! * what a client deleted does not come back, unless only such a lost copy knew of it.
 //!
 //! While a side is cut off its clients go on writing what they are dmaster of (nothing can stop them). If the
 //! other side recovers meanwhile without those living nodes, two copies of a record may go on: of these one
@@ -16,8 +17,8 @@ use ctdb_protocol::membership::view::RecoveryMode;
 use ctdb_protocol::record::header::RecordHeader;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Why `new` is no successor of `old` on one node.
-pub(crate) fn newer(old: &[u8], new: &[u8]) -> Option<String> {
+/// Why `new` is no successor of `old` on one node; what clients deleted need not be in it.
+pub(crate) fn newer(old: &[u8], new: &[u8], is_deleted: impl Fn(u32) -> bool) -> Option<String> {
     let ((old, old_data), (new, new_data)) = (RecordHeader::split(old)?, RecordHeader::split(new)?);
     if new.rsn < old.rsn {
         return Some(format!(
@@ -26,7 +27,8 @@ pub(crate) fn newer(old: &[u8], new: &[u8]) -> Option<String> {
         ));
     }
     let (before, after) = (increments(old_data), increments(new_data));
-    let lost = before.iter().find(|id| after.binary_search(id).is_err())?;
+    let mut missing = before.iter().filter(|id| after.binary_search(id).is_err());
+    let lost = missing.find(|id| !is_deleted(**id))?;
     Some(format!(
         "increment {lost} of {} is not in the new copy",
         before.len()
@@ -60,6 +62,18 @@ pub(crate) fn writers(nodes: &[Node], pnn: Pnn, name: &RecordName) -> Option<Str
 struct Account {
     acknowledged: Vec<u32>,
     lost: BTreeSet<u32>,
+    /// Clients emptied the record that had these.
+    deleted: BTreeSet<u32>,
+    /// Nobody who still lives knows of the deletion for certain: these may come back.
+    undone: BTreeSet<u32>,
+}
+
+impl Account {
+    /// What of `value` was deleted may come back.
+    fn undo(&mut self, shown: &[u32]) {
+        let deleted = shown.iter().filter(|id| self.deleted.contains(id));
+        self.undone.extend(deleted);
+    }
 }
 
 /// What clients were told, and what may be missing.
@@ -80,9 +94,30 @@ impl Ledger {
         account.acknowledged.push(id);
     }
 
-    /// A recovery goes on without nodes that live.
-    pub fn fork(&mut self, nodes: impl Iterator<Item = Pnn>) {
-        self.forked.extend(nodes);
+    /// A client emptied the record, which had these increments.
+    pub fn delete(&mut self, name: &RecordName, ids: &[u32]) {
+        let is_certain = self.forked.is_empty();
+        let account = self.accounts.entry(name.clone()).or_default();
+        account.deleted.extend(ids);
+        if !is_certain {
+            account.undo(ids);
+        }
+    }
+
+    /// Whether a client deleted this increment.
+    pub fn is_deleted(&self, name: &RecordName, id: u32) -> bool {
+        let account = self.accounts.get(name);
+        account.is_some_and(|account| account.deleted.contains(&id))
+    }
+
+    /// A recovery goes on without nodes that live: what they have may win in the end.
+    pub fn fork(&mut self, nodes: &[Node]) {
+        self.forked.extend(nodes.iter().map(|node| node.pnn));
+        for (name, account) in &mut self.accounts {
+            for (_, shown) in nodes.iter().filter_map(|node| node.store.read(name)) {
+                account.undo(&shown);
+            }
+        }
     }
 
     /// Node `pnn` serves a database again: after a fork its copies that are no dmaster's have lost.
@@ -117,13 +152,18 @@ impl Ledger {
         if self.stale.contains(&(pnn, name.clone())) {
             return;
         }
-        let others: Vec<Vec<u32>> = nodes
-            .iter()
-            .filter(|node| node.pnn != pnn && !self.stale.contains(&(node.pnn, name.clone())))
-            .filter_map(|node| Some(node.store.read(name)?.1))
-            .collect();
-        let kept = |id: &u32| others.iter().any(|other| other.binary_search(id).is_ok());
         let account = self.accounts.entry(name.clone()).or_default();
+        let mut others = Vec::new();
+        for node in nodes.iter().filter(|node| node.pnn != pnn) {
+            let Some((_, shown)) = node.store.read(name) else {
+                continue;
+            };
+            account.undo(&shown);
+            if !self.stale.contains(&(node.pnn, name.clone())) {
+                others.push(shown);
+            }
+        }
+        let kept = |id: &u32| others.iter().any(|other| other.binary_search(id).is_ok());
         account.lost.extend(mine.into_iter().filter(|id| !kept(id)));
     }
 
@@ -143,12 +183,17 @@ impl Ledger {
             let missing = account
                 .acknowledged
                 .iter()
-                .find(|id| shown.binary_search(id).is_err() && !account.lost.contains(id));
+                .filter(|id| !account.lost.contains(id) && !account.deleted.contains(id))
+                .find(|id| shown.binary_search(id).is_err());
             if let Some(missing) = missing {
                 return Err(format!(
                     "{name:?} at {:?} lacks increment {missing}",
                     holders.first().map(|node| node.pnn)
                 ));
+            }
+            let mut back = shown.iter().filter(|id| account.deleted.contains(id));
+            if let Some(id) = back.find(|id| !account.undone.contains(id)) {
+                return Err(format!("{name:?} shows increment {id}, which was deleted"));
             }
             if let Some(id) = shown.iter().find(|id| !account.acknowledged.contains(id)) {
                 return Err(format!("{name:?} shows increment {id}, which nobody made"));

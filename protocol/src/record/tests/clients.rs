@@ -1,6 +1,6 @@
 //! The clients of the world: each adds one to a counter so often, on whatever key it draws.
 
-use super::world::{DB, World, counter, is_mine};
+use super::world::{DB, World, counter, is_mine, rsn};
 use crate::record::header::HEADER_BYTES;
 use crate::record::io::{CallId, CallKind, Input};
 use crate::wire::bytes::Bytes;
@@ -53,7 +53,11 @@ impl World {
         client.call = None;
         let key = client.key.get_or_insert_with(|| key(drawn)).clone();
         if is_mine(&self.nodes[node], node, &key) {
-            self.add(node, &key);
+            if self.rng.below(10) < self.deletes_in_ten {
+                self.delete(node, &key);
+            } else {
+                self.add(node, &key);
+            }
             let client = &mut self.clients[index];
             client.left -= 1;
             client.key = None;
@@ -75,6 +79,22 @@ impl World {
                 kind,
             },
         );
+    }
+
+    /// Empties the record and tells the daemon, most times.
+    fn delete(&mut self, pnn: usize, key: &Bytes) {
+        let Some(value) = self.nodes[pnn].store.get_mut(key) else {
+            return;
+        };
+        value.truncate(HEADER_BYTES);
+        let rsn = rsn(value);
+        if !self.nodes[pnn].stale {
+            self.allowed.insert(key.clone(), (0, 0));
+        }
+        if self.rng.chance(3, 4) {
+            let (db, key) = (DB, key.clone());
+            self.feed(pnn, Input::Schedule { db, key, rsn });
+        }
     }
 
     fn add(&mut self, pnn: usize, key: &Bytes) {

@@ -1,6 +1,6 @@
 //! The leader of the world, and what befalls the nodes.
 
-use super::world::{DB, Leader, Node, World, counter};
+use super::world::{DB, Leader, Node, World, counter, rsn};
 use crate::id::{Generation, Pnn};
 use crate::membership::io::Recover;
 use crate::membership::message::{Composition, DbInfo};
@@ -83,11 +83,14 @@ impl World {
 
     /// What only a lost node knew may be gone: the newest copy of the others is the least to be seen.
     pub(super) fn widen(&mut self) {
-        for (key, (low, _)) in &mut self.allowed {
+        for (key, (low, high)) in &mut self.allowed {
             let in_force = self.nodes.iter().filter(|node| node.alive && !node.stale);
-            let copies = in_force.filter_map(|node| node.store.get(key));
-            let newest = copies.map(|value| counter(value)).max().unwrap_or(0);
-            *low = newest.min(*low);
+            let copies: Vec<&Vec<u8>> = in_force.filter_map(|node| node.store.get(key)).collect();
+            let newest = copies.iter().max_by_key(|value| rsn(value));
+            *low = newest.map_or(0, |value| counter(value)).min(*low);
+            // That it was emptied may be forgotten too.
+            let highest = copies.iter().map(|value| counter(value)).max();
+            *high = highest.unwrap_or(0).max(*high);
         }
     }
 

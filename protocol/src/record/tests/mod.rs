@@ -4,6 +4,7 @@ mod border;
 mod clients;
 mod leader;
 mod store;
+mod vacuum;
 mod world;
 
 use clients::key;

@@ -2,13 +2,16 @@
 
 use super::world::{DB, World, is_mine, rsn};
 use crate::id::Pnn;
+use crate::record::header::HEADER_BYTES;
 use crate::record::header::RecordHeader;
 use crate::record::holdings::Holding;
 use crate::record::io::{Effect, Input};
-use crate::record::local::{LocalOutcome, apply};
+use crate::record::local::{Change, LocalOp, LocalOutcome, apply};
+use crate::record::message::Grave;
 use crate::wire::bytes::Bytes;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 impl World {
     pub(super) fn operate(&mut self, pnn: usize, key: &Bytes) {
@@ -21,13 +24,17 @@ impl World {
             LocalOutcome::Failed
         } else {
             let old = node.store.get(key).map(Vec::as_slice);
-            let (outcome, value) = apply(&op, Pnn(pnn as u32), old);
-            if let Some(value) = value {
-                assert!(
-                    old.map(rsn) <= Some(rsn(&value)),
-                    "the sequence number went back"
-                );
-                node.store.insert(key.clone(), value);
+            let (outcome, change) = apply(&op, Pnn(pnn as u32), old);
+            match change {
+                Change::Nothing => {}
+                Change::Store(value) => {
+                    assert!(
+                        old.map(rsn) <= Some(rsn(&value)),
+                        "the sequence number went back"
+                    );
+                    node.store.insert(key.clone(), value);
+                }
+                Change::Delete => drop(node.store.remove(key)),
             }
             outcome
         };
@@ -39,6 +46,61 @@ impl World {
         node.answers.push_back(answer);
         let dmasters = self.dmasters(key);
         assert!(dmasters.len() <= 1, "{key:?} has dmasters {dmasters:?}");
+    }
+
+    /// An operation of the vacuum: at once, unless the record is in use.
+    pub(super) fn dig(&mut self, pnn: usize, key: &Bytes, op: &LocalOp) {
+        let is_locked = self.rng.chance(1, 10);
+        let node = &mut self.nodes[pnn];
+        let old = node.store.get(key).map(Vec::as_slice);
+        let (outcome, change) = apply(op, Pnn(pnn as u32), old);
+        let outcome = if is_locked {
+            LocalOutcome::Kept
+        } else {
+            if change == Change::Delete {
+                node.store.remove(key);
+            }
+            outcome
+        };
+        node.answers.push_back(Input::Local {
+            db: DB,
+            key: key.clone(),
+            outcome,
+        });
+    }
+
+    pub(super) fn vacuum(&mut self, pnn: usize, full: bool) {
+        self.nodes[pnn].vacuuming = true;
+        let until = self.now + Duration::from_secs(120);
+        self.feed(
+            pnn,
+            Input::Vacuum {
+                db: DB,
+                full,
+                until,
+            },
+        );
+    }
+
+    pub(super) fn sift(&mut self, pnn: usize, run: u64) {
+        let node = &mut self.nodes[pnn];
+        let empty = |value: &&Vec<u8>| value.len() == HEADER_BYTES;
+        let mine = node.store.iter().filter(|(_, value)| empty(value));
+        let mine = mine.filter(|(_, value)| {
+            RecordHeader::split(value).is_some_and(|(head, _)| head.dmaster == Pnn(pnn as u32))
+        });
+        let graves = mine.map(|(key, value)| Grave {
+            key: key.clone(),
+            rsn: rsn(value),
+        });
+        let graves = graves.collect();
+        let (db, done) = (DB, true);
+        node.answers.push_back(Input::Sifted {
+            db,
+            run,
+            graves,
+            done,
+        });
     }
 
     /// Members whose own header makes them dmaster.

@@ -40,6 +40,8 @@ pub(super) struct Node {
     /// Left the composition: what it does must not be seen by others.
     pub(super) stale: bool,
     pub(super) opened: bool,
+    /// A vacuum run is under way.
+    pub(super) vacuuming: bool,
 }
 
 /// What the leader waits for.
@@ -58,6 +60,7 @@ enum Event {
     Answer(usize),
     Control(usize),
     Walk(usize),
+    Vacuum(usize),
     Client(usize),
 }
 
@@ -82,6 +85,11 @@ pub(super) struct World {
     pub(super) fail_one_in: u64,
     pub(super) logged: Vec<&'static str>,
     pub(super) commits: u32,
+    /// Clients delete a record instead of adding to it so often in ten times.
+    pub(super) deletes_in_ten: u64,
+    /// Vacuum runs that may still begin at random.
+    pub(super) vacuums_left: u32,
+    pub(super) vacuumed: u64,
 }
 
 impl World {
@@ -97,6 +105,7 @@ impl World {
             alive: true,
             stale: false,
             opened: false,
+            vacuuming: false,
         });
         let nodes: Vec<Node> = nodes.collect();
         let mut world = Self {
@@ -117,6 +126,9 @@ impl World {
             fail_one_in: 0,
             logged: Vec::new(),
             commits: 0,
+            deletes_in_ten: 0,
+            vacuums_left: 0,
+            vacuumed: 0,
         };
         world.composition.generation = Generation::new(100, 0);
         // One node at least has the database; the others open it because the leader says so.
@@ -147,6 +159,7 @@ impl World {
                         link.push_back(message);
                     }
                 }
+                Effect::Local { key, op, .. } if !op.waits() => self.dig(node, &key, &op),
                 Effect::Local { key, op, .. } => {
                     let chain = self.nodes[node].chains.entry(key).or_default();
                     assert!(chain.is_empty(), "two operations on one record");
@@ -159,6 +172,11 @@ impl World {
                     self.nodes[node].walks.push_back(effect);
                 }
                 Effect::Open { .. } => self.open(node),
+                Effect::Sift { run, .. } => self.sift(node, run),
+                Effect::Vacuumed { report, .. } => {
+                    self.nodes[node].vacuuming = false;
+                    self.vacuumed += report.deleted;
+                }
                 Effect::Ready { generation, .. } => {
                     // One of an older composition came too late.
                     if generation == self.composition.generation {
@@ -191,6 +209,9 @@ impl World {
             }
             if !node.walks.is_empty() {
                 events.push(Event::Walk(pnn));
+            }
+            if !node.vacuuming && self.vacuums_left > 0 {
+                events.push(Event::Vacuum(pnn));
             }
         }
         let may_act = (0..self.clients.len()).filter(|index| self.may_act(*index));
@@ -251,6 +272,11 @@ impl World {
                 }
             }
             Event::Walk(node) => self.walk(node),
+            Event::Vacuum(node) => {
+                self.vacuums_left -= 1;
+                let full = self.rng.chance(1, 3);
+                self.vacuum(node, full);
+            }
             Event::Client(index) => self.act(index),
         }
     }

@@ -1,0 +1,100 @@
+//! Records that come and go, with vacuum runs at any time.
+
+use super::check;
+use super::world::World;
+use crate::record::header::HEADER_BYTES;
+
+/// Whether a node has an empty record, or one of which every copy is empty or old.
+fn full_runs_everywhere(world: &mut World) {
+    // The first brings records to their lmasters, the second deletes them; locked ones need more.
+    for _ in 0..12 {
+        for node in 0..world.nodes.len() {
+            if world.nodes[node].alive {
+                world.vacuum(node, true);
+                world.settle();
+                assert!(!world.nodes[node].vacuuming, "the run never ends");
+            }
+        }
+    }
+}
+
+/// After full runs nothing is left of a record whose newest copy is empty.
+fn assert_gone(world: &World, seed: u64) {
+    for node in &world.nodes {
+        for (key, _) in node.store.iter().filter(|_| node.alive) {
+            let dmasters = world.dmasters(key);
+            let value = dmasters.first().map(|pnn| &world.nodes[*pnn].store[key]);
+            assert!(
+                value.is_some_and(|value| value.len() > HEADER_BYTES),
+                "seed {seed}: {key:?} is left of {value:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_was_emptied_leaves_all_nodes_and_never_comes_back() {
+    let mut vacuumed = 0;
+    for seed in 0..400 {
+        let mut world = World::new(1 + (seed % 5) as u32, seed);
+        (world.deletes_in_ten, world.vacuums_left) = (4, 30);
+        world.add_clients(3, 15, 1 + seed % 30);
+        world.settle();
+        check(&world, seed);
+        full_runs_everywhere(&mut world);
+        check(&world, seed);
+        assert_gone(&world, seed);
+        vacuumed += world.vacuumed;
+    }
+    assert!(vacuumed > 1_000, "{vacuumed}");
+}
+
+#[test]
+fn recoveries_and_deaths_bring_nothing_back() {
+    for seed in 0..400 {
+        let mut world = World::new(3 + (seed % 3) as u32, seed);
+        (world.deletes_in_ten, world.vacuums_left) = (4, 60);
+        world.add_clients(2, 20, 1 + seed % 9);
+        for _ in 0..3 {
+            for _ in 0..world.rng.below(500) {
+                world.step();
+            }
+            let dead = world.rng.below(world.nodes.len() as u64) as usize;
+            let alive = world.nodes.iter().filter(|node| node.alive).count();
+            if world.rng.chance(1, 3) && world.nodes[dead].alive && alive > 1 {
+                world.kill(dead);
+                for _ in 0..world.rng.below(100) {
+                    world.step();
+                }
+            }
+            world.recover();
+        }
+        world.settle();
+        check(&world, seed);
+        full_runs_everywhere(&mut world);
+        check(&world, seed);
+        assert_gone(&world, seed);
+    }
+}
+
+#[test]
+fn nodes_that_return_bring_nothing_back() {
+    for seed in 0..300 {
+        let mut world = World::new(3 + (seed % 3) as u32, seed);
+        (world.deletes_in_ten, world.vacuums_left) = (4, 60);
+        world.add_clients(2, 20, 5);
+        for _ in 0..world.rng.below(400) {
+            world.step();
+        }
+        let left = world.rng.below(world.nodes.len() as u64) as usize;
+        world.suspend(left);
+        for _ in 0..world.rng.below(800) {
+            world.step();
+        }
+        world.recover();
+        world.settle();
+        check(&world, seed);
+        full_runs_everywhere(&mut world);
+        assert_gone(&world, seed);
+    }
+}
