@@ -29,6 +29,11 @@
 //! * A transaction start waits for chain locks of others, see [`Tdb::transaction_start_nonblock`].
 //! * [`Tdb::wipe_all`], [`Tdb::check`] and [`Tdb::repack`] lock the whole file, blocking, unless this
 //!   handle holds it.
+//! * **Never call such a function from a thread that also grants chains**: while it waits for a client's
+//!   chain, a [`ChainWaiter`] may have been granted another one for that thread, and keeps it until the
+//!   thread comes back; should the client wait for that one, nobody ever goes on. That is why nothing of
+//!   the daemon repacks or wipes a file in a shard's thread without having locked it as a whole, without
+//!   waiting, before.
 //! * Every opener of a file must use the same mutex flag.
 //! * All processes that map the file are trusted to respect its locks, and with
 //!   [`TdbFlags::NOLOCK`] set so is the caller: the bytes shown by [`Tdb::parse`] and by scans are
