@@ -14,7 +14,7 @@ const DB: &str = "vacuum.tdb";
 const NODES: usize = 3;
 
 fn up(name: &str, interval: &str) -> Cluster {
-    let cluster = Cluster::up(&Layout::new(name, NODES as u32));
+    let cluster = Cluster::up(&Layout::new(name, NODES));
     for node in 0..NODES {
         cluster
             .ctdb(node, &["setvar", "VacuumInterval", interval])
