@@ -1,5 +1,6 @@
 //! Deleted records leave the files of all nodes, and only they do.
 
+use std::fmt::Write;
 use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -43,11 +44,10 @@ fn vacuum(cluster: &Cluster, node: usize, full: u8) -> Child {
         db_id: db_id(DB),
         full,
     };
-    let hex: String = request
-        .to_bytes()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut hex = String::new();
+    for byte in request.to_bytes() {
+        let _ = write!(hex, "{byte:02x}");
+    }
     cluster.client(node, &["control", SOCKET, "DB_VACUUM", &hex])
 }
 

@@ -178,17 +178,7 @@ impl Walk {
             }
             Goal::Sift(run) => {
                 let (run, db) = (*run, self.db);
-                let mut graves = Vec::new();
-                let (state, error) = show(&mut self.scan, database, until, &mut |key, value| {
-                    graves.extend(grave(key, value, own));
-                    if graves.len() >= DIRECTORY_BATCH {
-                        BATCH_BYTES
-                    } else {
-                        key.len()
-                    }
-                });
-                // What a client holds is in use: the vacuum does not wait for it.
-                let done = state != Slice::More;
+                let (graves, done, error) = sift(&mut self.scan, database, until, own);
                 answers.push_back(Input::Sifted {
                     db,
                     run,
@@ -207,6 +197,25 @@ impl Walk {
             }
         }
     }
+}
+
+/// Finds empty records of this node. What a client holds is in use: the vacuum does not wait for it.
+fn sift(
+    scan: &mut Scan,
+    database: &Database,
+    until: Instant,
+    own: Pnn,
+) -> (Vec<Grave>, bool, Option<ctdb_tdb::Error>) {
+    let mut graves = Vec::new();
+    let (state, error) = show(scan, database, until, &mut |key, value| {
+        graves.extend(grave(key, value, own));
+        if graves.len() >= DIRECTORY_BATCH {
+            BATCH_BYTES
+        } else {
+            key.len()
+        }
+    });
+    (graves, state != Slice::More, error)
 }
 
 /// Finds keys and deletes what was found.

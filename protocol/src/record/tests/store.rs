@@ -70,7 +70,7 @@ impl World {
     }
 
     pub(super) fn vacuum(&mut self, pnn: usize, full: bool) {
-        self.nodes[pnn].vacuuming = true;
+        self.vacuuming.insert(pnn);
         let until = self.now + Duration::from_secs(120);
         self.feed(
             pnn,

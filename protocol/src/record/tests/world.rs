@@ -40,8 +40,6 @@ pub(super) struct Node {
     /// Left the composition: what it does must not be seen by others.
     pub(super) stale: bool,
     pub(super) opened: bool,
-    /// A vacuum run is under way.
-    pub(super) vacuuming: bool,
 }
 
 /// What the leader waits for.
@@ -90,6 +88,8 @@ pub(super) struct World {
     /// Vacuum runs that may still begin at random.
     pub(super) vacuums_left: u32,
     pub(super) vacuumed: u64,
+    /// Nodes with a vacuum run under way.
+    pub(super) vacuuming: BTreeSet<usize>,
 }
 
 impl World {
@@ -105,7 +105,6 @@ impl World {
             alive: true,
             stale: false,
             opened: false,
-            vacuuming: false,
         });
         let nodes: Vec<Node> = nodes.collect();
         let mut world = Self {
@@ -129,6 +128,7 @@ impl World {
             deletes_in_ten: 0,
             vacuums_left: 0,
             vacuumed: 0,
+            vacuuming: BTreeSet::new(),
         };
         world.composition.generation = Generation::new(100, 0);
         // One node at least has the database; the others open it because the leader says so.
@@ -174,7 +174,7 @@ impl World {
                 Effect::Open { .. } => self.open(node),
                 Effect::Sift { run, .. } => self.sift(node, run),
                 Effect::Vacuumed { report, .. } => {
-                    self.nodes[node].vacuuming = false;
+                    self.vacuuming.remove(&node);
                     self.vacuumed += report.deleted;
                 }
                 Effect::Ready { generation, .. } => {
@@ -210,7 +210,7 @@ impl World {
             if !node.walks.is_empty() {
                 events.push(Event::Walk(pnn));
             }
-            if !node.vacuuming && self.vacuums_left > 0 {
+            if !self.vacuuming.contains(&pnn) && self.vacuums_left > 0 {
                 events.push(Event::Vacuum(pnn));
             }
         }
