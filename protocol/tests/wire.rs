@@ -273,41 +273,30 @@ fn records() -> Vec<(&'static str, RecordBody)> {
             "settle",
             RecordBody::Settle {
                 adopt: vec![key.clone()],
-                demote: vec![key.clone()],
+                demote: vec![key],
             },
         ),
         ("settled", RecordBody::Settled { count: 2 }),
-        (
-            "vacuum-fetch",
-            RecordBody::VacuumFetch {
-                graves: graves(&key),
-            },
-        ),
-        (
-            "discard",
-            RecordBody::Discard {
-                batch: 6,
-                graves: graves(&key),
-            },
-        ),
-        (
-            "discarded",
-            RecordBody::Discarded {
-                batch: 6,
-                kept: vec![key],
-            },
-        ),
     ]
     .into_iter()
     .chain(replicas().map(|(name, message)| (name, RecordBody::Replica(message))))
     .collect()
 }
 
-fn graves(key: &Bytes) -> Vec<Grave> {
-    vec![Grave {
-        key: key.clone(),
-        rsn: Rsn(5),
-    }]
+fn vacuum() -> [(&'static str, RecordBody); 3] {
+    let (key, rsn, batch) = (bytes("key"), Rsn(5), 6);
+    let kept = vec![key.clone()];
+    let graves = vec![Grave { key, rsn }];
+    [
+        (
+            "vacuum-fetch",
+            RecordBody::VacuumFetch {
+                graves: graves.clone(),
+            },
+        ),
+        ("discard", RecordBody::Discard { batch, graves }),
+        ("discarded", RecordBody::Discarded { batch, kept }),
+    ]
 }
 
 fn replicas() -> [(&'static str, ReplicaMessage); 8] {
@@ -442,6 +431,7 @@ fn packets() -> Vec<(&'static str, Packet)> {
         .map(|(name, m)| (name, Packet::Control(ControlMessage::Membership(m))));
     let records = records()
         .into_iter()
+        .chain(vacuum())
         .map(|(name, b)| (name, Packet::Data(DataMessage::Record(record(b)))));
     let clients = clients()
         .into_iter()
