@@ -1,9 +1,9 @@
 //! Where the databases are: the shared list, and the actors that keep them.
 
 use crate::records::{
-    Attach, Commit, ContentRequest, DbEntry, DbTable, Detach, EnableSeqnum, GetSeqnum, HealthBook,
-    OpenError, ReadRecord, Records, RenewRecord, Traverse, UpdateRecords, VacuumDb, WriteRecord,
-    db_id,
+    Attach, BumpSeqnum, Commit, ContentRequest, DbEntry, DbTable, Detach, EnableSeqnum, GetSeqnum,
+    HealthBook, OpenError, ReadRecord, Records, RenewRecord, Traverse, UpdateRecords, VacuumDb,
+    WriteRecord, db_id,
 };
 use actix::{Addr, Recipient};
 use ctdb_protocol::id::DbId;
@@ -18,6 +18,7 @@ pub struct ShardAddr {
     pub(super) detach: Recipient<Detach>,
     pub(super) enable_seqnum: Recipient<EnableSeqnum>,
     pub(super) seqnum: Recipient<GetSeqnum>,
+    pub(super) bump_seqnum: Recipient<BumpSeqnum>,
     pub(super) commit: Recipient<Commit>,
     pub(super) content: Recipient<ContentRequest>,
     pub(super) update: Recipient<UpdateRecords>,
@@ -38,6 +39,7 @@ where
             detach: records.clone().recipient(),
             enable_seqnum: records.clone().recipient(),
             seqnum: records.clone().recipient(),
+            bump_seqnum: records.clone().recipient(),
             commit: records.clone().recipient(),
             content: records.clone().recipient(),
             update: records.clone().recipient(),

@@ -25,6 +25,7 @@ mod pushes;
 mod registry;
 mod remote;
 mod router;
+mod seqnum;
 mod session;
 mod sink;
 mod statistics;
@@ -106,8 +107,8 @@ impl LocalHandle {
         let started = arbiter.spawn_fn(move || {
             let context = &router.context;
             notice(&context.log, &Notice::ListeningClients { path });
-            // It has no state to lose: should it fail, so does the client socket beside it.
             drop(actix::spawn(vacuum::keep_vacuuming(router.clone())));
+            drop(actix::spawn(seqnum::keep_telling(router.clone())));
             let supervisor = Supervisor::new(&context.log, &context.fatal);
             let router = router.clone();
             supervisor.keep("client socket", move |life, _| {

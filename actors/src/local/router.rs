@@ -13,6 +13,7 @@ use super::packet::{MessageView, envelope};
 use super::pushes::Pushes;
 use super::registry::Registry;
 use super::remote::PendingControls;
+use super::seqnum::Seqnums;
 use super::statistics::Counters;
 use super::tickles::Tickles;
 use super::traverse::Traverses;
@@ -50,6 +51,7 @@ pub(super) struct Router {
     pub(super) databases: OnceLock<Databases>,
     pub(super) committing: Committing,
     pub(super) pushes: Pushes,
+    pub(super) seqnums: Seqnums,
     registry: RwLock<Registry>,
     last_client: AtomicU32,
     /// Length of this node's last ban, in seconds.
@@ -74,6 +76,7 @@ impl Router {
             databases: OnceLock::new(),
             committing: Committing::default(),
             pushes: Pushes::default(),
+            seqnums: Seqnums::default(),
             registry: RwLock::default(),
             last_client: AtomicU32::new(0),
             ban_seconds: AtomicU32::new(0),

@@ -4,7 +4,7 @@ use super::{Answer, Ask, Done, Refused, data, done};
 use crate::local::databases::Databases;
 use crate::local::remote::control_message;
 use crate::local::router::Router;
-use crate::local::vacuum;
+use crate::local::{seqnum, vacuum};
 use crate::records::{DbEntry, Detach, EnableSeqnum, GetSeqnum, db_id};
 use ctdb_protocol::client::database::{DbSeqnumQuery, DbVacuum, ScheduleForDeletion};
 use ctdb_protocol::client::dbmap::{self, DbFlags, DbMap};
@@ -42,6 +42,7 @@ pub(super) fn answer(router: &Arc<Router>, ask: &Ask<'_>) -> Option<Answer> {
         Opcode::DbAttachReplicated => return Some(attach(router, ask, DbKind::Replicated).into()),
         Opcode::DbDetach => return Some(detach(router, ask).into()),
         Opcode::EnableSeqnum => return Some(enable_seqnum(router, ask).into()),
+        Opcode::UpdateSeqnum => return Some(update_seqnum(router, ask).into()),
         Opcode::GetDbSeqnum => return Some(seqnum(router, ask).into()),
         Opcode::TraverseStart => {
             let start = ask.parse::<TraverseStart>();
@@ -203,6 +204,18 @@ fn enable_seqnum(router: &Router, ask: &Ask<'_>) -> Result<Answer, Refused> {
     let shard = databases(router)?.shard(entry.id).enable_seqnum.clone();
     Ok(Answer::later_result(async move {
         reply(shard.send(EnableSeqnum(entry.id)).await, |()| Vec::new())
+    }))
+}
+
+/// Another node's file changed.
+fn update_seqnum(router: &Arc<Router>, ask: &Ask<'_>) -> Result<Answer, Refused> {
+    let db = volatile(router, ask)?.id;
+    let router = router.clone();
+    Ok(Answer::later_result(async move {
+        match seqnum::raise(&router, db).await {
+            Ok(()) => done(),
+            Err(error) => Err(Refused::because(error.to_string())),
+        }
     }))
 }
 
