@@ -199,6 +199,7 @@ notices! {
     "The node's services failed a check." BecameUnhealthy { reason: String } "monitor.unhealthy" Notice "Node became UNHEALTHY: monitor event failed - disabling node: {reason}";
     "Nobody does the work of these scripts yet." ScriptsNotSupported { scripts: String } "event.not_supported" Warning "These event scripts are not run, and this version does not do their work (NAT gateway, policy routing, LVS): {scripts}";
     "The daemon does the work of these scripts itself." ScriptsNative { scripts: String } "event.native" Notice "The work of these event scripts is done by the daemon itself, they are not run: {scripts}";
+    "A script whose work is the daemon's own was changed by the admin: what it does besides is not done." NativeScriptChanged { script: String, file: String } "event.native_changed" Warning "{file} differs from every shipped version of {script}, which is not run: changes in it have no effect, put them into a script of another name";
     "Links are not checked." InterfacesNotChecked { directory: String } "event.interfaces_not_checked" Warning "10.interface is not enabled in {directory}: the links of public interfaces do not count for this node's health";
     "A script failed, and with it the event." EventFailed { event: String, script: String, result: i32 } "event.failed" Notice "{event} event failed: {script} ended with {result}";
     "A script did not end in time." EventTimedOut { event: String, script: String } "event.timed_out" Notice "{event} event timed out: {script}";

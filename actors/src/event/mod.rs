@@ -18,6 +18,7 @@ mod native;
 mod notify;
 mod process;
 mod scripts;
+mod shipped;
 mod socket;
 mod start;
 

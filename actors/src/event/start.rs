@@ -4,6 +4,7 @@ use super::carry::EventCarry;
 use super::native::Natives;
 use super::notify::{self, Notify};
 use super::scripts::ScriptDirectory;
+use super::shipped::is_as_shipped;
 use super::socket::{self, Service};
 use crate::context::NodeContext;
 use crate::duty::actor::Duty;
@@ -119,6 +120,12 @@ fn environment(context: &NodeContext) -> BTreeMap<String, String> {
 fn name_natives(context: &NodeContext) {
     let directory = directory(&context.settings);
     let natives = directory.natives();
+    for (script, path) in &natives {
+        if !is_as_shipped(script, path) {
+            let (script, file) = (script.clone(), path.display().to_string());
+            notice(&context.log, &Notice::NativeScriptChanged { script, file });
+        }
+    }
     let names = natives.iter().map(|(name, _)| name.as_str());
     let (done, open): (Vec<&str>, Vec<&str>) = names.partition(|name| NATIVE_DONE.contains(name));
     if !done.is_empty() {

@@ -1,0 +1,211 @@
+//! Debian's unmodified event scripts on running nodes: each runs, and what they check moves the addresses.
+
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+use ctdb_itests::cluster::{Cluster, Layout, Output, have_root, wait_until};
+
+/// Where Debian has them.
+const SHIPPED: &str = "/usr/share/ctdb/events/legacy";
+
+/// Events that scripts act on, with arguments.
+const EVENTS: [&[&str]; 6] = [
+    &["startup"],
+    &["takeip", "eth1", "10.88.0.250", "16"],
+    &["releaseip", "eth1", "10.88.0.250", "16"],
+    &["ipreallocated"],
+    &["monitor"],
+    &["shutdown"],
+];
+
+/// Words in the failures of scripts whose service is not installed here.
+const NO_SERVICE: [&str; 3] = [
+    "unrecognized service",
+    "rpcinfo: not found",
+    "requires socket path",
+];
+
+/// A server of its own on each node, whatever this machine's is.
+const SMB_CONF: &str = "[global]
+ disable netbios = yes
+ smb ports = 445
+ load printers = no
+ log file = /run/samba/log
+ private dir = /run/samba
+ lock directory = /run/samba
+ state directory = /run/samba
+ cache directory = /run/samba
+ pid directory = /run/samba
+ ncalrpc dir = /run/samba/ncalrpc
+[share]
+ path = /run/samba
+";
+
+/// NFS without a kernel server: the port mapper answers unless the switch is on.
+const NFS_OPTIONS: &str = "CTDB_NFS_CALLOUT=/etc/ctdb/nfs-callout
+CTDB_NFS_SKIP_SHARE_CHECK=yes
+rpcinfo() { [ ! -e /run/ctdb/nfs-down ] || { echo rpcinfo: RPC: Timed out; return 1; }; }
+";
+
+/// Nodes with the scripts that all others rest on and the files that they read.
+fn build(layout: &Layout) -> Cluster {
+    let layout = layout.clone().with_file(None, "samba/smb.conf", SMB_CONF);
+    let cluster = Cluster::build(&layout);
+    for node in cluster.nodes() {
+        cluster.link_script(node, "00.ctdb");
+        cluster.link_script(node, "10.interface");
+        let from = "/etc/ctdb/nfs-checks.d";
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(from)
+            .arg(cluster.etc(node, ""))
+            .status();
+        assert!(copied.expect("cp(1)").success(), "{from}");
+        let home = cluster
+            .directory()
+            .join(format!("{node}/run/samba/ncalrpc"));
+        fs::create_dir_all(home).expect("directory");
+    }
+    cluster
+}
+
+/// Runs an event; a check gives way to events of the daemon, and is asked for again then.
+fn run(cluster: &Cluster, event: &[&str]) -> Output {
+    for _ in 0..20 {
+        let run = cluster.ctdb(0, &[&["event", "run", "60", "legacy"], event].concat());
+        if !run.stdout.contains("got cancelled") {
+            return run;
+        }
+    }
+    panic!("{event:?} is always cancelled");
+}
+
+fn shipped() -> Vec<String> {
+    let entries = fs::read_dir(SHIPPED).expect("Debian's ctdb");
+    let names = entries.flatten().filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        Some(name.strip_suffix(".script")?.to_owned())
+    });
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn each_script_runs_and_fails_only_for_want_of_its_service() {
+    if !have_root("each_script_runs_and_fails_only_for_want_of_its_service") {
+        return;
+    }
+    let cluster = build(&Layout::new("debian-scripts", 2));
+    cluster.start_all();
+    cluster.wait_settled("OK with addresses");
+    for name in shipped() {
+        let always = ["00.ctdb", "10.interface"].contains(&&*name);
+        cluster
+            .ctdb(0, &["event", "script", "enable", "legacy", &name])
+            .ok();
+        for event in EVENTS {
+            if run(&cluster, event).success() {
+                continue;
+            }
+            let status = cluster
+                .ctdb(0, &["event", "status", "legacy", event[0]])
+                .stdout;
+            println!("{name} {}: {}", event[0], status.replace('\n', "\n    "));
+            let service = NO_SERVICE.iter().any(|word| status.contains(word));
+            assert!(service, "{name} {event:?}: {status}");
+        }
+        if !always {
+            cluster
+                .ctdb(0, &["event", "script", "disable", "legacy", &name])
+                .ok();
+        }
+    }
+    cluster.assert_clean();
+}
+
+/// Makes a service of node 0 fail, then mends it; prints how long the addresses took to move.
+fn fails_and_comes_back(
+    cluster: &Cluster,
+    what: &str,
+    reason: &str,
+    fail: impl Fn(),
+    mend: impl Fn(),
+) {
+    let patience = cluster.layout().daemon.patience();
+    fail();
+    let begin = Instant::now();
+    wait_until(patience, "node 0 is UNHEALTHY", || {
+        cluster.sees(1, 0, "Unhealthy")
+    });
+    wait_until(patience, "its addresses have moved", || {
+        cluster
+            .owners(1)
+            .is_some_and(|owners| owners.values().all(|owner| *owner == Some(1)))
+    });
+    let took_s = begin.elapsed().as_secs_f64();
+    println!("{what}: addresses moved {took_s:.1} s after the fault");
+    let status = cluster.ctdb(0, &["scriptstatus"]).stdout;
+    assert!(status.contains(reason), "{status}");
+    mend();
+    cluster.wait_settled("all OK again");
+}
+
+#[test]
+fn a_killed_smbd_moves_the_addresses() {
+    if !have_root("a_killed_smbd_moves_the_addresses") {
+        return;
+    }
+    let cluster = build(&Layout::new("debian-samba", 2));
+    for node in cluster.nodes() {
+        cluster.link_script(node, "50.samba");
+    }
+    cluster.start_all();
+    cluster.wait_settled("OK with addresses and smbd");
+    let on_node = |command: &str| {
+        cluster.run(0, &["sh", "-c", command]);
+    };
+    fails_and_comes_back(
+        &cluster,
+        "50.samba, smbd killed",
+        "samba not listening on TCP port 445",
+        || on_node("killall -9 smbd"),
+        || on_node("service smbd start"),
+    );
+    for node in cluster.nodes() {
+        cluster.stop(node);
+        let left = cluster.run(node, &["pidof", "smbd"]);
+        assert_eq!(left.stdout, "", "the script stops it at shutdown");
+    }
+    cluster.assert_clean();
+}
+
+#[test]
+fn a_dead_nfs_service_moves_the_addresses() {
+    if !have_root("a_dead_nfs_service_moves_the_addresses") {
+        return;
+    }
+    let layout = Layout::new("debian-nfs", 2)
+        .with_file(None, "ctdb/script.options", NFS_OPTIONS)
+        .with_file(None, "ctdb/nfs-callout", "#!/bin/sh\n");
+    let cluster = build(&layout);
+    for node in cluster.nodes() {
+        cluster.link_script(node, "60.nfs");
+        fs::remove_file(cluster.etc(node, "statd-callout")).expect("statd-callout");
+        let callout = cluster.etc(node, "nfs-callout");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(callout, mode).expect("mode");
+    }
+    cluster.start_all();
+    cluster.wait_settled("OK with addresses");
+    let switch = cluster.directory().join("0/run/ctdb/nfs-down");
+    fails_and_comes_back(
+        &cluster,
+        "60.nfs, port mapper dead",
+        "portmapper failed RPC check",
+        || fs::write(&switch, "").expect("switch"),
+        || fs::remove_file(&switch).expect("switch"),
+    );
+    cluster.assert_clean();
+}
