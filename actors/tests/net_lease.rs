@@ -42,8 +42,8 @@ fn keeper() -> (LeaseKeeper, Receiver<LeaseEvent>) {
     (keeper.unwrap(), events)
 }
 
-fn take(keeper: &LeaseKeeper) {
-    for result in keeper.hold(&[held(PUBLIC, 16, "eth1")]) {
+fn take(keeper: &LeaseKeeper, lease: u64) {
+    for result in keeper.hold(lease, &[held(PUBLIC, 16, "eth1")]) {
         result.unwrap();
     }
 }
@@ -64,6 +64,13 @@ fn next(events: &Receiver<LeaseEvent>) -> LeaseEvent {
         .expect("an event within 10 s")
 }
 
+fn regained(events: &Receiver<LeaseEvent>) -> u64 {
+    match next(events) {
+        LeaseEvent::Regained { lease } => lease,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn answers_while_extended_and_ends_at_the_end() {
     inside("answers_while_extended_and_ends_at_the_end", || {
@@ -71,7 +78,7 @@ fn answers_while_extended_and_ends_at_the_end() {
         let (keeper, events) = keeper();
         assert!(keeper.has_gate());
         assert!(
-            keeper.hold(&[held(PUBLIC, 16, "eth1")])[0].is_err(),
+            keeper.hold(1, &[held(PUBLIC, 16, "eth1")])[0].is_err(),
             "no lease yet"
         );
         let asking = client.ask(PUBLIC, ms(6000));
@@ -79,8 +86,8 @@ fn answers_while_extended_and_ends_at_the_end() {
         let start = Instant::now();
         let mut end = start + HOLD;
         keeper.extend(end);
-        assert_eq!(next(&events), LeaseEvent::Regained);
-        take(&keeper);
+        let lease = regained(&events);
+        take(&keeper, lease);
         // Longer than the address lives without renewal.
         while start.elapsed() < ms(4000) {
             end = Instant::now() + HOLD;
@@ -106,10 +113,15 @@ fn answers_while_extended_and_ends_at_the_end() {
         );
         assert!(answers[0] >= start && over < ms(1000));
         keeper.extend(Instant::now() + HOLD);
-        assert_eq!(next(&events), LeaseEvent::Regained);
+        let lease = regained(&events);
         std::thread::sleep(ms(200));
         assert!(!present(), "a dropped address does not come back by itself");
-        take(&keeper);
+        let late = keeper.hold(lease - 1, &[held(PUBLIC, 16, "eth1")]);
+        assert!(
+            late[0].is_err() && !present(),
+            "ordered under an older lease"
+        );
+        take(&keeper, lease);
         assert!(client.hears(PUBLIC));
         keeper.remove().unwrap();
         assert_eq!(sh("nft list tables"), "");
@@ -122,8 +134,8 @@ fn withdrawing_shuts_the_gate_before_it_returns() {
         let client = Client::new();
         let (keeper, events) = keeper();
         keeper.extend(Instant::now() + Duration::from_secs(3600));
-        assert_eq!(next(&events), LeaseEvent::Regained);
-        take(&keeper);
+        let lease = regained(&events);
+        take(&keeper, lease);
         assert!(client.hears(PUBLIC));
         let start = Instant::now();
         assert!(keeper.withdraw());
@@ -133,12 +145,12 @@ fn withdrawing_shuts_the_gate_before_it_returns() {
         until("the address is deleted", || !present());
         assert!(keeper.held().is_empty());
         keeper.extend(Instant::now() + Duration::from_secs(3600));
-        assert_eq!(next(&events), LeaseEvent::Regained);
-        take(&keeper);
+        let lease = regained(&events);
+        take(&keeper, lease);
         assert!(client.hears(PUBLIC));
         keeper.release(&[held(PUBLIC, 16, "eth1")]);
         assert!(!present() && keeper.held().is_empty());
-        take(&keeper);
+        take(&keeper, lease);
         drop(keeper);
         assert!(
             !client.pings(PUBLIC) && !present(),
@@ -153,8 +165,8 @@ fn a_flushed_ruleset_is_rebuilt_at_once() {
         let client = Client::new();
         let (keeper, events) = keeper();
         keeper.extend(Instant::now() + Duration::from_secs(3600));
-        assert_eq!(next(&events), LeaseEvent::Regained);
-        take(&keeper);
+        let lease = regained(&events);
+        take(&keeper, lease);
         for _ in 0..3 {
             sh("nft flush ruleset");
             let start = Instant::now();
@@ -198,8 +210,8 @@ fn without_nft_it_says_so_and_works_on_lifetimes() {
         assert!(reason.contains("nft"), "{reason}");
         assert!(!keeper.has_gate());
         keeper.extend(Instant::now() + HOLD);
-        assert_eq!(next(&events), LeaseEvent::Regained);
-        take(&keeper);
+        let lease = regained(&events);
+        take(&keeper, lease);
         let start = Instant::now();
         while start.elapsed() < ms(4000) {
             keeper.extend(Instant::now() + HOLD);
@@ -230,8 +242,8 @@ fn worker() {
         std::thread::sleep(ms(40));
         while let Ok(number) = answers.try_recv() {
             keeper.extend(said[number] + HOLD);
-            if events.try_recv() == Ok(LeaseEvent::Regained) {
-                take(&keeper);
+            if let Ok(LeaseEvent::Regained { lease }) = events.try_recv() {
+                take(&keeper, lease);
             }
         }
     }

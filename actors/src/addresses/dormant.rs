@@ -8,7 +8,7 @@ use crate::net::address::HeldAddress;
 use crate::net::error::NetError;
 use crate::post::Post;
 use ctdb_protocol::notice::Level;
-use ctdb_protocol::takeover::io::Input;
+use ctdb_protocol::takeover::io::{Input, LeaseId};
 use ctdb_protocol::time::Instant;
 use slog::Logger;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +16,9 @@ use std::time::Duration;
 
 /// Time for the first refresh of the lease, before takeover hears of interfaces.
 const FIRST_REFRESH: Duration = Duration::from_millis(200);
+
+/// The lease of a node that has nothing to answer for; a keeper counts from 1.
+const NO_KEEPER: LeaseId = LeaseId(0);
 
 /// Starts the real thing for these places.
 pub type Start = Arc<dyn Fn(&[HeldAddress]) -> Result<Real, NetError> + Send + Sync>;
@@ -125,9 +128,9 @@ impl AddressKernel for Dormant {
         }
     }
 
-    fn add(&self, address: HeldAddress) {
+    fn add(&self, address: HeldAddress, lease: LeaseId) {
         let ip = address.ip;
-        if self.with(|real| real.add(address)).is_none() {
+        if self.with(|real| real.add(address, lease)).is_none() {
             self.post.takeover.send(Input::Kernel {
                 address: ip,
                 present: false,
@@ -153,7 +156,8 @@ impl AddressKernel for Dormant {
 
     fn retell(&self) {
         if self.with(AddressKernel::retell).is_none() {
-            self.post.takeover.send(Input::Lease { alive: true });
+            let alive = Some(NO_KEEPER);
+            self.post.takeover.send(Input::Lease { alive });
         }
     }
 

@@ -6,6 +6,7 @@ pub mod real;
 pub mod recorded;
 
 use crate::net::address::HeldAddress;
+use ctdb_protocol::takeover::io::LeaseId;
 use ctdb_protocol::time::Instant;
 
 /// What the takeover duty asks of the kernel. Nothing here waits; results come as takeover inputs.
@@ -14,8 +15,8 @@ pub trait AddressKernel: Send {
     fn prepare(&self, places: Vec<HeldAddress>);
     /// Announces an address once more.
     fn announce(&self, address: HeldAddress);
-    /// Puts an address on its interface and announces it.
-    fn add(&self, address: HeldAddress);
+    /// Puts an address on its interface and announces it, if this lease is alive.
+    fn add(&self, address: HeldAddress, lease: LeaseId);
     /// Takes an address off its interface.
     fn remove(&self, address: HeldAddress);
     /// Tells takeover the state of interfaces and lease once more.

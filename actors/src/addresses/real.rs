@@ -15,12 +15,12 @@ use crate::net::watch::{NetEvent, NetWatch};
 use crate::post::Post;
 use ctdb_protocol::monitor;
 use ctdb_protocol::notice::{Level, Notice};
-use ctdb_protocol::takeover::io::Input;
+use ctdb_protocol::takeover::io::{Input, LeaseId};
 use ctdb_protocol::time::Instant;
 use slog::Logger;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl Guarded {
 }
 
 enum Job {
-    Add(HeldAddress),
+    Add(HeldAddress, LeaseId),
     Remove(HeldAddress),
     Announce(HeldAddress),
     End,
@@ -70,8 +70,8 @@ pub struct Real {
     interfaces: WatchedInterfaces,
     guarded: Arc<Mutex<Guarded>>,
     post: Post,
-    /// As the keeper last reported it.
-    lease_alive: Arc<AtomicBool>,
+    /// The lease that is alive as the keeper last reported it; 0 if there is none.
+    lease_alive: Arc<AtomicU64>,
     clock: Clock,
     log: Logger,
     _watch: NetWatch,
@@ -95,12 +95,12 @@ impl Real {
         for result in kernel.remove(configured) {
             result?;
         }
-        let lease_alive = Arc::new(AtomicBool::new(false));
+        let lease_alive = Arc::new(AtomicU64::new(0));
         let (alive, events_post, events_log) = (lease_alive.clone(), post.clone(), log.clone());
         let keeper = LeaseKeeper::start(lease, move |event| {
             match event {
-                LeaseEvent::Regained => alive.store(true, Ordering::Relaxed),
-                LeaseEvent::Expired { .. } => alive.store(false, Ordering::Relaxed),
+                LeaseEvent::Regained { lease } => alive.store(lease, Ordering::Relaxed),
+                LeaseEvent::Expired { .. } => alive.store(0, Ordering::Relaxed),
                 LeaseEvent::GateRebuilt
                 | LeaseEvent::GateUnusable { .. }
                 | LeaseEvent::Failed { .. } => {}
@@ -181,9 +181,10 @@ fn tell_interfaces<'a>(interfaces: impl Iterator<Item = &'a String>, post: &Post
 
 fn report(event: &LeaseEvent, post: &Post, log: &Logger) {
     match event {
-        LeaseEvent::Regained => {
+        LeaseEvent::Regained { lease } => {
             notice(log, &Notice::LeaseRegained {});
-            post.takeover.send(Input::Lease { alive: true });
+            let alive = Some(LeaseId(*lease));
+            post.takeover.send(Input::Lease { alive });
         }
         LeaseEvent::Expired { late, dropped } => {
             let reason = format!(
@@ -192,7 +193,7 @@ fn report(event: &LeaseEvent, post: &Post, log: &Logger) {
                 dropped.len()
             );
             notice(log, &Notice::LeaseExpired { reason });
-            post.takeover.send(Input::Lease { alive: false });
+            post.takeover.send(Input::Lease { alive: None });
         }
         LeaseEvent::GateRebuilt => notice(log, &Notice::GateRebuilt {}),
         LeaseEvent::GateUnusable { reason } => {
@@ -239,9 +240,9 @@ impl AddressKernel for Real {
         let _ = self.jobs.send(Job::Announce(address));
     }
 
-    fn add(&self, address: HeldAddress) {
+    fn add(&self, address: HeldAddress, lease: LeaseId) {
         // The thread ends only with the daemon.
-        let _ = self.jobs.send(Job::Add(address));
+        let _ = self.jobs.send(Job::Add(address, lease));
     }
 
     fn remove(&self, address: HeldAddress) {
@@ -251,7 +252,8 @@ impl AddressKernel for Real {
     fn retell(&self) {
         let interfaces = self.interfaces.read().expect("no panic while held");
         tell_interfaces(interfaces.iter(), &self.post);
-        let alive = self.lease_alive.load(Ordering::Relaxed);
+        let alive = Some(self.lease_alive.load(Ordering::Relaxed));
+        let alive = alive.filter(|lease| *lease > 0).map(LeaseId);
         self.post.takeover.send(Input::Lease { alive });
     }
 
@@ -315,11 +317,12 @@ impl Worker {
 
     /// Works off what has gathered, removals first; answers whether the end was asked for.
     fn work(&mut self, jobs: Vec<Job>) -> bool {
-        let (mut adds, mut removes, mut end) = (Vec::new(), Vec::new(), false);
+        let mut adds: BTreeMap<LeaseId, Vec<HeldAddress>> = BTreeMap::new();
+        let (mut removes, mut end) = (Vec::new(), false);
         let now = std::time::Instant::now();
         for job in jobs {
             match job {
-                Job::Add(address) => adds.push(address),
+                Job::Add(address, lease) => adds.entry(lease).or_default().push(address),
                 Job::Remove(address) => removes.push(address),
                 Job::Announce(HeldAddress { ip, interface, .. }) => {
                     self.announcements.push((now, interface, vec![ip]));
@@ -331,7 +334,9 @@ impl Worker {
             removes.extend(self.guarded().held.values().cloned());
         }
         self.remove(&removes);
-        self.add(&adds);
+        for (lease, adds) in adds {
+            self.add(&adds, lease);
+        }
         end
     }
 
@@ -367,12 +372,9 @@ impl Worker {
         self.guarded.lock().expect("no panic while held")
     }
 
-    fn add(&mut self, addresses: &[HeldAddress]) {
-        if addresses.is_empty() {
-            return;
-        }
+    fn add(&mut self, addresses: &[HeldAddress], LeaseId(lease): LeaseId) {
         let mut by_interface: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
-        for (address, result) in addresses.iter().zip(self.keeper.hold(addresses)) {
+        for (address, result) in addresses.iter().zip(self.keeper.hold(lease, addresses)) {
             let error = result.err().map(|error| error.to_string());
             let present = error.is_none();
             if present {

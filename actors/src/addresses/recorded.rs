@@ -3,7 +3,7 @@
 use super::AddressKernel;
 use crate::net::address::HeldAddress;
 use crate::post::Post;
-use ctdb_protocol::takeover::io::Input;
+use ctdb_protocol::takeover::io::{Input, LeaseId};
 use ctdb_protocol::time::Instant;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -51,7 +51,7 @@ impl AddressKernel for Recorded {
         *interfaces = wanted;
     }
 
-    fn add(&self, address: HeldAddress) {
+    fn add(&self, address: HeldAddress, _: LeaseId) {
         self.answer(&address, true);
     }
 
@@ -67,7 +67,8 @@ impl AddressKernel for Recorded {
         for name in interfaces.iter() {
             self.tell(name);
         }
-        self.post.takeover.send(Input::Lease { alive: true });
+        let alive = Some(LeaseId(1));
+        self.post.takeover.send(Input::Lease { alive });
     }
 
     fn lease_until(&self, _: Instant) {}

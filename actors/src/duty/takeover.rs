@@ -61,9 +61,10 @@ impl Carry<Takeover> for TakeoverCarry {
                 address,
                 prefix,
                 interface,
+                lease,
             } => {
                 let held = held(address, prefix, interface);
-                self.kernel.borrow().add(held.clone());
+                self.kernel.borrow().add(held.clone(), lease);
                 self.places.insert(address, held);
             }
             Effect::Remove {

@@ -57,7 +57,10 @@ impl Default for LeaseConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaseEvent {
     /// The lease is alive (again); the gate is open.
-    Regained,
+    Regained {
+        /// Its number: each lease of a keeper has another one, from 1.
+        lease: u64,
+    },
     /// The lease ended; the gate is shut, the held addresses are deleted and forgotten.
     Expired {
         /// How long after the lease's end this was noticed.
@@ -116,7 +119,8 @@ impl Orders {
 /// The addresses that are set and renewed.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    pub(super) alive: bool,
+    /// The number of the lease that is alive.
+    pub(super) alive: Option<u64>,
     pub(super) list: Vec<HeldAddress>,
 }
 
@@ -223,14 +227,16 @@ impl LeaseKeeper {
         self.shared.order(|orders| orders.public = Some(guarded));
     }
 
-    /// Sets addresses on their interfaces and keeps them renewed; refused for each one while the lease is not alive.
-    pub fn hold(&self, wanted: &[HeldAddress]) -> Vec<Result<Outcome>> {
+    /// Sets addresses on their interfaces and keeps them renewed; refused for each one unless the lease of that number is
+    /// alive: what was true under an older one may not be true any more.
+    pub fn hold(&self, lease: u64, wanted: &[HeldAddress]) -> Vec<Result<Outcome>> {
         let mut kernel = lock(&self.addresses);
         let mut results = Vec::with_capacity(wanted.len());
         for part in wanted.chunks(HOLD_BATCH) {
             let mut held = lock(&self.shared.held);
-            if !held.alive {
-                let refused = |address| NetError::Invalid(format!("hold {address}: no lease"));
+            if held.alive != Some(lease) {
+                let refused =
+                    |address| NetError::Invalid(format!("hold {address}: its lease is over"));
                 results.extend(part.iter().map(|address| Err(refused(address))));
                 continue;
             }

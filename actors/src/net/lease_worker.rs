@@ -43,6 +43,8 @@ pub(super) struct Worker {
     reported: BTreeMap<String, Instant>,
     /// Refreshes that failed one after the other.
     failures: u32,
+    /// Number of the last lease.
+    leases: u64,
     report: Box<dyn FnMut(LeaseEvent) + Send>,
 }
 
@@ -77,6 +79,7 @@ impl Worker {
             verify_at: Instant::now() + VERIFY_INTERVAL,
             reported: BTreeMap::new(),
             failures: 0,
+            leases: 0,
             report: Box::new(report),
         })
     }
@@ -150,8 +153,10 @@ impl Worker {
             Verdict::Kept { regained } => {
                 self.failures = 0;
                 if regained {
-                    lock(&self.shared.held).alive = true;
-                    (self.report)(LeaseEvent::Regained);
+                    self.leases += 1;
+                    let lease = self.leases;
+                    lock(&self.shared.held).alive = Some(lease);
+                    (self.report)(LeaseEvent::Regained { lease });
                 }
                 self.renew_share();
             }
@@ -205,7 +210,7 @@ impl Worker {
     fn drop_held(&mut self) -> Vec<HeldAddress> {
         let shared = Arc::clone(&self.shared);
         let mut held = lock(&shared.held);
-        held.alive = false;
+        held.alive = None;
         let dropped = std::mem::take(&mut held.list);
         let results = self.addresses.remove(&dropped);
         drop(held);

@@ -55,8 +55,11 @@ impl World {
         self.bench
             .trace
             .line(now, Some(pnn), || format!("lease {event:?}"));
-        let alive = event == LeaseEvent::Regained;
-        self.bench.census.count(if alive {
+        let alive = match event {
+            LeaseEvent::Regained(lease) => Some(lease),
+            LeaseEvent::Expired => None,
+        };
+        self.bench.census.count(if alive.is_some() {
             "lease.regained"
         } else {
             "lease.expired"
@@ -89,16 +92,16 @@ impl World {
         let lost = self.bench.options.sabotage == Some(Sabotage::LostAddition);
         let kernel = &mut self.nodes[pnn.0 as usize].kernel;
         let (address, present) = match job {
-            Job::Add(address) if fails => (address, false),
-            Job::Add(address) if lost && address == address_number(0) => (address, true),
-            Job::Add(address) => (address, kernel.add(address, now)),
+            Job::Add(address, _) if fails => (address, false),
+            Job::Add(address, _) if lost && address == address_number(0) => (address, true),
+            Job::Add(address, lease) => (address, kernel.add(address, lease, now)),
             Job::Remove(address) if fails => (address, true),
             Job::Remove(address) => {
                 kernel.remove(address);
                 (address, false)
             }
         };
-        let refused = matches!(job, Job::Add(_)) && !present && !fails;
+        let refused = matches!(job, Job::Add(..)) && !present && !fails;
         if refused {
             self.bench.census.count("takeover.hold_refused");
         }

@@ -5,6 +5,7 @@ use crate::fault::FaultKind;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::monitor::io::{Event as Script, Outcome};
 use ctdb_protocol::record::replica::io::CommitId;
+use ctdb_protocol::takeover::io::LeaseId;
 use ctdb_protocol::wire::hello::Lane;
 use ctdb_protocol::wire::message::Packet;
 use ctdb_protocol::{election, heartbeat, membership, monitor, record, takeover};
@@ -95,8 +96,8 @@ impl Mail {
 /// An order to the kernel about one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Job {
-    /// Put it on the interface.
-    Add(IpAddr),
+    /// Put it on the interface, under this lease only.
+    Add(IpAddr, LeaseId),
     /// Take it off.
     Remove(IpAddr),
 }

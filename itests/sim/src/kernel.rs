@@ -4,6 +4,7 @@
 //! and so may shut earlier, never later: this is the strictest reading of `actors/src/net/lease.rs`.)
 
 use crate::clock::Micros;
+use ctdb_protocol::takeover::io::LeaseId;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -13,8 +14,9 @@ pub struct Kernel {
     present: BTreeSet<IpAddr>,
     /// The end of the lease.
     until: Micros,
-    /// The lease thread takes the lease for alive.
-    alive: bool,
+    /// The lease that the lease thread takes for alive.
+    alive: Option<LeaseId>,
+    leases: u64,
 }
 
 /// What the lease thread tells takeover.
@@ -23,7 +25,7 @@ pub enum LeaseEvent {
     /// Over; the addresses are deleted.
     Expired,
     /// Alive again.
-    Regained,
+    Regained(LeaseId),
 }
 
 impl Kernel {
@@ -31,19 +33,21 @@ impl Kernel {
     pub fn extend(&mut self, until: Micros, now: Micros) -> Vec<LeaseEvent> {
         let mut events: Vec<LeaseEvent> = self.check(now).into_iter().collect();
         self.until = until;
-        if now < until && !self.alive {
-            self.alive = true;
-            events.push(LeaseEvent::Regained);
+        if now < until && self.alive.is_none() {
+            self.leases += 1;
+            let lease = LeaseId(self.leases);
+            self.alive = Some(lease);
+            events.push(LeaseEvent::Regained(lease));
         }
         events
     }
 
     /// The lease thread looks at the clock.
     pub fn check(&mut self, now: Micros) -> Option<LeaseEvent> {
-        if !self.alive || now < self.until {
+        if now < self.until {
             return None;
         }
-        self.alive = false;
+        self.alive.take()?;
         self.present.clear();
         Some(LeaseEvent::Expired)
     }
@@ -53,9 +57,9 @@ impl Kernel {
         self.until
     }
 
-    /// Adds an address; refused without a lease.
-    pub fn add(&mut self, address: IpAddr, now: Micros) -> bool {
-        let allowed = self.alive && now < self.until;
+    /// Adds an address; refused without the lease of the order.
+    pub fn add(&mut self, address: IpAddr, lease: LeaseId, now: Micros) -> bool {
+        let allowed = self.alive == Some(lease) && now < self.until;
         if allowed {
             self.present.insert(address);
         }
@@ -74,7 +78,7 @@ impl Kernel {
 
     /// The worker is gone: nobody extends the lease.
     pub fn orphan(&mut self) {
-        self.alive = false;
+        self.alive = None;
     }
 
     /// The addresses that answer at `now`; the gate is open `overrun` too long.

@@ -369,7 +369,7 @@ fn carry_takeover(effect: takeover::io::Effect, actions: &mut Vec<Action>) {
     use takeover::io::Effect;
     actions.push(match effect {
         Effect::Send { peer, message } => control(peer, ControlMessage::Takeover(message)),
-        Effect::Add { address, .. } => Action::Kernel(Job::Add(address)),
+        Effect::Add { address, lease, .. } => Action::Kernel(Job::Add(address, lease)),
         Effect::Remove { address, .. } => Action::Kernel(Job::Remove(address)),
         Effect::Left => Action::Left,
         Effect::Log(record) => Action::Log(record),

@@ -3,12 +3,13 @@
 //! Invariants:
 //! * an address is added only by a plan that grants it, was made after this node's present lease began,
 //!   and is the newest of the followed leadership;
-//! * without a lease nothing is held, and no older plan counts when it returns;
+//! * without a lease nothing is held, and no older plan counts when it returns; nor does an order to the kernel that
+//!   was given under an older lease;
 //! * one kernel operation is under way for an address at most; until the kernel has confirmed a removal
 //!   the address counts as held.
 
 use super::interfaces::Interfaces;
-use super::io::{ConfiguredAddress, Effect};
+use super::io::{ConfiguredAddress, Effect, LeaseId};
 use super::message::{Assignment, KnownAddress};
 use super::reporter::Reporter;
 use super::view::{AddressStatus, AddressView};
@@ -75,7 +76,7 @@ pub(super) struct Holder {
     entries: BTreeMap<IpAddr, Entry>,
     interfaces: Interfaces,
     node: NodeView,
-    lease: bool,
+    lease: Option<LeaseId>,
     leaving: bool,
     /// Number of the plan that counts; 0 if none.
     sequence: u64,
@@ -93,7 +94,7 @@ impl Holder {
             entries: BTreeMap::new(),
             interfaces: Interfaces::default(),
             node: NodeView::default(),
-            lease: false,
+            lease: None,
             leaving: false,
             sequence: 0,
             heard_least: 1,
@@ -128,12 +129,17 @@ impl Holder {
         }
     }
 
-    pub(super) fn set_lease(&mut self, now: Instant, alive: bool, out: &mut Effects<Effect>) {
-        if alive == self.lease {
+    pub(super) fn set_lease(
+        &mut self,
+        now: Instant,
+        alive: Option<LeaseId>,
+        out: &mut Effects<Effect>,
+    ) {
+        let before = mem::replace(&mut self.lease, alive);
+        if before == alive {
             return;
         }
-        self.lease = alive;
-        if !alive {
+        if before.is_some() {
             self.log_drop("the lease ended", out);
             for entry in self.entries.values_mut() {
                 entry.forfeited |= entry.place != Place::Absent;
@@ -363,11 +369,14 @@ impl Holder {
         let prefix = entry.prefix;
         match place.clone() {
             Place::Adding(interface) => {
+                // Only under a lease are addresses taken.
+                let Some(lease) = self.lease else { return };
                 self.interfaces.occupy(&interface);
                 out.push(Effect::Add {
                     address,
                     prefix,
                     interface,
+                    lease,
                 });
             }
             Place::Removing(interface) => {
@@ -396,7 +405,7 @@ impl Holder {
             .assigned
             .is_some_and(|plan| plan.granted && plan.owner == Some(self.own));
         granted
-            && self.lease
+            && self.lease.is_some()
             && !self.leaving
             && !self.is_barred()
             && entry.penalty_until.is_none_or(|until| until <= now)
@@ -409,7 +418,7 @@ impl Holder {
         elsewhere
             || entry.forfeited
             || !entry.configured
-            || !self.lease
+            || self.lease.is_none()
             || self.leaving
             || self.is_barred()
     }

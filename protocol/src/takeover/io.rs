@@ -36,6 +36,10 @@ pub struct Settings {
     pub failover_disabled: bool,
 }
 
+/// Names a lease of this node, given by its keeper: whenever it comes alive again it has another number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LeaseId(pub u64);
+
 /// Everything that can happen to the takeover.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
@@ -58,8 +62,8 @@ pub enum Input {
     /// back only when every address is off the interfaces: what is still there may be another node's now;
     /// and not before the view of the leadership that lends it.
     Lease {
-        /// It may.
-        alive: bool,
+        /// The lease that allows it; `None` if it may not.
+        alive: Option<LeaseId>,
     },
     /// From the kernel: an interface came up or went down.
     Interface {
@@ -143,6 +147,8 @@ pub enum Effect {
         prefix: u8,
         /// The interface.
         interface: String,
+        /// To be refused under any other lease: what the plan said may not be true any more.
+        lease: LeaseId,
     },
     /// Take the address off the interface; answer with [`Input::Kernel`].
     Remove {

@@ -307,7 +307,7 @@ impl Machine for Takeover {
             }
             Input::Lease { alive } => {
                 self.holder.set_lease(now, alive, effects);
-                if !alive {
+                if alive.is_none() {
                     self.end_lapsed_leadership(now);
                 }
             }

@@ -10,7 +10,7 @@
 mod world;
 
 use super::alloc::Algorithm;
-use super::io::Input;
+use super::io::{Input, LeaseId};
 use crate::flags::NodeFlags;
 use crate::id::Pnn;
 use crate::notice::Notice;
@@ -322,6 +322,19 @@ fn a_run_is_told_once_and_unhosted_addresses_are_named() {
     assert!(world.homes().values().all(Vec::is_empty));
 }
 
+fn lease(number: Option<u64>) -> Input {
+    let alive = number.map(LeaseId);
+    Input::Lease { alive }
+}
+
+fn kernel(address: core::net::IpAddr, present: bool) -> Input {
+    Input::Kernel {
+        address,
+        present,
+        error: None,
+    }
+}
+
 /// Found by the simulator: the lease ends, the kernel refuses to remove an address (the keeper had deleted it),
 /// the lease returns with a plan that gives the address back. Taken for present it was served by nobody, or,
 /// reported as held, kept by its owner while another node had been granted it meanwhile.
@@ -364,11 +377,6 @@ fn what_was_held_when_the_lease_ended_goes_before_it_is_taken_again() {
             }],
         },
     };
-    let kernel = |present| Input::Kernel {
-        address,
-        present,
-        error: None,
-    };
     let (name, interfaces) = ("eth0".into(), alloc::vec!["eth0".into()]);
     orders(0, Input::Interface { name, up: true });
     orders(
@@ -388,13 +396,16 @@ fn what_was_held_when_the_lease_ended_goes_before_it_is_taken_again() {
             ..MembershipView::default()
         }),
     );
-    orders(0, Input::Lease { alive: true });
+    orders(0, lease(Some(1)));
     assert_eq!(orders(1, plan(1)), ["add"]);
-    orders(2, kernel(true));
-    assert_eq!(orders(3, Input::Lease { alive: false }), ["remove"]);
-    orders(4, kernel(true));
-    orders(5, Input::Lease { alive: true });
+    orders(2, kernel(address, true));
+    assert_eq!(orders(3, lease(None)), ["remove"]);
+    orders(4, kernel(address, true));
+    orders(5, lease(Some(2)));
     orders(6, plan(2));
     assert_eq!(orders(600, Input::Timeout), ["remove"]);
-    assert_eq!(orders(601, kernel(false)), ["add"]);
+    assert_eq!(orders(601, kernel(address, false)), ["add"]);
+    // A lease that ended and came back unheard counts as ended.
+    assert!(orders(602, lease(Some(3))).is_empty());
+    assert_eq!(orders(603, kernel(address, true)), ["remove"]);
 }

@@ -13,7 +13,7 @@ use crate::id::Pnn;
 use crate::machine::{Effects, Machine};
 use crate::rng::Rng;
 use crate::takeover::alloc::Algorithm;
-use crate::takeover::io::{ConfiguredAddress, Effect, Input, Settings};
+use crate::takeover::io::{ConfiguredAddress, Effect, Input, LeaseId, Settings};
 use crate::takeover::machine::Takeover;
 use crate::takeover::view::AddressView;
 use crate::time::Instant;
@@ -30,9 +30,12 @@ pub(super) const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+/// The interface to put an address on, and the lease under which.
+type Addition = (String, LeaseId);
+
 enum Event {
     Deliver(Packet),
-    Kernel(usize, u64, IpAddr, Option<String>),
+    Kernel(usize, u64, IpAddr, Option<Addition>),
     View(usize),
     /// Heartbeats and leases.
     Tick,
@@ -130,8 +133,8 @@ impl World {
             flags: NodeFlags::empty(),
             interfaces: ["eth0", "eth1"].map(|name| (name.into(), true)).into(),
             kernel: BTreeMap::new(),
-            operations: 0,
-            lease: false,
+            lease: None,
+            leases: 0,
             lease_until: Instant::ZERO,
             contact: self.now,
             lost: BTreeSet::new(),
@@ -196,10 +199,14 @@ impl World {
         match effect {
             Effect::Send { peer, message } => self.send(pnn, peer.0 as usize, message),
             Effect::Add {
-                address, interface, ..
+                address,
+                interface,
+                lease,
+                ..
             } => {
-                assert!(self.nodes[pnn].lease, "an addition without a lease");
-                self.operate(pnn, life, address, Some(interface));
+                let alive = self.nodes[pnn].lease;
+                assert_eq!(alive, Some(lease), "an addition without a lease");
+                self.operate(pnn, life, address, Some((interface, lease)));
             }
             Effect::Remove { address, .. } => self.operate(pnn, life, address, None),
             Effect::View(view) => self.nodes[pnn].view = view,

@@ -1,29 +1,35 @@
 //! The kernel and the leases: slow operations that fail, and who answers for what.
 
-use super::{Event, World, ms};
-use crate::takeover::io::Input;
+use super::{Addition, Event, World, ms};
+use crate::takeover::io::{Input, LeaseId};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 impl World {
-    pub(super) fn operate(&mut self, node: usize, life: u64, address: IpAddr, add: Option<String>) {
-        self.nodes[node].operations += 1;
+    pub(super) fn operate(
+        &mut self,
+        node: usize,
+        life: u64,
+        address: IpAddr,
+        add: Option<Addition>,
+    ) {
         let after = self.micros(300, 30_000);
         self.at(after, Event::Kernel(node, life, address, add));
     }
 
-    pub(super) fn kernel(&mut self, pnn: usize, life: u64, address: IpAddr, add: Option<String>) {
+    pub(super) fn kernel(&mut self, pnn: usize, life: u64, address: IpAddr, add: Option<Addition>) {
         if self.nodes[pnn].life != life || !self.nodes[pnn].alive {
             return;
         }
-        self.nodes[pnn].operations -= 1;
-        let failed = self.rng.below(100) < self.failures;
+        let alive = self.nodes[pnn].lease;
+        let is_late = add.as_ref().is_some_and(|(_, lease)| alive != Some(*lease));
+        let failed = is_late || self.rng.below(100) < self.failures;
         let error = failed.then(|| String::from("the kernel would not"));
         if !failed {
             match add {
-                Some(interface) => self.nodes[pnn].kernel.insert(address, interface),
+                Some((interface, _)) => self.nodes[pnn].kernel.insert(address, interface),
                 None => self.nodes[pnn].kernel.remove(&address),
             };
         }
@@ -51,20 +57,22 @@ impl World {
                 let until = self.now + lasts;
                 let node = &mut self.nodes[pnn];
                 node.contact = self.now;
-                if node.lease {
+                if node.lease.is_some() {
                     node.lease_until = until;
                 } else if node.may_regain() {
-                    node.lease = true;
+                    node.leases += 1;
+                    let alive = Some(LeaseId(node.leases));
+                    node.lease = alive;
                     node.lease_until = until;
-                    self.feed(pnn, Input::Lease { alive: true });
+                    self.feed(pnn, Input::Lease { alive });
                 }
             }
             let node = &mut self.nodes[pnn];
-            if node.lease && node.lease_until <= self.now + ms(20) {
+            if node.lease.is_some() && node.lease_until <= self.now + ms(20) {
                 // The keeper shuts the gate, and it stays shut while there is no lease.
-                node.lease = false;
+                node.lease = None;
                 node.lease_until = self.now;
-                self.feed(pnn, Input::Lease { alive: false });
+                self.feed(pnn, Input::Lease { alive: None });
             }
         }
     }

@@ -3,6 +3,7 @@
 use crate::election::standing::Standing;
 use crate::flags::NodeFlags;
 use crate::notice::Notice;
+use crate::takeover::io::LeaseId;
 use crate::takeover::machine::Takeover;
 use crate::takeover::view::AddressView;
 use crate::time::Instant;
@@ -11,7 +12,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(in super::super) struct Node {
     pub(super) machine: Takeover,
     pub(in super::super) alive: bool,
@@ -24,8 +24,9 @@ pub(in super::super) struct Node {
     pub(in super::super) interfaces: BTreeMap<String, bool>,
     /// In the kernel, with the interface.
     pub(in super::super) kernel: BTreeMap<IpAddr, String>,
-    pub(super) operations: u32,
-    pub(in super::super) lease: bool,
+    pub(in super::super) lease: Option<LeaseId>,
+    /// Number of the last lease.
+    pub(super) leases: u64,
     /// When the gate shuts.
     pub(super) lease_until: Instant,
     /// The leader's last proof of it.
@@ -43,6 +44,6 @@ impl Node {
     /// Whether a lease may come (again) now, as `Input::Lease` promises: nothing is left on the interfaces,
     /// and the view of the leadership that lends it was given.
     pub(super) fn may_regain(&self) -> bool {
-        self.kernel.is_empty() && self.operations == 0 && self.seen == self.standing
+        self.kernel.is_empty() && self.seen == self.standing
     }
 }
