@@ -28,6 +28,7 @@ pub mod net;
 pub mod poison;
 pub mod post;
 pub mod public;
+mod realtime;
 pub mod records;
 pub mod supervise;
 pub mod system;

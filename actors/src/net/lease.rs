@@ -18,7 +18,7 @@ use super::address::{Addresses, DEFAULT_VALID_S, HeldAddress, Outcome};
 use super::error::{NetError, Result};
 use super::gate::{self, Gate, GateConfig};
 use super::lease_worker::Worker;
-use super::realtime;
+use crate::realtime;
 
 /// Addresses set in one go: the keeper's refreshes may wait behind it.
 const HOLD_BATCH: usize = 100;

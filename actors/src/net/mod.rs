@@ -24,7 +24,6 @@ pub mod lease;
 mod lease_plan;
 mod lease_worker;
 pub mod link;
-pub(crate) mod realtime;
 mod socket;
 pub mod sysctl;
 pub mod watch;

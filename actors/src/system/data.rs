@@ -6,6 +6,7 @@ use crate::link::inbound::ClientInbox;
 use crate::link::table::Links;
 use crate::local::{self, ControlHandle, Databases, LocalHandle, LocalRecords};
 use crate::log::notice;
+use crate::realtime;
 use crate::records::{DataOut, HealthBook, Records, Store, StoreConfig, Wiring};
 use actix::Actor;
 use actix_rt::{Arbiter, ArbiterHandle};
@@ -40,6 +41,11 @@ pub(super) fn start(context: &NodeContext, timing: Timing) -> DataPlane {
     let (mut arbiters, mut shards) = (Vec::new(), Vec::new());
     for shard in 0..count {
         let arbiter = Arbiter::new();
+        if context.settings.startup.realtime_scheduling {
+            arbiter.spawn_fn(|| {
+                realtime::request();
+            });
+        }
         let store = open_store(context, &health, shard, count);
         let machine = RecordMachine::new(own(context), timing, context.links.identity.instance.0);
         let wiring = Wiring {

@@ -21,17 +21,18 @@ use crate::context::NodeContext;
 use crate::event::EventDesk;
 use crate::fatal::Fatal;
 use crate::link::table::{Identity, Links};
-use crate::log::{LogHandle, notice};
+use crate::log::{LogHandle, notice, text};
 use crate::net::address::HeldAddress;
 use crate::net::gate::GateConfig;
 use crate::net::lease::LeaseConfig;
 use crate::poison::PoisonCabinet;
 use crate::post::Post;
 use crate::public::{self, PublicAddresses, Reread, TellGuard};
+use crate::realtime;
 use crate::records::{DbTable, LockLimits, LockWatch};
 use crate::supervise::{Supervisor, install_panic_hook};
 use ctdb_protocol::id::{Instance, Pnn};
-use ctdb_protocol::notice::Notice;
+use ctdb_protocol::notice::{Level, Notice};
 use ctdb_protocol::settings::{ClusterLock, Settings};
 use ctdb_protocol::timing::Timing;
 use ctdb_protocol::tunable::{TunableId, Tunables};
@@ -152,6 +153,10 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         reread_public,
     } = boot;
     say_hello(&log, version, &settings);
+    if settings.startup.realtime_scheduling && !realtime::request() {
+        let said = "No real-time scheduling: it is not permitted here, or there is no chrt(1)";
+        text(&log, Level::Notice, format_args!("{said}"));
+    }
     let timing = Timing::from(&tunables, &settings);
     let (shutdown_asked, mut shutdown_here) = watch::channel(false);
     let public = PublicAddresses::new(
