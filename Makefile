@@ -61,7 +61,9 @@ fuzz: ## a million mutated frames at both doors (root)
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked -p ctdb-itests --test hostile -- --ignored --test-threads=1
 
-bench: release ## figures beside Debian's ctdbd
+bench: release ## figures beside Debian's ctdbd (root)
+	nice -n -20 $(CARGO) run --release --locked -p ctdb-itests --bin bench-rates
+	$(CARGO) run --release --locked -p ctdb-itests --bin bench-rates -- --nodes 3 --busy 8
 	$(CARGO) run --release --locked -p ctdb-itests --bin bench
 	$(CARGO) run --release --locked -p ctdb-itests --bin recovery-bench
 	$(CARGO) run --release --locked -p ctdb-itests --bin bench-locks

@@ -1,5 +1,6 @@
 //! Test harness.
 
+pub mod bench;
 pub mod client;
 pub mod cluster;
 pub mod hostile;

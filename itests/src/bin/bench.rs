@@ -1,5 +1,5 @@
-//! Figures of our daemon beside Debian's, measured in one run on this machine: start, failover, records, messages.
-//! Needs root. `bench [SECONDS]`: how long a ring runs (5).
+//! Figures of our daemon beside Debian's, measured in one run on this machine: start, counters, failover, Samba.
+//! Needs root. Rates of rings and loops: `bench-rates`.
 
 use std::collections::BTreeMap;
 use std::process::{Child, ExitCode, Stdio};
@@ -26,13 +26,8 @@ fn main() -> ExitCode {
     if !ctdb_itests::cluster::have_root("bench") {
         return ExitCode::SUCCESS;
     }
-    let seconds = std::env::args().nth(1).unwrap_or_else(|| "5".into());
-    if seconds.parse::<u64>().is_err() {
-        eprintln!("usage: bench [SECONDS]");
-        return ExitCode::FAILURE;
-    }
-    let ours = measure(Daemon::Ours, &seconds);
-    let debian = measure(Daemon::Debian, &seconds);
+    let ours = measure(Daemon::Ours);
+    let debian = measure(Daemon::Debian);
     println!(
         "\n{:<34} {:>12} {:>12} {:>8}",
         "", "Debian 4.17", "ours", "ratio"
@@ -52,7 +47,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn measure(daemon: Daemon, seconds: &str) -> Figures {
+fn measure(daemon: Daemon) -> Figures {
     println!("== {daemon:?}");
     let mut figures = Figures::new();
     let layout = Layout {
@@ -67,7 +62,7 @@ fn measure(daemon: Daemon, seconds: &str) -> Figures {
         "start_to_all_ok_s",
         begin.elapsed().as_secs_f64(),
     );
-    records(&cluster, seconds, &mut figures);
+    records(&cluster, &mut figures);
     failover(&cluster, &mut figures);
     cluster.assert_clean();
     samba(daemon, &mut figures);
@@ -97,7 +92,7 @@ fn note(figures: &mut Figures, name: &'static str, value: f64) {
     figures.insert(name, value);
 }
 
-fn records(cluster: &Cluster, seconds: &str, figures: &mut Figures) {
+fn records(cluster: &Cluster, figures: &mut Figures) {
     cluster.ctdb(0, &["attach", DB]).ok();
     let one = everywhere(cluster, 1, &["counter", SOCKET, DB, "alone", INCREMENTS]);
     note(figures, "counter_one_node_per_s", sum(&one, "per_s"));
@@ -107,19 +102,6 @@ fn records(cluster: &Cluster, seconds: &str, figures: &mut Figures) {
         &["counter", SOCKET, DB, "contended", INCREMENTS],
     );
     note(figures, "counter_all_nodes_per_s", sum(&all, "per_s"));
-    let nodes = NODES.to_string();
-    let ring = everywhere(cluster, NODES, &["fetch-ring", SOCKET, DB, &nodes, seconds]);
-    note(
-        figures,
-        "record_ring_per_node_per_s",
-        mean(&ring, "passes_per_s"),
-    );
-    let ring = everywhere(cluster, NODES, &["message-ring", SOCKET, &nodes, seconds]);
-    note(
-        figures,
-        "message_ring_per_node_per_s",
-        mean(&ring, "passes_per_s"),
-    );
 }
 
 /// Runs `ctdb-client` on the first nodes at once.
@@ -145,10 +127,6 @@ fn everywhere(cluster: &Cluster, nodes: usize, args: &[&str]) -> Vec<Value> {
 
 fn sum(lines: &[Value], field: &str) -> f64 {
     lines.iter().filter_map(|line| line[field].as_f64()).sum()
-}
-
-fn mean(lines: &[Value], field: &str) -> f64 {
-    sum(lines, field) / f64::from(lines.len() as u32)
 }
 
 /// A planned move, then a death: the longest silence of any address.

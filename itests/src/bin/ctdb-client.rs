@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ctdb_itests::client::{
-    Client, DbKind, Ended, GLock, Ring, RingReport, Turns, load, mean_ms, percentile_ms, transact,
+    Client, ClientError, Db, DbKind, Ended, GLock, Loop, LoopReport, Ring, RingReport, Turns, load,
+    mean_ms, percentile_ms, transact,
 };
 use ctdb_protocol::client::{Opcode, Payload, pnn};
 use serde_json::{Value, json};
@@ -26,6 +27,10 @@ const USAGE: &str = "usage:
   ctdb-client fetch-ring SOCKET DB NODES SECONDS
   ctdb-client message-ring SOCKET NODES SECONDS
       run one on each node: they wait for each other
+  ctdb-client g-lock-loop SOCKET NODES SECONDS
+      the same: takes one lock of g_lock.tdb and gives it back, again and again
+  ctdb-client transaction-loop SOCKET DB NODES SECONDS
+      the same: transactions as above on one persistent database
   ctdb-client fill SOCKET DB PREFIX COUNT BYTES
       makes COUNT records here
   ctdb-client count SOCKET DB PREFIX
@@ -34,6 +39,9 @@ const USAGE: &str = "usage:
       changes records that the probes of all nodes want; how long that took at most
   ctdb-client control SOCKET OPCODE [HEX [PNN]]
       opcode: number or name; sent to the own node unless a pnn is given";
+
+/// How long one lock of the loop may take.
+const LOCK_LIMIT: Duration = Duration::from_secs(60);
 
 type Outcome = Result<Value, Box<dyn Error>>;
 
@@ -93,6 +101,10 @@ fn run(args: &[&str]) -> Outcome {
         }
         ["fetch-ring", socket, db, nodes, seconds] => fetch_ring(socket, db, ring(nodes, seconds)?),
         ["message-ring", socket, nodes, seconds] => message_ring(socket, ring(nodes, seconds)?),
+        ["g-lock-loop", socket, nodes, seconds] => g_lock_loop(socket, ring(nodes, seconds)?),
+        ["transaction-loop", socket, db, nodes, seconds] => {
+            transaction_loop(socket, db, ring(nodes, seconds)?)
+        }
         ["fill", socket, db, prefix, count, bytes] => {
             fill(socket, db, prefix, count.parse()?, bytes.parse()?)
         }
@@ -180,15 +192,7 @@ fn transactions(socket: &str, db: &str, kind: DbKind, key: &str, count: u64) -> 
     let start = Instant::now();
     let (mut done, mut unknown, mut failure) = (0, 0, None);
     while done + unknown < count {
-        let ended = transact(&mut client, &mut locks, &db, |transaction| {
-            for key in &keys {
-                let old = transaction.read(key.as_bytes())?;
-                let old = if old.is_empty() { 0 } else { u64::parse(&old)? };
-                transaction.write(key.as_bytes(), &(old + 1).to_bytes())?;
-            }
-            Ok(())
-        });
-        match ended {
+        match add_one(&mut client, &mut locks, &db, &keys) {
             Ok(Ended::Committed) => done += 1,
             Ok(Ended::Unknown) => unknown += 1,
             Err(error) => {
@@ -202,6 +206,23 @@ fn transactions(socket: &str, db: &str, kind: DbKind, key: &str, count: u64) -> 
         "pnn": client.pnn(), "increments": done, "unknown": unknown, "error": failure,
         "elapsed_s": elapsed_s, "per_s": done as f64 / elapsed_s,
     }))
+}
+
+/// One transaction that adds 1 to both records.
+fn add_one(
+    client: &mut Client,
+    locks: &mut GLock,
+    db: &Db,
+    keys: &[String; 2],
+) -> Result<Ended, ClientError> {
+    transact(client, locks, db, |transaction| {
+        for key in keys {
+            let old = transaction.read(key.as_bytes())?;
+            let old = if old.is_empty() { 0 } else { u64::parse(&old)? };
+            transaction.write(key.as_bytes(), &(old + 1).to_bytes())?;
+        }
+        Ok(())
+    })
 }
 
 fn read(socket: &str, db: &str, key: &str) -> Outcome {
@@ -274,7 +295,42 @@ fn ring_line(ring: Ring, report: &RingReport) -> Value {
     json!({
         "pnn": report.pnn, "nodes": ring.nodes, "passes": report.passes,
         "migrations": report.migrations, "elapsed_s": report.elapsed.as_secs_f64(),
-        "passes_per_s": report.passes_per_s(),
+        "per_s": report.passes_per_s(),
+    })
+}
+
+fn g_lock_loop(socket: &str, ring: Ring) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let mut locks = GLock::attach(&mut client)?;
+    let report = everybody(ring).run(&mut client, |client| {
+        locks.lock(client, b"testkey\0", LOCK_LIMIT)?;
+        locks.unlock(b"testkey\0")
+    })?;
+    Ok(loop_line(&report))
+}
+
+fn transaction_loop(socket: &str, db: &str, ring: Ring) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let db = client.attach_kind(db, DbKind::Persistent)?;
+    let mut locks = GLock::attach(&mut client)?;
+    let keys = ["testkey", "testkey.twin"].map(String::from);
+    let report = everybody(ring).run(&mut client, |client| {
+        add_one(client, &mut locks, &db, &keys).map(|_| ())
+    })?;
+    Ok(loop_line(&report))
+}
+
+const fn everybody(ring: Ring) -> Loop {
+    Loop {
+        nodes: ring.nodes,
+        duration: ring.duration,
+    }
+}
+
+fn loop_line(report: &LoopReport) -> Value {
+    json!({
+        "pnn": report.pnn, "turns": report.turns, "elapsed_s": report.elapsed.as_secs_f64(),
+        "per_s": report.turns_per_s(),
     })
 }
 
