@@ -202,3 +202,33 @@ fn nothing_is_resurrected() {
     }
     cluster.assert_clean();
 }
+
+/// A record that was deleted is left on no node by a recovery, and a node that comes back does not bring it back
+/// (Samba's `recovery.003.no_resurrect`).
+#[test]
+fn a_recovery_clears_deleted_records_away() {
+    if !have_root("a_recovery_clears_deleted_records_away") {
+        return;
+    }
+    let cluster = up("cleared");
+    cluster.ctdb(0, &["writekey", DB, "test1", "value1"]).ok();
+    for node in cluster.nodes() {
+        cluster.ctdb(node, &["readkey", DB, "test1"]).ok();
+    }
+    cluster.ctdb(0, &["stop"]).ok();
+    let patience = cluster.layout().daemon.patience();
+    wait_until(patience, "node 0 is stopped", || {
+        cluster.sees(1, 0, "Stopped") && cluster.settled_among(&[1, 2])
+    });
+    cluster.ctdb(1, &["deletekey", DB, "test1"]).ok();
+    cluster.ctdb(1, &["recover"]).ok();
+    for node in [1, 2] {
+        let local = cluster.ctdb(node, &["cattdb", DB]).ok();
+        assert!(local.contains("Dumped 0 record(s)"), "node {node}: {local}");
+    }
+    cluster.ctdb(0, &["continue"]).ok();
+    wait_until(patience, "node 0 is back", || cluster.settled());
+    let all = cluster.ctdb(0, &["catdb", DB]).ok();
+    assert!(all.contains("Dumped 0 records"), "{all}");
+    cluster.assert_clean();
+}

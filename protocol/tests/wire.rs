@@ -6,7 +6,7 @@ use ctdb_protocol::heartbeat::message::{Claim, Keepalive, NodeState};
 use ctdb_protocol::id::{DbId, Generation, Instance, Pnn, Rsn, SrvId, Term};
 use ctdb_protocol::membership::message::{Composition, DbInfo, MembershipMessage, Stamp};
 use ctdb_protocol::record::holdings::Holding;
-use ctdb_protocol::record::message::{Grave, RecordBody, RecordMessage};
+use ctdb_protocol::record::message::{Grave, RecordBody, RecordMessage, Settle};
 use ctdb_protocol::record::replica::message::{Change, Copy, ReplicaMessage};
 use ctdb_protocol::rng::Rng;
 use ctdb_protocol::takeover::message::{Assignment, KnownAddress, TakeoverMessage};
@@ -263,22 +263,16 @@ fn records() -> Vec<(&'static str, RecordBody)> {
                     key: &key,
                     rsn: Rsn(5),
                     is_dmaster: false,
+                    is_empty: true,
                 }]
                 .into_iter()
                 .collect(),
             },
         ),
         ("directory-end", RecordBody::DirectoryEnd),
-        (
-            "settle",
-            RecordBody::Settle {
-                adopt: vec![key.clone()],
-                demote: vec![key],
-            },
-        ),
-        ("settled", RecordBody::Settled { count: 2 }),
     ]
     .into_iter()
+    .chain(settling())
     .chain(replicas().map(|(name, message)| (name, RecordBody::Replica(message))))
     .collect()
 }
@@ -296,6 +290,33 @@ fn vacuum() -> [(&'static str, RecordBody); 3] {
         ),
         ("discard", RecordBody::Discard { batch, graves }),
         ("discarded", RecordBody::Discarded { batch, kept }),
+    ]
+}
+
+fn graves() -> Vec<Grave> {
+    let (key, rsn) = (bytes("key"), Rsn(5));
+    vec![Grave { key, rsn }]
+}
+
+fn settling() -> [(&'static str, RecordBody); 2] {
+    let key = bytes("key");
+    [
+        (
+            "settle",
+            RecordBody::Settle(Settle {
+                adopt: vec![key.clone()],
+                demote: vec![key.clone()],
+                discard: graves(),
+                delete: graves(),
+            }),
+        ),
+        (
+            "settled",
+            RecordBody::Settled {
+                count: 2,
+                kept: vec![key],
+            },
+        ),
     ]
 }
 

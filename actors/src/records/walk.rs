@@ -309,12 +309,13 @@ fn delete_one(key: &[u8], tdb: &Tdb) -> ctdb_tdb::Result<bool> {
 
 /// What the machine wants to know of a record; nothing if there is no header.
 fn holding<'a>(key: &'a [u8], value: &[u8], own: Pnn) -> Option<Holding<'a>> {
-    let (header, _) = RecordHeader::split(value)?;
+    let (header, data) = RecordHeader::split(value)?;
     let is_dmaster = header.dmaster == own;
     Some(Holding {
         key,
         rsn: header.rsn,
         is_dmaster,
+        is_empty: data.is_empty(),
     })
 }
 

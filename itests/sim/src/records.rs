@@ -180,12 +180,13 @@ impl World {
                 walk.left.push_back(key);
             } else if walk.wipe {
                 gone.push(name);
-            } else if let Some((header, _)) = store.read(&name) {
+            } else if let Some((header, data)) = store.read(&name) {
                 let is_dmaster = header.dmaster == pnn;
                 holdings.push(Holding {
                     key: &name.1,
                     rsn: header.rsn,
                     is_dmaster,
+                    is_empty: data.is_empty(),
                 });
             }
         }

@@ -112,8 +112,8 @@ impl Database {
         match body {
             RecordBody::Directory { holdings } => self.rebuild.collect(peer, &holdings),
             RecordBody::DirectoryEnd => self.on_directory_end(peer, out),
-            RecordBody::Settle { adopt, demote } => self.on_settle(peer, adopt, demote, out),
-            RecordBody::Settled { count } => self.on_settled(count, out),
+            RecordBody::Settle(settle) => self.on_settle(peer, settle, out),
+            RecordBody::Settled { count, kept } => self.on_settled(count, &kept, out),
             RecordBody::Replica(message)
                 if self.phase == Phase::Served
                     || !matches!(message, ReplicaMessage::Update { .. }) =>

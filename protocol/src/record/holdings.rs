@@ -15,6 +15,8 @@ pub struct Holding<'a> {
     pub rsn: Rsn,
     /// Whether the holder is the record's dmaster by its own header.
     pub is_dmaster: bool,
+    /// Whether it has no data.
+    pub is_empty: bool,
 }
 
 /// Copies of many records.
@@ -30,6 +32,7 @@ struct HeldCopy {
     key_bytes: u32,
     rsn: Rsn,
     is_dmaster: bool,
+    is_empty: bool,
 }
 
 impl Holdings {
@@ -48,6 +51,7 @@ impl Holdings {
             key_bytes: holding.key.len() as u32,
             rsn: holding.rsn,
             is_dmaster: holding.is_dmaster,
+            is_empty: holding.is_empty,
         });
     }
 
@@ -72,6 +76,7 @@ impl Holdings {
                 key,
                 rsn: copy.rsn,
                 is_dmaster: copy.is_dmaster,
+                is_empty: copy.is_empty,
             })
         })
     }
@@ -94,6 +99,7 @@ mod tests {
             key,
             rsn: Rsn(rsn),
             is_dmaster: rsn % 2 == 1,
+            is_empty: rsn % 3 == 1,
         }
     }
 

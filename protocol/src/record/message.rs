@@ -87,17 +87,14 @@ pub enum RecordBody {
     },
     /// Member → lmaster: that was all.
     DirectoryEnd,
-    /// lmaster → holder: become dmaster of `adopt`, stop being dmaster of `demote`.
-    Settle {
-        /// Keys whose newest copy the receiver holds and nobody is dmaster of.
-        adopt: Vec<Bytes>,
-        /// Keys of which another node has the newer copy.
-        demote: Vec<Bytes>,
-    },
+    /// lmaster → holder: do this with your copies.
+    Settle(Settle),
     /// Holder → lmaster: done; `count` keys were named in that `Settle`.
     Settled {
         /// Keys settled.
         count: u32,
+        /// Keys of which there is a copy still, though it should go.
+        kept: Vec<Bytes>,
     },
     /// About the content of a persistent or replicated database.
     Replica(ReplicaMessage),
@@ -120,6 +117,19 @@ pub enum RecordBody {
         /// Records that this node would not or could not delete now.
         kept: Vec<Bytes>,
     },
+}
+
+/// What a holder does with its copies of some records, in this order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settle {
+    /// Become dmaster: the receiver holds the newest copy, and nobody is.
+    pub adopt: Vec<Bytes>,
+    /// Stop being dmaster: another node has the newer copy.
+    pub demote: Vec<Bytes>,
+    /// Delete copies of these, which are empty on another node; up to that number.
+    pub discard: Vec<Grave>,
+    /// Delete these empty records, if they still are and have this number: no other member has a copy.
+    pub delete: Vec<Grave>,
 }
 
 /// An empty record of which nothing but the header is left.

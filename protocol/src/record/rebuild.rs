@@ -2,11 +2,14 @@
 //!
 //! The highest rsn wins; of equal ones that of a dmaster, then that of the lowest node. A winner that is
 //! not dmaster becomes it, every other dmaster stops being it.
+//!
+//! An empty winner means that the record was deleted: as in 4.17, none is left after a recovery. First the older copies
+//! go, of all members; then, where none was kept, the winner, unless somebody has written it since.
 
 use super::database::Database;
 use super::holdings::Holdings;
 use super::io::Effect;
-use super::message::RecordBody;
+use super::message::{Grave, RecordBody, Settle};
 use super::outlet::Outlet;
 use super::tails::{HashedMap, Tails};
 use crate::hash::wide_key_hash;
@@ -31,6 +34,8 @@ struct Best {
     is_shared: bool,
     /// Another dmaster lost: the winner gets a number that no other copy has.
     had_rival: bool,
+    /// The winner has no data.
+    is_empty: bool,
 }
 
 /// The directory in the making.
@@ -46,6 +51,10 @@ pub(super) struct Rebuild {
     ended: BTreeSet<Pnn>,
     /// Keys that members were told to settle and have not yet; `None` when that is not going on.
     unsettled: Option<u64>,
+    /// Empty records that are to go, by key: who has the newest copy, with its number.
+    graves: BTreeMap<Bytes, (Pnn, Rsn)>,
+    /// The newest copies are being deleted.
+    burying: bool,
 }
 
 impl Rebuild {
@@ -66,6 +75,7 @@ impl Rebuild {
                         key_bytes,
                         is_shared: false,
                         had_rival: false,
+                        is_empty: holding.is_empty,
                     });
                 }
                 Entry::Occupied(mut entry) => {
@@ -76,7 +86,9 @@ impl Rebuild {
                         continue;
                     }
                     let (_, was_dmaster, Reverse(node)) = best.copy.min(copy);
-                    best.copy = best.copy.max(copy);
+                    if copy > best.copy {
+                        (best.copy, best.is_empty) = (copy, holding.is_empty);
+                    }
                     if was_dmaster {
                         best.had_rival = true;
                         let keys = self.demote.entry(node).or_default();
@@ -86,6 +98,19 @@ impl Rebuild {
             }
         }
     }
+}
+
+fn grave(key: &Bytes, rsn: Rsn) -> Grave {
+    let key = key.clone();
+    Grave { key, rsn }
+}
+
+/// What a member is told to do with some keys.
+enum Task {
+    Adopt(Vec<Bytes>),
+    Demote(Vec<Bytes>),
+    Discard(Vec<Grave>),
+    Delete(Vec<Grave>),
 }
 
 fn key_of<'a>(keys: &'a [u8], best: &Best) -> &'a [u8] {
@@ -107,11 +132,17 @@ impl Database {
         let best = core::mem::take(&mut self.rebuild.best);
         let keys = core::mem::take(&mut self.rebuild.keys);
         let mut tails = Tails::with_room(best.len());
+        let mut graves = BTreeMap::new();
         for best in best.into_values() {
-            let (_, is_dmaster, Reverse(node)) = best.copy;
+            let (rsn, is_dmaster, Reverse(node)) = best.copy;
             let key = key_of(&keys, &best);
-            if !is_dmaster || best.had_rival {
+            let is_adopted = !is_dmaster || best.had_rival;
+            if is_adopted {
                 adopt.entry(node).or_default().push(key.into());
+            }
+            if best.is_empty {
+                let rsn = Rsn(rsn.0 + u64::from(is_adopted));
+                graves.insert(key.into(), (node, rsn));
             }
             tails.put(key, node, best.is_shared);
         }
@@ -120,47 +151,86 @@ impl Database {
         let demote = core::mem::take(&mut self.rebuild.demote);
         for (node, keys) in adopt {
             unsettled += keys.len() as u64;
-            self.settle(node, keys, |adopt| (adopt, Vec::new()), out);
+            self.settle(node, keys, Task::Adopt, out);
         }
         for (node, keys) in demote {
             unsettled += keys.len() as u64;
-            self.settle(node, keys, |demote| (Vec::new(), demote), out);
+            self.settle(node, keys, Task::Demote, out);
         }
-        if unsettled == 0 {
-            self.tell_ready(out);
-        } else {
-            self.rebuild.unsettled = Some(unsettled);
-        }
+        self.rebuild.graves = graves;
+        unsettled += self.discard_copies(out);
+        self.wait_for(unsettled, out);
     }
 
-    fn settle(
-        &self,
-        node: Pnn,
-        keys: Vec<Bytes>,
-        split: impl Fn(Vec<Bytes>) -> (Vec<Bytes>, Vec<Bytes>),
-        out: &mut Outlet<'_>,
-    ) {
-        let mut keys = keys.into_iter();
+    /// Has all members but the one with the newest copy of an empty record delete theirs; answers how many keys were named.
+    fn discard_copies(&self, out: &mut Outlet<'_>) -> u64 {
+        let mut unsettled = 0;
+        for member in out.composition.members.clone() {
+            let graves = self.rebuild.graves.iter();
+            let others = graves.filter(|(_, (node, _))| *node != member);
+            let graves: Vec<Grave> = others.map(|(key, (_, rsn))| grave(key, *rsn)).collect();
+            unsettled += graves.len() as u64;
+            self.settle(member, graves, Task::Discard, out);
+        }
+        unsettled
+    }
+
+    /// No other copy is left: the newest ones go too.
+    fn bury(&mut self, out: &mut Outlet<'_>) {
+        self.rebuild.burying = true;
+        let mut delete: BTreeMap<Pnn, Vec<Grave>> = BTreeMap::new();
+        for (key, (node, rsn)) in &self.rebuild.graves {
+            delete.entry(*node).or_default().push(grave(key, *rsn));
+        }
+        for (node, graves) in delete {
+            self.settle(node, graves, Task::Delete, out);
+        }
+        self.wait_for(self.rebuild.graves.len() as u64, out);
+    }
+
+    /// Goes on when members have settled so many keys.
+    fn wait_for(&mut self, unsettled: u64, out: &mut Outlet<'_>) {
+        self.rebuild.unsettled = (unsettled > 0).then_some(unsettled);
+        if unsettled > 0 {
+            return;
+        }
+        if !self.rebuild.burying && !self.rebuild.graves.is_empty() {
+            return self.bury(out);
+        }
+        // Whoever asks for one of these begins a new record.
+        for (key, (node, _)) in core::mem::take(&mut self.rebuild.graves) {
+            self.directory.tails.remove(&key, node);
+        }
+        self.tell_ready(out);
+    }
+
+    fn settle<T>(&self, node: Pnn, tasks: Vec<T>, order: fn(Vec<T>) -> Task, out: &mut Outlet<'_>) {
+        let mut tasks = tasks.into_iter();
         loop {
-            let batch: Vec<Bytes> = keys.by_ref().take(DIRECTORY_BATCH).collect();
+            let batch: Vec<T> = tasks.by_ref().take(DIRECTORY_BATCH).collect();
             if batch.is_empty() {
                 return;
             }
-            let (adopt, demote) = split(batch);
-            out.send(node, self.id, RecordBody::Settle { adopt, demote });
+            let mut settle = Settle::default();
+            match order(batch) {
+                Task::Adopt(keys) => settle.adopt = keys,
+                Task::Demote(keys) => settle.demote = keys,
+                Task::Discard(graves) => settle.discard = graves,
+                Task::Delete(graves) => settle.delete = graves,
+            }
+            out.send(node, self.id, RecordBody::Settle(settle));
         }
     }
 
-    pub(super) fn on_settled(&mut self, count: u32, out: &mut Outlet<'_>) {
+    pub(super) fn on_settled(&mut self, count: u32, kept: &[Bytes], out: &mut Outlet<'_>) {
         // Outside of a rebuild the answer belongs to a search, which does not wait for it.
         let Some(unsettled) = self.rebuild.unsettled else {
             return;
         };
-        let left = unsettled.saturating_sub(u64::from(count));
-        self.rebuild.unsettled = (left > 0).then_some(left);
-        if left == 0 {
-            self.tell_ready(out);
+        for key in kept {
+            self.rebuild.graves.remove(key);
         }
+        self.wait_for(unsettled.saturating_sub(u64::from(count)), out);
     }
 
     pub(super) fn tell_ready(&self, out: &mut Outlet<'_>) {

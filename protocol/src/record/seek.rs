@@ -5,7 +5,7 @@
 
 use super::database::Database;
 use super::local::LocalOutcome;
-use super::message::RecordBody;
+use super::message::{RecordBody, Settle};
 use super::outlet::Outlet;
 use crate::id::{Pnn, Rsn};
 use crate::notice::{Notice, ShownDb};
@@ -115,8 +115,11 @@ impl Database {
             None => self.grant_empty(key.clone(), *first, out),
             Some((is_dmaster, _, Reverse(holder))) => {
                 if !is_dmaster {
-                    let (adopt, demote) = (vec![key.clone()], Vec::new());
-                    out.send(holder, self.id, RecordBody::Settle { adopt, demote });
+                    let settle = Settle {
+                        adopt: vec![key.clone()],
+                        ..Settle::default()
+                    };
+                    out.send(holder, self.id, RecordBody::Settle(settle));
                 }
                 self.order_give(key, holder, *first, out);
             }

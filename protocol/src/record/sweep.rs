@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!  Rebuild ─► open ─► wait for writes ─► scan (or wipe) ─► Directory…, DirectoryEnd
-//!  Settle ─► adopt, demote ─► Settled
+//!  Settle ─► adopt, demote, delete ─► Settled
 //! ```
 
 use super::database::{Database, Phase};
 use super::holdings::Holdings;
 use super::io::Effect;
 use super::local::{LocalOp, LocalOutcome};
-use super::message::RecordBody;
+use super::message::{Grave, RecordBody, Settle};
 use super::outlet::Outlet;
 use super::work::Coming;
 use crate::id::Pnn;
@@ -42,6 +42,7 @@ struct Batch {
     lmaster: Pnn,
     count: u32,
     open: u32,
+    kept: Vec<Bytes>,
 }
 
 /// What this node does for a recovery.
@@ -163,14 +164,14 @@ impl Database {
         }
     }
 
-    pub(super) fn on_settle(
-        &mut self,
-        lmaster: Pnn,
-        adopt: Vec<Bytes>,
-        demote: Vec<Bytes>,
-        out: &mut Outlet<'_>,
-    ) {
-        let count = (adopt.len() + demote.len()) as u32;
+    pub(super) fn on_settle(&mut self, lmaster: Pnn, settle: Settle, out: &mut Outlet<'_>) {
+        let Settle {
+            adopt,
+            demote,
+            discard,
+            delete,
+        } = settle;
+        let count = (adopt.len() + demote.len() + discard.len() + delete.len()) as u32;
         if count == 0 {
             return;
         }
@@ -182,13 +183,18 @@ impl Database {
             lmaster,
             count,
             open: count,
+            kept: Vec::new(),
         };
         self.sweep.batches.insert(number, batch);
         // The lmaster knows the new dmaster; any name but our own makes clients here ask.
         let demoted = LocalOp::Demote { to: NOBODY };
         let adopted = adopt.into_iter().map(|key| (key, LocalOp::Adopt));
         let demoted = demote.into_iter().map(|key| (key, demoted.clone()));
-        for (key, op) in adopted.chain(demoted) {
+        let discarded = discard.into_iter();
+        let discarded = discarded.map(|Grave { key, rsn }| (key, LocalOp::Discard { rsn }));
+        let deleted = delete.into_iter();
+        let deleted = deleted.map(|Grave { key, rsn }| (key, LocalOp::Delete { rsn }));
+        for (key, op) in adopted.chain(demoted).chain(discarded).chain(deleted) {
             let work = self.work.entry(key.clone()).or_default();
             work.search_gives = is_search && op == LocalOp::Adopt;
             work.settles.push_back((op, number));
@@ -214,10 +220,14 @@ impl Database {
             return;
         };
         batch.open -= 1;
+        if *outcome == LocalOutcome::Kept {
+            batch.kept.push(key.clone());
+        }
         if batch.open == 0 {
             let (lmaster, count) = (batch.lmaster, batch.count);
+            let kept = core::mem::take(&mut batch.kept);
             self.sweep.batches.remove(&number);
-            out.send(lmaster, self.id, RecordBody::Settled { count });
+            out.send(lmaster, self.id, RecordBody::Settled { count, kept });
         }
     }
 }

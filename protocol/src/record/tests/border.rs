@@ -10,7 +10,7 @@ use crate::record::holdings::Holding;
 use crate::record::io::{CallId, CallKind, Effect, Input};
 use crate::record::local::{LocalOp, LocalOutcome};
 use crate::record::machine::RecordMachine;
-use crate::record::message::{RecordBody, RecordMessage};
+use crate::record::message::{RecordBody, RecordMessage, Settle};
 use crate::record::replica::io::{Job, JobId};
 use crate::time::Instant;
 use crate::timing::Timing;
@@ -225,6 +225,7 @@ fn directory_that_overtakes_its_prepare_counts() {
         key: &told,
         rsn: Rsn(8),
         is_dmaster: false,
+        is_empty: false,
     };
     let holdings = [holding].into_iter().collect();
     assert_eq!(bench.peer_says(RecordBody::Directory { holdings }), vec![]);
@@ -242,10 +243,10 @@ fn directory_that_overtakes_its_prepare_counts() {
         generation: GENERATION,
         db: DB,
     });
-    let settle = RecordBody::Settle {
+    let settle = RecordBody::Settle(Settle {
         adopt: vec![key()],
-        demote: vec![],
-    };
+        ..Settle::default()
+    });
     assert_eq!(
         effects,
         vec![Effect::Send {
@@ -253,7 +254,10 @@ fn directory_that_overtakes_its_prepare_counts() {
             message: message(settle)
         }]
     );
-    let effects = bench.peer_says(RecordBody::Settled { count: 1 });
+    let effects = bench.peer_says(RecordBody::Settled {
+        count: 1,
+        kept: vec![],
+    });
     assert_eq!(
         effects,
         vec![Effect::Ready {

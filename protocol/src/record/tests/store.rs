@@ -50,7 +50,7 @@ impl World {
 
     /// An operation of the vacuum: at once, unless the record is in use.
     pub(super) fn dig(&mut self, pnn: usize, key: &Bytes, op: &LocalOp) {
-        let is_locked = self.rng.chance(1, 10);
+        let is_locked = !self.is_quiet && self.rng.chance(1, 10);
         let node = &mut self.nodes[pnn];
         let old = node.store.get(key).map(Vec::as_slice);
         let (outcome, change) = apply(op, Pnn(pnn as u32), old);
@@ -147,5 +147,6 @@ fn held<'a>(key: &'a [u8], value: &[u8], pnn: usize) -> Holding<'a> {
         key,
         rsn: rsn(value),
         is_dmaster: header.is_some_and(|header| header.dmaster == Pnn(pnn as u32)),
+        is_empty: value.len() == HEADER_BYTES,
     }
 }

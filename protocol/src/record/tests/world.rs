@@ -85,6 +85,8 @@ pub(super) struct World {
     pub(super) commits: u32,
     /// Clients delete a record instead of adding to it so often in ten times.
     pub(super) deletes_in_ten: u64,
+    /// No client holds a record for itself: what need not wait finds it free.
+    pub(super) is_quiet: bool,
     /// Vacuum runs that may still begin at random.
     pub(super) vacuums_left: u32,
     pub(super) vacuumed: u64,
@@ -126,6 +128,7 @@ impl World {
             logged: Vec::new(),
             commits: 0,
             deletes_in_ten: 0,
+            is_quiet: false,
             vacuums_left: 0,
             vacuumed: 0,
             vacuuming: BTreeSet::new(),
