@@ -211,3 +211,61 @@ faults! {
         |cluster, node| assert!(cluster.pause(node) > 0),
         |cluster, node| assert!(cluster.resume(node) > 0);
 }
+
+/// Keeps a core busy until it is dropped.
+struct Burner(std::process::Child);
+
+impl Burner {
+    fn start() -> Self {
+        let mut command = std::process::Command::new("sh");
+        Self(
+            command
+                .args(["-c", "while :; do :; done"])
+                .spawn()
+                .expect("a shell"),
+        )
+    }
+}
+
+impl Drop for Burner {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The next leader plans from what the others hold, or held until their leases ended, however late it hears
+/// of it.
+#[test]
+fn survivors_of_a_leader_keep_their_addresses_on_a_busy_machine() {
+    let name = "survivors_of_a_leader_keep_their_addresses_on_a_busy_machine";
+    if !have_root(name) {
+        return;
+    }
+    let cluster = Cluster::up(&Layout::new("survivors", 4));
+    let leader = cluster.leader(0).expect("a leader");
+    let others: Vec<usize> = cluster.nodes().filter(|node| *node != leader).collect();
+    let mut before = cluster.owners(leader).expect("the addresses");
+    before.retain(|_, owner| *owner != Some(leader));
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let burners: Vec<Burner> = (0..2 * cores).map(|_| Burner::start()).collect();
+    let watch = cluster.watch();
+    sleep(Duration::from_millis(500));
+    assert!(cluster.kill(leader, Whom::All) > 0);
+    sleep(SETTLE);
+    wait_until(LIMIT, "the others have all addresses", || {
+        cluster.settled_among(&others)
+    });
+    drop(burners);
+    let seen = watch.end();
+    report(name, "death of the leader", &seen);
+    let mut after = cluster.owners(others[0]).expect("the addresses");
+    after.retain(|address, _| before.contains_key(address));
+    assert_eq!(before, after, "an address of a survivor moved");
+    assert!(
+        seen.dual.addresses.is_empty(),
+        "answered twice: {:?}",
+        seen.dual
+    );
+    cluster.assert_clean();
+}

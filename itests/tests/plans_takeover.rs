@@ -211,3 +211,55 @@ fn lines_that_cannot_be_read_are_named() {
         assert!(error.contains(part), "{error}");
     }
 }
+
+/// The largest cluster that is promised: all addresses placed anew, and those of a lost node (promised: below a
+/// second each; the figures are printed).
+#[test]
+fn ten_thousand_addresses_on_sixty_four_nodes() {
+    const NODES: u32 = 64;
+    const ADDRESSES: u32 = 10_000;
+    let everyone = || (0..NODES).map(Pnn).collect();
+    let numbers = (0..ADDRESSES).map(|number| IpAddr::from((0x0a00_0001 + number).to_be_bytes()));
+    let state = || AddressState {
+        current: None,
+        able: everyone(),
+    };
+    let cold = Input {
+        nodes: NODES,
+        addresses: numbers.map(|address| (address, state())).collect(),
+        ..Input::default()
+    };
+    let names = [
+        ("lcp2", Algorithm::Lcp2),
+        ("deterministic", Algorithm::Deterministic),
+        ("nondeterministic", Algorithm::Nondeterministic),
+    ];
+    for (name, algorithm) in names {
+        let begin = std::time::Instant::now();
+        let first = plan(algorithm, &cold);
+        let took = begin.elapsed().as_secs_f64();
+        let lost = Pnn(5);
+        let mut warm = cold.clone();
+        for (address, state) in &mut warm.addresses {
+            state.able.remove(&lost);
+            state.current = first[address].filter(|owner| *owner != lost);
+        }
+        let begin = std::time::Instant::now();
+        let second = plan(algorithm, &warm);
+        let again = begin.elapsed().as_secs_f64();
+        let moved = first
+            .iter()
+            .filter(|(address, owner)| second[*address] != **owner);
+        let moved = moved.count();
+        println!("{name}: placed in {took:.3} s; a node lost: {again:.3} s, {moved} moved");
+        assert!(
+            second
+                .values()
+                .all(|owner| owner.is_some_and(|owner| owner != lost))
+        );
+        if algorithm == Algorithm::Lcp2 {
+            let of_lost = first.values().filter(|owner| **owner == Some(lost)).count();
+            assert_eq!(moved, of_lost, "only the lost node's addresses move");
+        }
+    }
+}
