@@ -6,6 +6,7 @@
 use super::memory;
 use super::packet::MessageView;
 use super::router::Router;
+use super::tickler::Tickler;
 use crate::board::Event;
 use ctdb_protocol::client::srvid::{
     self, DISABLE_IP_CHECK, DISABLE_RECOVERIES, DISABLE_TAKEOVER_RUNS, LEADER, MEM_DUMP,
@@ -148,7 +149,7 @@ fn tell_address(router: &Router, srvid: u64, address: IpAddr) {
     tell(router, srvid, &Text(address.to_string()).to_bytes());
 }
 
-fn on_event(router: &Router, event: &Event) {
+fn on_event(router: &Router, tickler: &Tickler, event: &Event) {
     match event {
         Event::Standing(standing) => {
             let leader = standing.leader(router.own);
@@ -161,7 +162,10 @@ fn on_event(router: &Router, event: &Event) {
             router.counters.recoveries.fetch_add(1, Ordering::Relaxed);
             tell(router, RECONFIGURE, &[]);
         }
-        Event::Taken(address) => tell_address(router, TAKE_IP, *address),
+        Event::Taken(address) => {
+            tell_address(router, TAKE_IP, *address);
+            tickler.tickle(*address, &router.tickles.take_strange(*address));
+        }
         Event::Released(address) => tell_address(router, RELEASE_IP, *address),
         Event::RunDone { request, leader } => {
             let asker = router.runs.table().remove(request);
@@ -182,13 +186,19 @@ fn spread_pause(router: &Router) -> Duration {
 pub(super) async fn run(router: Arc<Router>) {
     let context = &router.context;
     let mut events = context.board.subscribe();
+    let tickler = if context.settings.startup.test_mode {
+        // Addresses are only recorded.
+        Tickler::idle()
+    } else {
+        Tickler::start(context.board.clone(), &context.log)
+    };
     let mut leader_tick = tokio::time::interval(Timing::DEFAULT.leader_broadcast);
     let mut sample = tokio::time::interval(router.sample_statistics());
     let (mut told, mut spread) = (BTreeSet::new(), Instant::now());
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                Ok(event) => on_event(&router, &event),
+                Ok(event) => on_event(&router, &tickler, &event),
                 // What was missed of addresses can't be told any more; the state that follows is told.
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,

@@ -31,6 +31,7 @@ mod sink;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod tickler;
 mod tickles;
 mod traverse;
 mod vacuum;

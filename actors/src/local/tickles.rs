@@ -97,6 +97,25 @@ impl Tickles {
         }
     }
 
+    /// Takes the connections of an address that this node has just taken: those of servers on other nodes, which
+    /// they are now cut off from. Those of local clients live.
+    pub(super) fn take_strange(&self, address: IpAddr) -> Vec<Connection> {
+        let mut table = self.table();
+        let Some(all) = table.of_address.remove(&address) else {
+            return Vec::new();
+        };
+        let own: BTreeSet<Connection> = table.of_client.values().flatten().copied().collect();
+        let (own, strange): (BTreeSet<_>, BTreeSet<_>) = all
+            .into_iter()
+            .partition(|connection| own.contains(connection));
+        table.count -= strange.len();
+        if !own.is_empty() {
+            table.of_address.insert(address, own);
+        }
+        table.changed.insert(address);
+        strange.into_iter().collect()
+    }
+
     fn add_of_client(&self, client: ClientId, connection: Connection) {
         let connection = plain(connection);
         self.add(connection);
@@ -184,5 +203,33 @@ fn silent(opcode: Opcode, data: Vec<u8>) -> ClientMessage {
         srvid: SrvId(0),
         flags: ControlFlags::NOREPLY.bits(),
         data: data.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    fn connection(client_port: u16) -> Connection {
+        let end = |ip: [u8; 4], port| SockAddr::from(SocketAddr::from((ip, port)));
+        Connection {
+            src: end([10, 0, 0, 9], client_port),
+            dst: end([10, 0, 0, 31], 445),
+        }
+    }
+
+    #[test]
+    fn who_takes_an_address_takes_over_the_connections_of_others_only() {
+        let tickles = Tickles::default();
+        let address = IpAddr::from([10, 0, 0, 31]);
+        tickles.add(connection(1));
+        tickles.add_of_client(ClientId(7), connection(2));
+        assert_eq!(tickles.take_strange(address), [connection(1)]);
+        assert_eq!(tickles.of(address), [connection(2)]);
+        assert_eq!(tickles.take_strange(address), []);
+        let table = tickles.table();
+        assert_eq!(table.count, 1);
+        assert!(table.changed.contains(&address), "the others are told");
     }
 }

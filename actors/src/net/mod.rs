@@ -26,5 +26,6 @@ mod lease_worker;
 pub mod link;
 mod socket;
 pub mod sysctl;
+pub mod tickle;
 pub mod watch;
 mod wire;
