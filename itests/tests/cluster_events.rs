@@ -93,6 +93,59 @@ fn events_come_in_order_with_their_arguments() {
     cluster.assert_clean();
 }
 
+/// An address changes to a live interface without leaving its node: `updateip`, and neither `releaseip` nor
+/// `takeip`.
+#[test]
+fn an_address_changes_its_interface_with_updateip() {
+    if !have_root("an_address_changes_its_interface_with_updateip") {
+        return;
+    }
+    let mut layout = Layout::new("updateip", 2);
+    let addresses = layout.public_addresses();
+    let line = |address| format!("{address}/16 eth2,eth1\n");
+    let file: String = addresses.iter().map(line).collect();
+    layout = layout.with_file(None, "ctdb/public_addresses", &file);
+    let cluster = Cluster::build(&layout);
+    for node in cluster.nodes() {
+        cluster.put_script(node, "01.record", RECORDER);
+        for words in [
+            "link add eth2 link eth1 type macvlan mode bridge",
+            "link set eth2 up",
+        ] {
+            let words: Vec<&str> = std::iter::once("ip").chain(words.split(' ')).collect();
+            cluster.run(node, &words).ok();
+        }
+    }
+    cluster.start_all();
+    cluster.wait_settled("all nodes OK with addresses");
+    let patience = layout.daemon.patience();
+    let of_kind = |kind: &str| -> Vec<String> {
+        let all = events(&cluster, 1);
+        all.into_iter()
+            .filter(|event| event.starts_with(kind))
+            .collect()
+    };
+    // One each, as both are live.
+    wait_until(patience, "an address on each interface", || {
+        let taken = of_kind("takeip ");
+        let on = |name: &str| taken.iter().any(|event| event.contains(name));
+        on(" eth1 ") && on(" eth2 ")
+    });
+    let before = [of_kind("takeip "), of_kind("releaseip ")];
+    let taken = before[0].iter().rfind(|event| event.contains(" eth2 "));
+    let place = taken.expect("it").replace("takeip eth2 ", "");
+    cluster.run(1, &["ip", "link", "set", "eth2", "down"]).ok();
+    wait_until(patience, "updateip", || {
+        of_kind("updateip ") == [format!("updateip eth2 eth1 {place}")]
+    });
+    wait_until(patience, "all addresses answer", || {
+        cluster.all_answer(&addresses)
+    });
+    let after = [of_kind("takeip "), of_kind("releaseip ")];
+    assert_eq!(before, after, "it did not leave the node");
+    cluster.assert_clean();
+}
+
 fn check_environment(cluster: &Cluster) {
     let environment = cluster.var(1, "environment");
     for line in [

@@ -215,6 +215,7 @@ notices! {
     "A takeover run ended." TakeoverDone { moved: u32, duration_ms: u64 } "takeover.done" Notice "Takeover run completed successfully: {moved} addresses moved in {duration_ms} ms";
     "This node took an address." AddressTaken { address: IpAddr, interface: String } "takeover.taken" Notice "Takeover of IP {address} on interface {interface}";
     "This node gave up an address." AddressReleased { address: IpAddr, interface: String } "takeover.released" Notice "Release of IP {address} on interface {interface}";
+    "An address changed its interface within the node." AddressMoved { address: IpAddr, from: String, to: String } "takeover.moved" Notice "Update of IP {address} from interface {from} to {to}";
     "All addresses were dropped." AddressesDropped { reason: String } "takeover.dropped" Notice "Dropping all public IP addresses: {reason}";
     "No node can host an address." AddressUnhosted { address: IpAddr } "takeover.unhosted" Warning "Failed to find node to cover ip {address}";
     "The kernel refused an address operation." AddressFailed { address: IpAddr, reason: String } "takeover.failed" Err "Public address {address}: {reason}";

@@ -84,6 +84,13 @@ impl Carry<Takeover> for TakeoverCarry {
                 self.board.address_released(address);
                 self.tell("releaseip", address);
             }
+            Effect::Moved { address, from, to } => {
+                if let Some(place) = self.places.get(&address) {
+                    let prefix = place.prefix_len.to_string();
+                    let args = vec![from, to, address.to_string(), prefix];
+                    self.events.tell("updateip", args);
+                }
+            }
             Effect::View(view) => self.board.set_addresses(view),
             Effect::RunDone { request, leader } => self.board.run_done(request, leader),
 

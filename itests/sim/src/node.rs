@@ -375,6 +375,7 @@ fn carry_takeover(effect: takeover::io::Effect, actions: &mut Vec<Action>) {
         Effect::Log(record) => Action::Log(record),
         Effect::Taken(_)
         | Effect::Released(_)
+        | Effect::Moved { .. }
         | Effect::View(_)
         | Effect::RunDone { .. }
         | Effect::Prepare(_)

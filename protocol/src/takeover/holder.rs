@@ -52,6 +52,8 @@ struct Entry {
     assigned: Option<Assignment>,
     /// The owner in the newest plan seen, for the view.
     owner: Option<Pnn>,
+    /// It is on its way from this interface to another one of this node.
+    moving_from: Option<String>,
     /// It was here, and no plan gave it to another node since.
     home: bool,
     /// The lease ended while it was here or on its way: the keeper may have deleted it, or others have it by
@@ -143,6 +145,7 @@ impl Holder {
             self.log_drop("the lease ended", out);
             for entry in self.entries.values_mut() {
                 entry.forfeited |= entry.place != Place::Absent;
+                entry.moving_from = None;
             }
         }
         // Whatever the leader planned before this point may be granted to others meanwhile.
@@ -216,6 +219,7 @@ impl Holder {
                 place: Place::Absent,
                 assigned: None,
                 owner: None,
+                moving_from: None,
                 home: false,
                 forfeited: false,
                 retry_at: None,
@@ -292,6 +296,10 @@ impl Holder {
         error: Option<String>,
         out: &mut Effects<Effect>,
     ) {
+        let stays = self
+            .entries
+            .get(&address)
+            .is_some_and(|entry| entry.moving_from.is_some() && self.can_take(now, entry));
         let Some(entry) = self.entries.get_mut(&address) else {
             return;
         };
@@ -300,19 +308,37 @@ impl Holder {
             (Place::Adding(interface), true) => {
                 entry.place = Place::Present(interface.clone());
                 entry.home = true;
-                out.push(Effect::Taken(address));
-                out.push(Effect::Log(Notice::AddressTaken { address, interface }));
+                if let Some(from) = entry.moving_from.take() {
+                    out.push(Effect::Moved {
+                        address,
+                        from: from.clone(),
+                        to: interface.clone(),
+                    });
+                    let to = interface;
+                    out.push(Effect::Log(Notice::AddressMoved { address, from, to }));
+                } else {
+                    out.push(Effect::Taken(address));
+                    out.push(Effect::Log(Notice::AddressTaken { address, interface }));
+                }
                 self.reporter.changed_slightly(now);
             }
             (Place::Adding(interface), false) => {
                 self.interfaces.vacate(&interface);
                 entry.forfeited = false;
                 entry.penalty_until = Some(now + ADD_PENALTY);
+                if entry.moving_from.take().is_some() {
+                    out.push(Effect::Released(address));
+                    out.push(Effect::Log(Notice::AddressReleased {
+                        address,
+                        interface: interface.clone(),
+                    }));
+                }
                 failure = failure.or_else(|| Some(String::from("it was not added")));
                 self.reporter.changed(now);
             }
             (Place::Removing(interface), true) => {
                 entry.place = Place::Present(interface);
+                entry.moving_from = None;
                 entry.retry_at = Some(now + REMOVE_RETRY);
                 failure = failure.or_else(|| Some(String::from("it was not removed")));
             }
@@ -320,8 +346,11 @@ impl Holder {
                 self.interfaces.vacate(&interface);
                 entry.forfeited = false;
                 entry.retry_at = None;
-                out.push(Effect::Released(address));
-                out.push(Effect::Log(Notice::AddressReleased { address, interface }));
+                if !stays {
+                    entry.moving_from = None;
+                    out.push(Effect::Released(address));
+                    out.push(Effect::Log(Notice::AddressReleased { address, interface }));
+                }
                 self.reporter.changed(now);
             }
             (place, _) => entry.place = place,
@@ -345,6 +374,7 @@ impl Holder {
         let Some(entry) = self.entries.get(&address) else {
             return;
         };
+        let dropped = self.must_drop(entry);
         let order = match &entry.place {
             Place::Absent if !entry.configured => {
                 self.entries.remove(&address);
@@ -357,7 +387,7 @@ impl Holder {
             }
             Place::Present(interface)
                 if entry.retry_at.is_none_or(|at| at <= now)
-                    && (self.must_drop(entry) || self.must_move(entry, interface)) =>
+                    && (dropped || self.must_move(entry, interface)) =>
             {
                 Some(Place::Removing(interface.clone()))
             }
@@ -380,6 +410,7 @@ impl Holder {
                 });
             }
             Place::Removing(interface) => {
+                entry.moving_from = (!dropped).then(|| interface.clone());
                 out.push(Effect::Remove {
                     address,
                     prefix,
@@ -409,6 +440,14 @@ impl Holder {
             && !self.leaving
             && !self.is_barred()
             && entry.penalty_until.is_none_or(|until| until <= now)
+    }
+
+    /// Whether it may be taken, and there is an interface for it.
+    fn can_take(&self, now: Instant, entry: &Entry) -> bool {
+        !entry.forfeited
+            && entry.configured
+            && self.may_take(now, entry)
+            && self.interfaces.any_up(&entry.interfaces)
     }
 
     fn must_drop(&self, entry: &Entry) -> bool {

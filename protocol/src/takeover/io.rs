@@ -163,6 +163,16 @@ pub enum Effect {
     Taken(IpAddr),
     /// Tell the local clients that the node gave the address up.
     Released(IpAddr),
+    /// The address changed its interface without leaving the node: the scripts' `updateip`. Clients need not
+    /// know.
+    Moved {
+        /// The address.
+        address: IpAddr,
+        /// The interface it was on.
+        from: String,
+        /// The interface it is on.
+        to: String,
+    },
     /// The addresses changed: publish them to clients and console.
     View(AddressView),
     /// The run that a client asked for is over.

@@ -289,9 +289,15 @@ fn an_address_moves_to_the_other_interface_of_its_node() {
     let mut world = World::new(1, 3, 6);
     world.run_for(ms(3_000));
     let before = world.homes();
+    (world.taken, world.released) = (0, 0);
     world.set_interface(0, "eth0", false);
     world.run_for(ms(200));
     assert_eq!(world.homes(), before);
+    assert_eq!(
+        (world.taken, world.released),
+        (0, 0),
+        "clients are not told"
+    );
     assert!(world.nodes[0].kernel.values().all(|name| name == "eth1"));
     world.set_interface(0, "eth1", false);
     world.run_for(ms(200));

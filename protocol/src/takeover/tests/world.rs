@@ -218,7 +218,7 @@ impl World {
             Effect::Log(notice) => self.nodes[pnn].log.push(notice),
             Effect::Taken(_) => self.taken += 1,
             Effect::Released(_) => self.released += 1,
-            Effect::Prepare(_) | Effect::Announce { .. } => {}
+            Effect::Moved { .. } | Effect::Prepare(_) | Effect::Announce { .. } => {}
             Effect::Reallocated => self.nodes[pnn].reallocated += 1,
         }
     }
