@@ -46,7 +46,7 @@ fn remote_node(name: &str, file: &str) {
         "{:?}",
         lmasters(&cluster)
     );
-    cluster.ctdb(0, &["attach", "remote.tdb"]).ok();
+    cluster.attach(0, &["remote.tdb"]);
     cluster
         .ctdb(2, &["writekey", "remote.tdb", "key", "far away"])
         .ok();

@@ -41,7 +41,7 @@ fn up(name: &str, conf: &str) -> Cluster {
         ..Layout::new(name, 3)
     });
     for db in [DB, OTHER_DB] {
-        cluster.ctdb(0, &["attach", db]).ok();
+        cluster.attach(0, &[db]);
     }
     cluster
 }

@@ -243,7 +243,7 @@ fn each_actor_panics_under_load() {
     let Some(cluster) = up("each_actor_panics_under_load") else {
         return;
     };
-    cluster.ctdb(0, &["attach", DB]).ok();
+    cluster.attach(0, &[DB]);
     let only = std::env::var("CTDB_TEST_ACTOR").ok();
     let watch = cluster.watch();
     for (actor, then) in ACTORS {

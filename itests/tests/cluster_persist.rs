@@ -17,7 +17,7 @@ const KINDS: [(&str, &str, &str); 2] = [
 ];
 
 fn attach(cluster: &Cluster, name: &str, kind: &str) {
-    cluster.ctdb(0, &["attach", name, kind]).ok();
+    cluster.attach(0, &[name, kind]);
     let all = || {
         let has = |node| cluster.ctdb(node, &["getdbmap"]).ok().contains(name);
         cluster.nodes().all(has)
@@ -177,7 +177,7 @@ fn content_is_wiped_and_restored_by_debians_tool() {
     let backup = backup.to_string_lossy().into_owned();
     for (name, kind, _) in KINDS.into_iter().chain([("v.tdb", "", "volatile")]) {
         let (store, fetch) = if kind.is_empty() {
-            cluster.ctdb(0, &["attach", name]).ok();
+            cluster.attach(0, &[name]);
             ("writekey", "readkey")
         } else {
             attach(&cluster, name, kind);
@@ -240,7 +240,7 @@ fn files_pass_between_the_daemons() {
     layout.daemon = Daemon::Ours;
     let cluster = Cluster::up(&layout);
     let (name, kind, dir) = KINDS[0];
-    cluster.ctdb(0, &["attach", name, kind]).ok();
+    cluster.attach(0, &[name, kind]);
     cluster.ctdb(0, &["pstore", name, "ours", "1"]).ok();
     cluster.stop(0);
     cluster.run(0, &["/usr/sbin/ctdbd"]).ok();

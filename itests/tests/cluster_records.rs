@@ -22,7 +22,7 @@ fn increments() -> u64 {
 
 fn up(name: &str) -> Cluster {
     let cluster = Cluster::up(&Layout::new(name, 3));
-    cluster.ctdb(0, &["attach", DB]).ok();
+    cluster.attach(0, &[DB]);
     cluster
 }
 

@@ -29,7 +29,7 @@ fn a_change_on_one_node_counts_on_all() {
         return;
     }
     let cluster = Cluster::up(&Layout::new("seqnum", NODES));
-    cluster.ctdb(0, &["attach", DB]).ok();
+    cluster.attach(0, &[DB]);
     for node in 0..NODES {
         control(&cluster, node, "ENABLE_SEQNUM", "");
     }

@@ -208,7 +208,7 @@ fn our_tool_prints_what_debians_prints() {
         return;
     }
     let cluster = Cluster::up(&Layout::new("tools", 3));
-    cluster.ctdb(0, &["attach", "shape.tdb"]).ok();
+    cluster.attach(0, &["shape.tdb"]);
     cluster
         .ctdb(0, &["writekey", "shape.tdb", "key", "value"])
         .ok();

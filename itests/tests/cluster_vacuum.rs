@@ -21,7 +21,7 @@ fn up(name: &str, interval: &str) -> Cluster {
             .ctdb(node, &["setvar", "VacuumInterval", interval])
             .ok();
     }
-    cluster.ctdb(0, &["attach", DB]).ok();
+    cluster.attach(0, &[DB]);
     cluster
 }
 

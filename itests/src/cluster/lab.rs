@@ -230,6 +230,17 @@ impl Cluster {
         self.run(node, &[&["/usr/bin/ctdb"], args].concat())
     }
 
+    /// Attaches a database (`words`: its name and kind) and waits until every node that runs has it: the others open
+    /// it after the tool's answer, with Debian's daemon too.
+    pub fn attach(&self, node: usize, words: &[&str]) {
+        self.ctdb(node, &[&["attach"], words].concat()).ok();
+        let name = format!("name:{} ", words[0]);
+        let nodes = || self.nodes().filter(|node| self.worker(*node).is_some());
+        wait_until(self.layout.daemon.patience(), "attached everywhere", || {
+            nodes().all(|node| self.ctdb(node, &["getdbmap"]).stdout.contains(&name))
+        });
+    }
+
     /// Our tool on a node.
     pub fn our_ctdb(&self, node: usize, args: &[&str]) -> Output {
         let tool = program("ctdb");
