@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::Instant;
 
-use ctdb_itests::cluster::{Cluster, Layout, Output, have_root, wait_until};
+use ctdb_itests::cluster::{Cluster, Layout, Output, have_root};
 
 /// Where Debian has them.
 const SHIPPED: &str = "/usr/share/ctdb/events/legacy";
@@ -133,18 +132,8 @@ fn fails_and_comes_back(
     fail: impl Fn(),
     mend: impl Fn(),
 ) {
-    let patience = cluster.layout().daemon.patience();
     fail();
-    let begin = Instant::now();
-    wait_until(patience, "node 0 is UNHEALTHY", || {
-        cluster.sees(1, 0, "Unhealthy")
-    });
-    wait_until(patience, "its addresses have moved", || {
-        cluster
-            .owners(1)
-            .is_some_and(|owners| owners.values().all(|owner| *owner == Some(1)))
-    });
-    let took_s = begin.elapsed().as_secs_f64();
+    let took_s = cluster.wait_unhealthy(0, 1).as_secs_f64();
     println!("{what}: addresses moved {took_s:.1} s after the fault");
     let status = cluster.ctdb(0, &["scriptstatus"]).stdout;
     assert!(status.contains(reason), "{status}");

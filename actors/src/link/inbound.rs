@@ -33,7 +33,7 @@ impl Inbound {
         match packet {
             Packet::Control(message) => self.control(peer, message),
             Packet::Data(DataMessage::Record(message)) => {
-                self.databases.message(&message, Instant::now());
+                self.databases.message(&message, Instant::now);
                 let slot = self.post.records_of(message.db);
                 slot.send(record::io::Input::Message { peer, message });
             }

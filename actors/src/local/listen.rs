@@ -105,6 +105,9 @@ impl Actor for Listener {
         }
         let telling = super::broadcast::run(self.router.clone()).into_actor(self);
         ctx.spawn(telling.map(|(), _, _| ()));
+        // Here a panic in one of these is a death of this actor, so that it is begun anew.
+        ctx.spawn(super::vacuum::keep_vacuuming(self.router.clone()).into_actor(self));
+        ctx.spawn(super::seqnum::keep_telling(self.router.clone()).into_actor(self));
     }
 }
 

@@ -108,8 +108,6 @@ impl LocalHandle {
         let started = arbiter.spawn_fn(move || {
             let context = &router.context;
             notice(&context.log, &Notice::ListeningClients { path });
-            drop(actix::spawn(vacuum::keep_vacuuming(router.clone())));
-            drop(actix::spawn(seqnum::keep_telling(router.clone())));
             let supervisor = Supervisor::new(&context.log, &context.fatal);
             let router = router.clone();
             supervisor.keep("client socket", move |life, _| {

@@ -230,6 +230,21 @@ impl Cluster {
         self.run(node, &[&["/usr/bin/ctdb"], args].concat())
     }
 
+    /// Waits until `observer` sees a node UNHEALTHY and all addresses on others; answers how long that took.
+    pub fn wait_unhealthy(&self, node: usize, observer: usize) -> Duration {
+        let patience = self.layout.daemon.patience();
+        let begin = Instant::now();
+        wait_until(patience, "the node is UNHEALTHY", || {
+            self.sees(observer, node, "Unhealthy")
+        });
+        wait_until(patience, "its addresses have moved", || {
+            let elsewhere = |owner: &Option<usize>| owner.is_some_and(|pnn| pnn != node);
+            let owners = self.owners(observer);
+            owners.is_some_and(|owners| owners.values().all(elsewhere))
+        });
+        begin.elapsed()
+    }
+
     /// Attaches a database (`words`: its name and kind) and waits until every node that runs has it: the others open
     /// it after the tool's answer, with Debian's daemon too.
     pub fn attach(&self, node: usize, words: &[&str]) {

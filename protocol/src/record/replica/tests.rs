@@ -385,10 +385,8 @@ fn highest_number_wins_and_of_equal_ones_the_newest_composition() {
     cluster.assert_equal(b"y");
 }
 
-/// A node that knew nothing of the last leadership leads after a split, so that its composition does not look like the
-/// newest one; what its client was told is done beats what nobody was told of.
-#[test]
-fn of_equal_numbers_the_acknowledged_transaction_wins() {
+/// Nodes 0 and 1 have a transaction that node 2, now alone with the lock, has not.
+fn node_2_alone_before_it_has_an_update() -> Cluster {
     let mut cluster = three();
     cluster.stuck.insert(2);
     cluster.commit(0, 1, transaction(2, b"never acknowledged"));
@@ -397,19 +395,21 @@ fn of_equal_numbers_the_acknowledged_transaction_wins() {
     cluster.stuck.clear();
     cluster.nodes[2].jobs.clear();
     cluster.recover(&[2], &[2]);
+    cluster
+}
+
+/// A node that knew nothing of the last leadership leads after a split, so that its composition does not look like the
+/// newest one; what its client was told is done beats what nobody was told of.
+#[test]
+fn of_equal_numbers_the_acknowledged_transaction_wins() {
+    let mut cluster = node_2_alone_before_it_has_an_update();
     let commit = cluster.commit(2, 2, transaction(2, b"acknowledged"));
     cluster.settle();
     assert_eq!(cluster.answers[&commit], status::DONE);
     cluster.recover(&[0, 1, 2], &[0, 1]);
     cluster.assert_equal(b"acknowledged");
     // Whether the client was told, nobody knows; but a recovery went on from there.
-    let mut cluster = three();
-    cluster.stuck.insert(2);
-    cluster.commit(0, 1, transaction(2, b"never acknowledged"));
-    cluster.settle();
-    cluster.stuck.clear();
-    cluster.nodes[2].jobs.clear();
-    cluster.recover(&[2], &[2]);
+    let mut cluster = node_2_alone_before_it_has_an_update();
     cluster.commit(2, 2, transaction(2, b"recovered"));
     cluster.recover(&[2], &[2]);
     cluster.recover(&[0, 1, 2], &[0, 1]);

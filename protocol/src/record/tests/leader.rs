@@ -48,6 +48,20 @@ impl World {
         }
     }
 
+    /// A node leaves in the middle of the work, comes back with the next recovery, and everything comes to rest.
+    pub(super) fn one_leaves_and_returns(&mut self) {
+        for _ in 0..self.rng.below(400) {
+            self.step();
+        }
+        let left = self.rng.below(self.nodes.len() as u64) as usize;
+        self.suspend(left);
+        for _ in 0..self.rng.below(800) {
+            self.step();
+        }
+        self.recover();
+        self.settle();
+    }
+
     /// A node leaves the composition with its records; the others go on without it.
     pub(super) fn suspend(&mut self, node: usize) {
         self.nodes[node].control.clear();

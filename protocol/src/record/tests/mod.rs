@@ -131,16 +131,7 @@ fn stale_records_never_come_back() {
         // Few keys that all nodes fight for, or many that rest where they are.
         let (left, keys) = if seed % 2 == 0 { (30, 5) } else { (8, 30) };
         world.add_clients(2, left, keys);
-        for _ in 0..world.rng.below(400) {
-            world.step();
-        }
-        let left = world.rng.below(world.nodes.len() as u64) as usize;
-        world.suspend(left);
-        for _ in 0..world.rng.below(800) {
-            world.step();
-        }
-        world.recover();
-        world.settle();
+        world.one_leaves_and_returns();
         check(&world, seed);
     }
 }

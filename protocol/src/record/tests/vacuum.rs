@@ -106,16 +106,7 @@ fn nodes_that_return_bring_nothing_back() {
         let mut world = World::new(3 + (seed % 3) as u32, seed);
         (world.deletes_in_ten, world.vacuums_left) = (4, 60);
         world.add_clients(2, 20, 5);
-        for _ in 0..world.rng.below(400) {
-            world.step();
-        }
-        let left = world.rng.below(world.nodes.len() as u64) as usize;
-        world.suspend(left);
-        for _ in 0..world.rng.below(800) {
-            world.step();
-        }
-        world.recover();
-        world.settle();
+        world.one_leaves_and_returns();
         check(&world, seed);
         full_runs_everywhere(&mut world);
         assert_gone(&world, seed);
