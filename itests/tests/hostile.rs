@@ -110,10 +110,11 @@ fn client_socket(name: &str, count: u64) {
     cluster.assert_clean();
 }
 
-/// Among a client's mutated frames are valid orders to disable, stop or ban a node: those are obeyed.
+/// Among a client's mutated frames are valid orders to disable, stop or ban a node, to add or delete a public address:
+/// those are obeyed.
 fn undo_orders(cluster: &Cluster) {
     for node in 0..3 {
-        for order in ["unban", "continue", "enable"] {
+        for order in ["unban", "continue", "enable", "reloadips"] {
             cluster.ctdb(node, &[order]);
         }
     }
