@@ -6,7 +6,7 @@
 //!
 //! Nothing here can name a clock, a socket, a thread or a file (`no_std` makes the compiler prove it).
 //! One duty is one machine ([`machine::Machine`]): heartbeat, election, membership with recovery, records
-//! (one machine per shard), takeover, monitor, events. A machine tells another something by an effect that
+//! (one machine per shard), takeover, LVS, monitor, events. A machine tells another something by an effect that
 //! holds the other's input; `actors` carries it through a mailbox, the simulator through its own queue.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -22,6 +22,7 @@ pub mod hash;
 pub mod heartbeat;
 pub mod id;
 pub mod limits;
+pub mod lvs;
 pub mod machine;
 pub mod membership;
 pub mod monitor;

@@ -33,6 +33,8 @@ pub struct Settings {
     pub database: Database,
     /// Public addresses and how they move.
     pub failover: Failover,
+    /// The one address of the whole cluster, if this node takes part in LVS.
+    pub lvs: Option<Lvs>,
     /// How the daemon starts.
     pub startup: Startup,
     /// Console listener.
@@ -173,6 +175,26 @@ pub struct Failover {
     pub shutdown_extra_timeout: Duration,
     /// What this node may host, in the order of the file.
     pub public_addresses: Vec<PublicAddress>,
+}
+
+/// One line of a group file (`lvs_nodes`, `natgw_nodes`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupLine {
+    /// Private address of a node.
+    pub address: IpAddr,
+    /// `follower-only`, once `slave-only`: the node never leads the group.
+    pub follower_only: bool,
+}
+
+/// LVS as this node has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lvs {
+    /// The address that clients use.
+    pub address: IpAddr,
+    /// The interface towards them; only a node that never leads may be without.
+    pub interface: Option<String>,
+    /// The lines of the `lvs_nodes` file; without one the group is every node that announces the capability.
+    pub group: Option<Vec<GroupLine>>,
 }
 
 /// Start of the daemon.

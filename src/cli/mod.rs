@@ -29,7 +29,8 @@ pub fn main() -> ExitCode {
     run(std::env::args_os())
 }
 
-fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+/// The same with these arguments; the first is the program's name.
+pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments = match args::parse(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {

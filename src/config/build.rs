@@ -13,6 +13,7 @@ use ctdb_protocol::settings::{
 use super::error::Place;
 use super::legacy::Legacy;
 use super::load::Loader;
+use super::lvs;
 use super::paths::text;
 use super::pnn;
 use super::schema::{
@@ -42,6 +43,7 @@ pub(super) fn settings(loader: &mut Loader, schema: Schema, legacy: &Legacy) -> 
     let console = loader.take("console", "listen", schema.console.listen);
     let metrics = loader.take("metrics", "listen", schema.metrics.listen);
     let cluster = cluster(loader, schema.cluster, lmaster)?;
+    let lvs = lvs::settings(loader, &events.script_variables, cluster.node_address);
     warn_of_shared_addresses(loader, &cluster, &failover, &paths);
     let console_listen = console.map_or_else(|| default_console(loader, cluster.pnn), |at| at.0);
     Some(Settings {
@@ -49,6 +51,7 @@ pub(super) fn settings(loader: &mut Loader, schema: Schema, legacy: &Legacy) -> 
         logging,
         database,
         failover,
+        lvs,
         startup,
         console_listen,
         metrics_listen: metrics.map(|at| at.0),

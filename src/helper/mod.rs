@@ -4,6 +4,7 @@
 mod config_tool;
 mod event_tool;
 mod lock_keeper;
+mod lvs_tool;
 mod mutex_fcntl;
 mod path_tool;
 
@@ -21,8 +22,9 @@ Usage: ctdb-helper mutex-fcntl FILE [RECHECK_S [PING_TIMEOUT_S]]
        ctdb-helper path COMMAND…
        ctdb-helper config COMMAND…
        ctdb-helper event COMMAND…
-The names ctdb_mutex_fcntl_helper, ctdb-path, ctdb-config and ctdb-event stand for mutex-fcntl, path, config
-and event";
+       ctdb-helper lvs leader|list|status
+The names ctdb_mutex_fcntl_helper, ctdb-path, ctdb-config, ctdb-event and ctdb_lvs stand for mutex-fcntl, path,
+config, event and lvs";
 
 /// The status that a cluster lock helper prints as its first character (contract of CTDB's
 /// `cluster_mutex_helper.txt`).
@@ -73,6 +75,7 @@ pub fn main() -> ExitCode {
         Some("ctdb-path") => Some("path".to_owned()),
         Some("ctdb-config") => Some("config".to_owned()),
         Some("ctdb-event") => Some("event".to_owned()),
+        Some("ctdb_lvs") => Some("lvs".to_owned()),
         _ => arguments.next().and_then(|name| name.into_string().ok()),
     };
     let rest: Vec<OsString> = arguments.collect();
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
         Some("path") => path_tool::run(&rest),
         Some("config") => config_tool::run(&rest),
         Some("event") => event_tool::run(&rest),
+        Some("lvs") => lvs_tool::run(&rest),
         Some("help" | "-h" | "--help") => {
             println!("{USAGE}");
             ExitCode::SUCCESS

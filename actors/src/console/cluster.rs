@@ -6,6 +6,7 @@ use crate::context::NodeContext;
 use crate::event::Service;
 use crate::poison::PoisonCabinet;
 use ctdb_protocol::id::Pnn;
+use ctdb_protocol::lvs::group::Group;
 use ctdb_protocol::takeover::io::Input;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
@@ -64,6 +65,16 @@ impl Cluster for NodeCluster {
 
     fn log_tail(&self, lines: usize) -> Vec<String> {
         self.0.log_handle.tail(lines)
+    }
+
+    fn lvs_group(&self) -> Option<Group> {
+        let settings = &self.0.settings;
+        let listed = settings.lvs.as_ref().and_then(|lvs| lvs.group.as_ref());
+        let group = match listed {
+            Some(lines) => Group::listed(lines, &settings.cluster.nodes),
+            None => self.0.board.view().lvs_group(),
+        };
+        (listed.is_some() || !group.0.is_empty()).then_some(group)
     }
 
     fn events(&self) -> Option<Service> {

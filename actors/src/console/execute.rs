@@ -198,6 +198,9 @@ impl Run<'_> {
         if let Some(answer) = self.event_command(command).await {
             return answer;
         }
+        if let Some(answer) = self.lvs_command(pnn, command).await {
+            return answer;
+        }
         if let Some(answer) = self.address_command(pnn, command).await {
             return answer;
         }

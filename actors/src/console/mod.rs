@@ -22,6 +22,7 @@ mod event;
 mod execute;
 mod line;
 mod listen;
+mod lvs;
 mod node;
 mod records;
 mod session;
@@ -43,6 +44,7 @@ use crate::poison::PoisonCabinet;
 use ctdb_protocol::client::{ControlReply, Opcode};
 use ctdb_protocol::console::render::database::RecordLine;
 use ctdb_protocol::id::DbId;
+use ctdb_protocol::lvs::group::Group;
 use futures_util::future::LocalBoxFuture;
 
 /// The dispatcher of controls, as its in-process clients see it.
@@ -97,6 +99,11 @@ pub trait Cluster: 'static {
 
     /// The newest lines of the log, oldest first.
     fn log_tail(&self, lines: usize) -> Vec<String>;
+
+    /// The LVS group that this node knows of.
+    fn lvs_group(&self) -> Option<Group> {
+        None
+    }
 
     /// Event scripts, if this node has any.
     fn events(&self) -> Option<Service> {

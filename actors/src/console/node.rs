@@ -64,7 +64,7 @@ impl Run<'_> {
         Ok(Answer::new(Done))
     }
 
-    async fn node_lines(&self, pnn: u32, nodes: &[Node]) -> Vec<NodeLine> {
+    pub(super) async fn node_lines(&self, pnn: u32, nodes: &[Node]) -> Vec<NodeLine> {
         let lines = nodes.iter().map(|node| async move {
             let flags = NodeFlags::from_bits_truncate(node.flags.bits());
             let partially_online =

@@ -7,6 +7,8 @@ use ctdb_protocol::client::Payload;
 use ctdb_protocol::client::nodemap::{Node, NodeFlags, NodeMap};
 use ctdb_protocol::client::vnnmap::VnnMap;
 use ctdb_protocol::console::escape::{Line, read_line};
+use ctdb_protocol::flags::Capabilities;
+use ctdb_protocol::id::Pnn;
 use futures_util::FutureExt;
 use slog::{Discard, Logger, o};
 use std::cell::RefCell;
@@ -81,6 +83,10 @@ impl Cluster for Fake {
     }
     fn nodes(&self) -> Vec<(u32, String)> {
         vec![(0, "127.0.0.1".into()), (1, "127.0.0.2".into())]
+    }
+    fn lvs_group(&self) -> Option<Group> {
+        let capable = |pnn| (Pnn(pnn), Capabilities::LVS);
+        Some(Group::announced([0, 1].map(capable)))
     }
     fn reallocate(&self) -> LocalBoxFuture<'static, ()> {
         async {}.boxed_local()
@@ -311,4 +317,38 @@ async fn an_idle_session_ends() {
             .contains("no command")
     );
     assert_eq!(client.reply().await, None);
+}
+
+#[actix_rt::test]
+async fn lvs_answers_as_the_program_of_4_17() {
+    let console = console(Limits::default());
+    let mut client = Client::new(&console).await;
+    let first = "0 127.0.0.1\n";
+    let both = "0 127.0.0.1\n1 127.0.0.2\n";
+    assert_eq!(client.ask("lvs -t 1").await.0, both);
+    assert_eq!(
+        client.ask("-X lvs list -t 1").await.0,
+        "|Node|IP|\n|0|127.0.0.1|\n|1|127.0.0.2|\n"
+    );
+    assert_eq!(
+        client.ask("-j lvs leader -t 1").await.0,
+        "{\"lvs_leader\":0}\n"
+    );
+    *console.fake.flags.borrow_mut() = [NodeFlags::UNHEALTHY, NodeFlags::BANNED];
+    assert_eq!(client.ask("lvs list").await.0, first);
+    assert_eq!(
+        client.ask("lvsmaster").await,
+        ("0\n".into(), 0, String::new())
+    );
+    let (status, code, _) = client.ask("lvs status").await;
+    assert!(
+        status.starts_with("pnn:0 127.0.0.1        UNHEALTHY (THIS NODE)\n"),
+        "{status}"
+    );
+    assert_eq!((status.lines().count(), code), (2, 0));
+    *console.fake.flags.borrow_mut() = [NodeFlags::DISABLED, NodeFlags::BANNED];
+    let (output, code, _) = client.ask("lvs leader").await;
+    assert_eq!((output.as_str(), code), ("", 255));
+    let (output, code, _) = client.ask("lvs list").await;
+    assert_eq!((output.as_str(), code), ("", 0));
 }

@@ -111,6 +111,17 @@ pub enum EventCommand {
     },
 }
 
+/// `lvs …`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LvsCommand {
+    /// `leader`, once `master`
+    Leader,
+    /// `list`, or nothing
+    List,
+    /// `status`
+    Status,
+}
+
 /// Every command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is described in the table of `words`")]
@@ -184,6 +195,7 @@ pub enum Command {
     NodeStatus(Nodes),
     DbStatistics(DbName),
     Event(EventCommand),
+    Lvs(LvsCommand),
     GetLog {
         lines: usize,
     },

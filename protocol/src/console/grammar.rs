@@ -1,6 +1,8 @@
 //! From a line to a [`Request`], or to the reason why it is none.
 
-use super::command::{AttachKind, Command, DbName, EventCommand, FlagChange, Nodes, Request};
+use super::command::{
+    AttachKind, Command, DbName, EventCommand, FlagChange, LvsCommand, Nodes, Request,
+};
 use super::options::{self, NodeChoice};
 use super::quote;
 use super::reply::Refusal;
@@ -223,6 +225,13 @@ fn data_command(verb: Verb, arguments: &mut Arguments) -> Result<Command, Refusa
                 .optional()?
                 .unwrap_or_else(|| String::from("monitor")),
         }),
+        Verb::Lvs => Command::Lvs(match arguments.optional()?.as_deref() {
+            Some("leader" | "master") => LvsCommand::Leader,
+            Some("list") | None => LvsCommand::List,
+            Some("status") => LvsCommand::Status,
+            Some(_) => return Err(usage(arguments.word)),
+        }),
+        Verb::LvsMaster => Command::Lvs(LvsCommand::Leader),
         Verb::GetLog => Command::GetLog {
             lines: count(arguments, LOG_LINES)?,
         },

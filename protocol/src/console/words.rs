@@ -112,6 +112,8 @@ words! {
     DbStatistics "dbstatistics" ["dbstats"] "<dbname|dbid>" Any Token "show database statistics",
     Event "event" [] "run <timeout> <component> <event> [<arg>...] | status <component> <event> | script list <component> | script enable|disable <component> <script>" Local Token "event script commands",
     ScriptStatus "scriptstatus" [] "[<event>]" Local Token "show event script status",
+    Lvs "lvs" [] "[leader|list|status]" Local Open "show leader, serving nodes or all nodes of the LVS group",
+    LvsMaster "lvsmaster" [] "" Local Open "show the leader of the LVS group, as lvs leader",
     GetLog "getlog" [] "[<lines>]" Local Token "show the last log lines of this node",
     Auth "auth" [] "<token>" Local Open "unlock this session",
     Help "help" ["?"] "[<command>]" Cluster Open "show all commands, or one",
@@ -151,7 +153,7 @@ impl Word {
 }
 
 /// Words of 4.17 or of older versions that consist of two now, or did once.
-pub const SPELLINGS: &[(&str, &str)] = &[("lvsmaster", "lvs leader"), ("natgwlist", "natgw list")];
+pub const SPELLINGS: &[(&str, &str)] = &[("natgwlist", "natgw list")];
 
 #[cfg(test)]
 mod tests {
@@ -193,7 +195,7 @@ mod tests {
     fn status_is_open_and_nothing_else() {
         let open = "version status uptime ping runstate getvar listvars statistics stats ip ipinfo \
                     ifaces process-exists getdbmap getdbstatus getcapabilities pnn getdebug getpid \
-                    listnodes leader isnotleader getreclock getdbseqnum nodestatus auth help quit";
+                    listnodes leader isnotleader getreclock getdbseqnum nodestatus lvs lvsmaster auth help quit";
         for word in WORDS {
             let listed = open.split(' ').any(|name| name == word.name);
             assert_eq!(listed, word.access == Access::Open, "{}", word.name);

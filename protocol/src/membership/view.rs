@@ -5,6 +5,7 @@ use crate::election::standing::Standing;
 use crate::flags::NodeFlags;
 use crate::heartbeat::message::NodeState;
 use crate::id::{Generation, Pnn};
+use crate::lvs::group::Group;
 use crate::time::Instant;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -51,4 +52,13 @@ pub struct MembershipView {
     pub recovery_ended: Option<Instant>,
     /// How often this node was banned.
     pub ban_count: u32,
+}
+
+impl MembershipView {
+    /// The nodes that announce the LVS capability. What a node last said counts while it is away, too.
+    pub fn lvs_group(&self) -> Group {
+        let nodes = (0..).map(Pnn).zip(&self.nodes);
+        let live = nodes.filter(|(_, node)| !node.flags.contains(NodeFlags::DELETED));
+        Group::announced(live.map(|(pnn, node)| (pnn, node.state.capabilities)))
+    }
 }

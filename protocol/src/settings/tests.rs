@@ -48,6 +48,7 @@ fn settings() -> Settings {
             shutdown_extra_timeout: Duration::ZERO,
             public_addresses: vec![],
         },
+        lvs: None,
         startup: Startup {
             state: StartState::default(),
             realtime_scheduling: true,

@@ -136,6 +136,7 @@ fn settings(dir: &Path, own: u32, nodes: u32) -> Settings {
             shutdown_extra_timeout: Duration::ZERO,
             public_addresses: vec![],
         },
+        lvs: None,
         startup: Startup {
             state: StartState::default(),
             realtime_scheduling: false,

@@ -3,6 +3,7 @@
 pub mod addresses;
 pub mod database;
 pub mod event;
+pub mod lvs;
 pub mod node;
 pub mod simple;
 pub mod statistics;
