@@ -12,6 +12,9 @@ use tokio::sync::broadcast;
 /// Events that may wait for a subscriber; one that falls further behind reads the board anew.
 const EVENTS_MAX: usize = 16_384;
 
+/// Why a node is unhealthy that has just started.
+const UNCHECKED: &str = "no monitor event has passed yet";
+
 /// Something that clients are told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -38,6 +41,7 @@ pub struct Board {
     standing: Arc<RwLock<Standing>>,
     view: Arc<RwLock<Arc<MembershipView>>>,
     addresses: Arc<RwLock<Arc<AddressView>>>,
+    unfit: Arc<RwLock<Option<String>>>,
     last_requests: Arc<Mutex<u64>>,
     events: broadcast::Sender<Event>,
 }
@@ -48,6 +52,7 @@ impl Default for Board {
             standing: Arc::default(),
             view: Arc::default(),
             addresses: Arc::default(),
+            unfit: Arc::new(RwLock::new(Some(UNCHECKED.into()))),
             last_requests: Arc::default(),
             events: broadcast::Sender::new(EVENTS_MAX),
         }
@@ -68,6 +73,11 @@ impl Board {
     /// The public addresses.
     pub fn addresses(&self) -> Arc<AddressView> {
         self.addresses.read().expect("no panic while held").clone()
+    }
+
+    /// Why this node is not healthy; nothing while it is.
+    pub fn unfit(&self) -> Option<String> {
+        self.unfit.read().expect("no panic while held").clone()
     }
 
     /// Events from now on.
@@ -101,6 +111,11 @@ impl Board {
     /// Published by takeover.
     pub fn set_addresses(&self, addresses: AddressView) {
         *self.addresses.write().expect("no panic while held") = Arc::new(addresses);
+    }
+
+    /// Published by monitor.
+    pub fn set_unfit(&self, reason: Option<String>) {
+        *self.unfit.write().expect("no panic while held") = reason;
     }
 
     /// Told by membership.

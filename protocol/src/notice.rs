@@ -196,6 +196,7 @@ notices! {
 
     // ---- monitor
     "The node's services became healthy." BecameHealthy {} "monitor.healthy" Notice "Node became HEALTHY: monitor event OK - node re-enabled";
+    "The checks pass, but the node became unhealthy too often lately to be trusted at once." HealthDamped { falls: u32, seconds: u64 } "monitor.damped" Warning "Node became unhealthy {falls} times in ten minutes: HEALTHY again when its checks pass for {seconds} s more (look for what makes it flap; [failover] damp flapping = false switches this off)";
     "The node's services failed a check." BecameUnhealthy { reason: String } "monitor.unhealthy" Notice "Node became UNHEALTHY: monitor event failed - disabling node: {reason}";
     "Nobody does the work of these scripts yet." ScriptsNotSupported { scripts: String } "event.not_supported" Warning "These event scripts are not run, and this version does not do their work (NAT gateway, policy routing, LVS): {scripts}";
     "The daemon does the work of these scripts itself." ScriptsNative { scripts: String } "event.native" Notice "The work of these event scripts is done by the daemon itself, they are not run: {scripts}";

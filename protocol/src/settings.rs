@@ -169,6 +169,8 @@ pub struct Failover {
     pub disabled: bool,
     /// The documented fast timings.
     pub fast: bool,
+    /// A node whose health flaps is held back for a while.
+    pub damp_flapping: bool,
     /// Longest wait at shutdown until others took the addresses; zero switches it off.
     pub shutdown_failover_timeout: Duration,
     /// Wait after that succeeded.

@@ -287,6 +287,13 @@ fn failover(
     Failover {
         disabled: flag(loader, "failover", "disabled", keys.disabled, false),
         fast: flag(loader, "failover", "fast", keys.fast, false),
+        damp_flapping: flag(
+            loader,
+            "failover",
+            "damp flapping",
+            keys.damp_flapping,
+            true,
+        ),
         shutdown_failover_timeout: timeout.map_or(SHUTDOWN_FAILOVER_TIMEOUT, seconds),
         shutdown_extra_timeout: extra.map_or(Duration::ZERO, seconds),
         public_addresses: loader.public_addresses(&paths.public_addresses, named),

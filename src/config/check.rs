@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use ctdb_protocol::notice::Level;
-use ctdb_protocol::settings::{ClusterLock, LogLocation, Settings};
+use ctdb_protocol::settings::{ClusterLock, Failover, LogLocation, Settings};
 use ctdb_protocol::timing::Timing;
 use ctdb_protocol::tunable::{Tunables, listed};
 
@@ -52,10 +52,7 @@ fn warnings(text: &mut String, warnings: &[Warning]) {
 fn effective(text: &mut String, settings: &Settings) {
     logging_and_cluster(text, settings);
     let Settings {
-        database,
-        failover,
-        startup,
-        ..
+        database, startup, ..
     } = settings;
     text.push_str("[database]\n");
     put(
@@ -80,16 +77,7 @@ fn effective(text: &mut String, settings: &Settings) {
         text,
         format_args!("  tdb mutexes = {}", database.tdb_mutexes),
     );
-    text.push_str("[failover]\n");
-    put(text, format_args!("  disabled = {}", failover.disabled));
-    put(text, format_args!("  fast = {}", failover.fast));
-    for public in &failover.public_addresses {
-        let interfaces = public.interfaces.join(",");
-        put(
-            text,
-            format_args!("  # {}/{} {interfaces}", public.address, public.prefix),
-        );
-    }
+    effective_failover(text, &settings.failover);
     text.push_str("[legacy]\n");
     put(
         text,
@@ -116,6 +104,23 @@ fn effective(text: &mut String, settings: &Settings) {
     );
     if let Some(listen) = settings.metrics_listen {
         put(text, format_args!("[metrics]\n  listen = {listen}"));
+    }
+}
+
+fn effective_failover(text: &mut String, failover: &Failover) {
+    text.push_str("[failover]\n");
+    put(text, format_args!("  disabled = {}", failover.disabled));
+    put(text, format_args!("  fast = {}", failover.fast));
+    put(
+        text,
+        format_args!("  damp flapping = {}", failover.damp_flapping),
+    );
+    for public in &failover.public_addresses {
+        let interfaces = public.interfaces.join(",");
+        put(
+            text,
+            format_args!("  # {}/{} {interfaces}", public.address, public.prefix),
+        );
     }
 }
 

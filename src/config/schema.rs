@@ -121,6 +121,7 @@ schema! {
     failover: FailoverKeys {
         disabled: "disabled" as Bool,
         fast: "fast" as Bool,
+        damp_flapping: "damp flapping" as Bool,
         shutdown_failover_timeout: "shutdown failover timeout" as Number,
         shutdown_extra_timeout: "shutdown extra timeout" as Number,
     }

@@ -98,6 +98,7 @@ fn described(section: &str, key: &str, layout: &Layout) -> (Form, String) {
         ("legacy", "script log level") => (Form::Text, "ERROR"),
         ("cluster", "leader capability")
         | ("database", "tdb mutexes")
+        | ("failover", "damp flapping")
         | ("legacy", "realtime scheduling" | "lmaster capability") => (Form::Bool, "true"),
         ("failover", "disabled" | "fast")
         | ("legacy", "start as stopped" | "start as disabled") => (Form::Bool, "false"),

@@ -4,11 +4,13 @@ use super::ask::failed;
 use super::execute::{Answer, Run};
 use ctdb_protocol::client::ban::BanState;
 use ctdb_protocol::client::nodemap::NodeFlags;
+use ctdb_protocol::client::tunable::TunableName;
 use ctdb_protocol::client::vnnmap::VnnMap;
 use ctdb_protocol::client::{Opcode, Payload};
 use ctdb_protocol::console::Refusal;
 use ctdb_protocol::console::command::{Command, FlagChange};
 use ctdb_protocol::console::render::simple::Done;
+use ctdb_protocol::tunable::TunableId;
 use std::time::Duration;
 
 /// Between two looks at a state that is waited for. A look is a read of the board.
@@ -86,6 +88,9 @@ impl Run<'_> {
             let note = format!("Node {pnn} {relation} {}", plan.word);
             return Ok(Answer::new(Done).noted(note));
         }
+        if plan.ban_seconds.is_some_and(|seconds| seconds > 0) {
+            self.refuse_where_bans_are_off(pnn).await?;
+        }
         let data = match plan.ban_seconds {
             None => Vec::new(),
             Some(seconds) => BanState { pnn, seconds }.to_bytes(),
@@ -95,6 +100,22 @@ impl Run<'_> {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         self.reallocate().await
+    }
+
+    /// The daemon answers such a ban with success, as 4.17's does, and the flag would be waited for in vain.
+    async fn refuse_where_bans_are_off(&self, pnn: u32) -> Result<(), Refusal> {
+        let name = TunableName {
+            name: TunableId::EnableBans.row().name.into(),
+        };
+        let enabled: u32 = self
+            .ask
+            .get(pnn, Opcode::GetTunable, name.to_bytes())
+            .await?;
+        if enabled == 0 {
+            let message = format!("Node {pnn} bans nobody: set EnableBans=1 there first");
+            return Err(Refusal::new(message));
+        }
+        Ok(())
     }
 
     async fn reallocate(&self) -> Result<Answer, Refusal> {

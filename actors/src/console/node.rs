@@ -102,7 +102,27 @@ impl Run<'_> {
             vnnmap: map.map,
             recovering: mode != 0,
             leader: self.executor.cluster.leader(),
+            reasons: self.reasons(&nodes).await,
         }))
+    }
+
+    /// Why nodes are unhealthy or banned, as far as they can be asked.
+    async fn reasons(&self, nodes: &[Node]) -> Vec<(u32, String)> {
+        let bad = NodeFlags::UNHEALTHY | NodeFlags::BANNED;
+        let bad = nodes
+            .iter()
+            .filter(|node| node.flags.intersects(bad) && is_reachable(node));
+        let asked = bad.map(|node| async {
+            let why: Text = self
+                .ask
+                .get(node.pnn, Opcode::WhyNotOk, Vec::new())
+                .await
+                .ok()?;
+            // The last output of a script may hold several lines.
+            let line = why.0.lines().collect::<Vec<_>>().join(" ");
+            (!line.is_empty()).then_some((node.pnn, line))
+        });
+        join_all(asked).await.into_iter().flatten().collect()
     }
 
     async fn node_status(&self, pnn: u32, wanted: &Nodes) -> Answered {

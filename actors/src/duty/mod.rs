@@ -12,3 +12,4 @@ pub mod heartbeat;
 pub mod membership;
 pub mod monitor;
 pub mod takeover;
+pub mod tuned;

@@ -1,6 +1,7 @@
 //! Monitor: has the events run and carries their outcome to membership.
 
 use super::actor::Carry;
+use crate::board::Board;
 use crate::event::EventDesk;
 use crate::fatal::Fatal;
 use crate::log::notice;
@@ -32,6 +33,8 @@ pub enum Beginning {
 pub struct MonitorCarry {
     /// Where states go.
     pub post: Post,
+    /// Tells why the node is not healthy.
+    pub board: Board,
     /// Runs the scripts.
     pub events: EventDesk,
     /// Told how the first events end.
@@ -92,6 +95,7 @@ impl Carry<Monitor> for MonitorCarry {
                 .post
                 .membership
                 .send(membership::io::Input::Health(fit)),
+            Effect::Unfit(reason) => self.board.set_unfit(reason),
             Effect::Notify(what) => self.events.notifier().tell(what),
             Effect::Fatal { reason } if *self.beginning.borrow() == Beginning::Over => {
                 self.fatal.end(&reason);

@@ -9,6 +9,7 @@ use crate::duty::heartbeat::{HeartbeatCarry, HeartbeatMemory, PeerLinks, SharedK
 use crate::duty::membership::MembershipCarry;
 use crate::duty::monitor::{Beginning, MonitorCarry};
 use crate::duty::takeover::TakeoverCarry;
+use crate::duty::tuned;
 use crate::link::inbound::Inbound;
 use crate::link::peer::{Accepted, LinkContext, PeerLink, Retell};
 use crate::link::{listen, socket};
@@ -28,17 +29,14 @@ use ctdb_protocol::membership::machine::Membership;
 use ctdb_protocol::monitor::io::Config as MonitorConfig;
 use ctdb_protocol::monitor::machine::Monitor;
 use ctdb_protocol::settings::ClusterLock as LockSetting;
-use ctdb_protocol::takeover::alloc::Algorithm;
 use ctdb_protocol::takeover::machine::Takeover;
 use ctdb_protocol::timing::Timing;
-use ctdb_protocol::tunable::TunableId;
-use ctdb_protocol::{election, heartbeat, membership, monitor, takeover};
+use ctdb_protocol::{election, heartbeat, membership, monitor};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -277,7 +275,6 @@ fn keep_membership(context: &NodeContext, supervisor: &Supervisor, timing: Timin
 
 fn membership_config(context: &NodeContext, timing: Timing) -> MembershipConfig {
     let settings = &context.settings;
-    let tunables = context.tunables.read().expect("no panic while held");
     let mut capabilities = Capabilities::default();
     capabilities.set(Capabilities::LEADER, settings.cluster.leader_capability);
     capabilities.set(Capabilities::LMASTER, settings.cluster.lmaster_capability);
@@ -295,9 +292,7 @@ fn membership_config(context: &NodeContext, timing: Timing) -> MembershipConfig 
         start_stopped: settings.startup.state.stopped,
         start_disabled: settings.startup.state.disabled,
         timing,
-        enable_bans: tunables.get(TunableId::EnableBans) != 0,
-        ban_period_s: tunables.get(TunableId::RecoveryBanPeriod),
-        recovery_grace: Duration::from_secs(tunables.get(TunableId::RecoveryGracePeriod).into()),
+        bans: tuned::bans(context),
         seed: seed(context) ^ 2,
     }
 }
@@ -311,7 +306,7 @@ fn keep_takeover(
 ) {
     let (context, kernel, left) = (context.clone(), kernel.clone(), left.clone());
     supervisor.once("takeover", move |life| {
-        let machine = Takeover::new(own(&context), timing, takeover_settings(&context));
+        let machine = Takeover::new(own(&context), timing, tuned::takeover(&context));
         let carry = TakeoverCarry {
             links: context.links.clone(),
             kernel: kernel.clone(),
@@ -337,16 +332,6 @@ fn keep_takeover(
     });
 }
 
-fn takeover_settings(context: &NodeContext) -> takeover::io::Settings {
-    let tunables = context.tunables.read().expect("no panic while held");
-    takeover::io::Settings {
-        algorithm: Algorithm::from_tunable(tunables.get(TunableId::IPAllocAlgorithm)),
-        no_ip_failback: tunables.get(TunableId::NoIPFailback) != 0,
-        no_ip_takeover: tunables.get(TunableId::NoIPTakeover) != 0,
-        failover_disabled: context.settings.failover.disabled,
-    }
-}
-
 /// Starts the monitor, which begins with `init`; the ends of its first events are told to `beginning`.
 pub(super) fn keep_monitor(
     context: &NodeContext,
@@ -357,9 +342,10 @@ pub(super) fn keep_monitor(
     let (context, beginning) = (context.clone(), beginning.clone());
     let listening = listening.clone();
     supervisor.keep("monitor", move |life, again| {
-        let config = monitor_config(&context);
+        let config = tuned::monitor(&context);
         let carry = MonitorCarry {
             post: context.post.clone(),
+            board: context.board.clone(),
             events: context.events.clone(),
             beginning: beginning.clone(),
             fatal: context.fatal.clone(),
@@ -393,17 +379,6 @@ pub(super) fn keep_monitor(
             context.post.membership.send(membership::io::Input::Retell);
         }
     });
-}
-
-fn monitor_config(context: &NodeContext) -> MonitorConfig {
-    let tunables = context.tunables.read().expect("no panic while held");
-    // 4.17 waits for 20 checks that hang, which is ten minutes: what the admin sets counts literally.
-    let count = tunables.explicit(TunableId::MonitorTimeoutCount);
-    let default = MonitorConfig::default().monitor_timeout_count;
-    MonitorConfig {
-        monitor_interval: Duration::from_secs(tunables.get(TunableId::MonitorInterval).into()),
-        monitor_timeout_count: count.unwrap_or(default),
-    }
 }
 
 /// In the stage and with the health that the other duties last heard of.

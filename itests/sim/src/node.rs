@@ -13,7 +13,7 @@ use ctdb_protocol::election::standing::Standing;
 use ctdb_protocol::heartbeat::machine::Heartbeat;
 use ctdb_protocol::id::{DbId, Generation, Pnn};
 use ctdb_protocol::machine::{Effects, Machine};
-use ctdb_protocol::membership::config::Config as MembershipConfig;
+use ctdb_protocol::membership::config::{Bans, Config as MembershipConfig};
 use ctdb_protocol::membership::machine::Membership;
 use ctdb_protocol::membership::view::MembershipView;
 use ctdb_protocol::monitor::io::{Config as MonitorConfig, Event as Script};
@@ -222,7 +222,10 @@ impl Process {
         let now = clock.local(clock.born);
         let config = MembershipConfig {
             timing,
-            ban_period_s: BAN_PERIOD_S,
+            bans: Bans {
+                period_s: BAN_PERIOD_S,
+                ..Bans::default()
+            },
             ..MembershipConfig::new(pnn, options.nodes as usize, seed ^ 2)
         };
         let settings = Settings {
@@ -429,7 +432,7 @@ fn carry_record(effect: record::io::Effect, actions: &mut Vec<Action>) {
 fn carry_monitor(effect: monitor::io::Effect, actions: &mut Vec<Action>) {
     use monitor::io::Effect;
     actions.push(match effect {
-        Effect::Begun | Effect::Notify(_) => return,
+        Effect::Begun | Effect::Notify(_) | Effect::Unfit(_) => return,
         Effect::RunEvent(event) => Action::Script(event),
         Effect::RunState(state) => {
             Action::Post(Mail::Membership(membership::io::Input::RunState(state)))

@@ -216,6 +216,8 @@ opcodes! {
     160 TcpClientPassed "TCP_CLIENT_PASSED" live "A connection changed process (after 4.17).",
     161 StartIpReallocate "START_IPREALLOCATE" live "Runs that event (after 4.17).",
     162 PushRecord "PUSH_RECORD" live "Pushes one record (after 4.17).",
+    // Ours, far from what Samba may add.
+    4096 WhyNotOk "WHY_NOT_OK" live "Ours: why the node is unhealthy or banned, as a text; empty if it is neither.",
 }
 
 impl Opcode {

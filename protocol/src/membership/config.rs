@@ -7,6 +7,27 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
+/// Rules of bans, changeable at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bans {
+    /// Bans are carried out (tunable `EnableBans`).
+    pub enabled: bool,
+    /// Length of a ban that the leader orders (tunable `RecoveryBanPeriod`), in seconds.
+    pub period_s: u32,
+    /// A node's failures older than this are forgiven (tunable `RecoveryGracePeriod`).
+    pub grace: Duration,
+}
+
+impl Default for Bans {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            period_s: 300,
+            grace: Duration::from_secs(120),
+        }
+    }
+}
+
 /// Settings of one membership machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
@@ -22,12 +43,8 @@ pub struct Config {
     pub start_disabled: bool,
     /// The constants of the cluster.
     pub timing: Timing,
-    /// Bans are carried out (tunable `EnableBans`).
-    pub enable_bans: bool,
-    /// Length of a ban that the leader orders (tunable `RecoveryBanPeriod`), in seconds.
-    pub ban_period_s: u32,
-    /// A node's failures older than this are forgiven (tunable `RecoveryGracePeriod`).
-    pub recovery_grace: Duration,
+    /// Who is banned, and for how long.
+    pub bans: Bans,
     /// Seed of the generations; another one in each life of the node.
     pub seed: u64,
 }
@@ -42,9 +59,7 @@ impl Config {
             start_stopped: false,
             start_disabled: false,
             timing: Timing::DEFAULT,
-            enable_bans: true,
-            ban_period_s: 300,
-            recovery_grace: Duration::from_secs(120),
+            bans: Bans::default(),
             seed,
         }
     }

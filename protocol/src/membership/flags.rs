@@ -3,15 +3,17 @@
 //! Invariant: [`NodeFlags::BANNED`] is set exactly while a ban timer runs.
 
 use super::config::Config;
+use super::view::BanView;
 use crate::flags::NodeFlags;
 use crate::time::Instant;
+use alloc::string::String;
 use core::time::Duration;
 
 /// Flags of this node with the ban timer.
 #[derive(Clone, Debug)]
 pub(super) struct OwnFlags {
     flags: NodeFlags,
-    banned_until: Option<Instant>,
+    ban: Option<BanView>,
     ban_count: u32,
 }
 
@@ -23,7 +25,7 @@ impl OwnFlags {
         flags.set(NodeFlags::DISABLED, config.start_disabled);
         Self {
             flags,
-            banned_until: None,
+            ban: None,
             ban_count: 0,
         }
     }
@@ -39,26 +41,29 @@ impl OwnFlags {
     }
 
     /// Bans this node; a second ban replaces the timer of the first.
-    pub(super) fn ban(&mut self, now: Instant, seconds: u32) {
+    pub(super) fn ban(&mut self, now: Instant, seconds: u32, reason: String) {
         self.flags.insert(NodeFlags::BANNED);
-        self.banned_until = Some(now + Duration::from_secs(seconds.into()));
+        self.ban = Some(BanView {
+            until: now + Duration::from_secs(seconds.into()),
+            reason,
+        });
         self.ban_count = self.ban_count.saturating_add(1);
     }
 
     /// Lifts a ban; false if there is none.
     pub(super) fn unban(&mut self) -> bool {
         self.flags.remove(NodeFlags::BANNED);
-        self.banned_until.take().is_some()
+        self.ban.take().is_some()
     }
 
     /// Whether a ban has run its time.
     pub(super) fn is_ban_over(&self, now: Instant) -> bool {
-        self.banned_until.is_some_and(|until| until <= now)
+        self.ban.as_ref().is_some_and(|ban| ban.until <= now)
     }
 
-    /// End of the ban, if banned.
-    pub(super) const fn banned_until(&self) -> Option<Instant> {
-        self.banned_until
+    /// The ban, if banned.
+    pub(super) const fn current_ban(&self) -> Option<&BanView> {
+        self.ban.as_ref()
     }
 
     /// How often this node was banned.

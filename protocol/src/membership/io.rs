@@ -1,5 +1,6 @@
 //! What the membership machine (node flags, vnnmap, recovery) hears and asks for.
 
+use super::config::Bans;
 use super::message::{Composition, DbInfo, MembershipMessage};
 use super::view::MembershipView;
 use crate::election::standing::Standing;
@@ -82,6 +83,8 @@ pub enum Input {
         /// What it says.
         message: MembershipMessage,
     },
+    /// From a client: the rules of bans changed.
+    Bans(Bans),
     /// Another duty was started again: publish the own state and the view once more.
     Retell,
     /// The deadline has come.

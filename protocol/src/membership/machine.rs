@@ -101,7 +101,7 @@ impl Machine for Membership {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let ban = self.flags.banned_until();
+        let ban = self.flags.current_ban().map(|ban| ban.until);
         self.timers.next().into_iter().chain(ban).min()
     }
 }
@@ -156,6 +156,7 @@ impl Membership {
                     refuse(peer, "a membership message of no peer", fx);
                 }
             }
+            Input::Bans(bans) => self.config.bans = bans,
             Input::Retell => {
                 self.published_own = None;
                 self.published = None;
@@ -220,6 +221,7 @@ impl Membership {
             committed: self.member.committed(),
             recovery_began,
             recovery_ended,
+            ban: self.flags.current_ban().cloned(),
             ban_count: self.flags.ban_count(),
         }
     }
@@ -329,8 +331,8 @@ impl Membership {
             if self.flags.unban() {
                 fx.push(Effect::Log(Notice::Unbanned { node }));
             }
-        } else if self.config.enable_bans {
-            self.flags.ban(now, seconds);
+        } else if self.config.bans.enabled {
+            self.flags.ban(now, seconds, reason.clone());
             fx.push(Effect::Log(Notice::Banned {
                 node,
                 seconds,

@@ -7,6 +7,7 @@ use crate::heartbeat::message::NodeState;
 use crate::id::{Generation, Pnn};
 use crate::lvs::group::Group;
 use crate::time::Instant;
+use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,15 @@ pub struct NodeView {
     pub same_leader: bool,
 }
 
+/// A ban that has not run its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BanView {
+    /// Its end.
+    pub until: Instant,
+    /// Why the node was banned.
+    pub reason: String,
+}
+
 /// The cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MembershipView {
@@ -50,6 +60,8 @@ pub struct MembershipView {
     pub recovery_began: Option<Instant>,
     /// When the last recovery ended here.
     pub recovery_ended: Option<Instant>,
+    /// This node's ban.
+    pub ban: Option<BanView>,
     /// How often this node was banned.
     pub ban_count: u32,
 }

@@ -93,6 +93,8 @@ pub struct Config {
     pub monitor_interval: Duration,
     /// Checks in a row that may time out before the node counts as unhealthy.
     pub monitor_timeout_count: u32,
+    /// A node that became unhealthy again and again must pass its checks for a while (`[failover] damp flapping`).
+    pub damp_flapping: bool,
 }
 
 impl Default for Config {
@@ -100,6 +102,7 @@ impl Default for Config {
         Self {
             monitor_interval: Duration::from_secs(15),
             monitor_timeout_count: 2,
+            damp_flapping: true,
         }
     }
 }
@@ -143,6 +146,8 @@ pub enum Effect {
     RunState(RunState),
     /// Tell membership: the services are fit, or not.
     Health(bool),
+    /// For whoever asks why the node is not healthy; nothing once it is.
+    Unfit(Option<String>),
     /// Run the notification program; nobody waits for its end.
     Notify(Notification),
     /// The daemon can't begin its work and must end.

@@ -10,9 +10,11 @@
 //! Checks begin at once with RUNNING (4.17 waits 2 s), then after 2 s, doubled each time up to the
 //! monitor interval, and 5 s after a change of health; one that gave way to another event, or timed out without
 //! deciding anything, is repeated soon. While the cluster recovers or the node is inactive a check that is due
-//! waits and runs as soon as that is over.
+//! waits and runs as soon as that is over. A node that became unhealthy again and again passes its checks for a
+//! while before it is healthy, unless no other node is.
 //! Invariant: at most one event runs.
 
+use super::flapping::Flapping;
 use super::io::{Config, Effect, Event, Input, Notification, Outcome};
 use crate::flags::RunState;
 use crate::machine::{Effects, Machine};
@@ -56,6 +58,9 @@ pub struct Monitor {
     interval: Duration,
     timeouts: u32,
     healthy: bool,
+    flapping: Flapping,
+    /// Some other node could take the addresses.
+    others_fit: bool,
     beginning: Beginning,
     /// The cluster serves records and this node takes part.
     serving: bool,
@@ -79,7 +84,7 @@ impl Machine for Monitor {
                 self.enter(RunState::Startup, fx);
                 self.due = Some(now);
             }
-            Input::View(view) => self.serving = is_serving(&view),
+            Input::View(view) => self.view(now, &view, fx),
             Input::CheckDone { event, outcome } => {
                 if self.running == Some(event) {
                     self.running = None;
@@ -119,6 +124,8 @@ impl Monitor {
             interval: INTERVAL_MIN,
             timeouts: 0,
             healthy: false,
+            flapping: Flapping::default(),
+            others_fit: false,
             beginning: Beginning::default(),
             serving: false,
         }
@@ -255,25 +262,83 @@ impl Monitor {
 
     /// Takes a verdict over and plans the next check.
     fn judge(&mut self, now: Instant, verdict: Result<(), String>, fx: &mut Effects<Effect>) {
-        let healthy = verdict.is_ok();
-        if healthy != self.healthy {
-            self.healthy = healthy;
-            self.interval = INTERVAL_AFTER_CHANGE;
-            fx.push(Effect::Log(match verdict {
-                Err(reason) => Notice::BecameUnhealthy { reason },
-                Ok(()) => Notice::BecameHealthy {},
-            }));
-            fx.push(Effect::Health(healthy));
-            fx.push(Effect::Notify(if healthy {
-                Notification::Healthy
-            } else {
-                Notification::Unhealthy
-            }));
+        let mut latest = self.config.monitor_interval;
+        match verdict {
+            Ok(()) if !self.healthy => {
+                let due = self.flapping.fit(now);
+                if due <= now || !self.is_damped() {
+                    self.rise(fx);
+                } else {
+                    self.hold_back(now, due, fx);
+                    latest = latest.min(due.since(now));
+                }
+            }
+            Ok(()) => {}
+            Err(reason) => self.fall(now, reason, fx),
         }
-        let wait = self.interval.min(self.config.monitor_interval);
+        let wait = self.interval.min(latest);
         self.due = Some(now + wait);
         self.interval = wait * 2;
     }
+
+    fn rise(&mut self, fx: &mut Effects<Effect>) {
+        self.flapping.rose();
+        fx.push(Effect::Log(Notice::BecameHealthy {}));
+        fx.push(Effect::Unfit(None));
+        self.turn(true, Notification::Healthy, fx);
+    }
+
+    fn fall(&mut self, now: Instant, reason: String, fx: &mut Effects<Effect>) {
+        fx.push(Effect::Unfit(Some(reason.clone())));
+        if self.healthy {
+            self.flapping.fell(now);
+            fx.push(Effect::Log(Notice::BecameUnhealthy { reason }));
+            self.turn(false, Notification::Unhealthy, fx);
+        } else {
+            self.flapping.unfit();
+        }
+    }
+
+    fn turn(&mut self, healthy: bool, told: Notification, fx: &mut Effects<Effect>) {
+        self.healthy = healthy;
+        self.interval = INTERVAL_AFTER_CHANGE;
+        fx.push(Effect::Health(healthy));
+        fx.push(Effect::Notify(told));
+    }
+
+    /// The checks pass, but not for long enough after so many falls.
+    fn hold_back(&mut self, now: Instant, due: Instant, fx: &mut Effects<Effect>) {
+        let falls = self.flapping.falls();
+        let seconds = due.since(now).as_secs().max(1);
+        fx.push(Effect::Unfit(Some(format!(
+            "became unhealthy {falls} times in ten minutes: OK again when its checks pass for {seconds} s more"
+        ))));
+        fx.push(Effect::Log(Notice::HealthDamped {
+            falls: u32::try_from(falls).unwrap_or(u32::MAX),
+            seconds,
+        }));
+    }
+
+    /// A node is held back only while another one can do its work.
+    const fn is_damped(&self) -> bool {
+        self.config.damp_flapping && self.others_fit
+    }
+
+    fn view(&mut self, now: Instant, view: &MembershipView, fx: &mut Effects<Effect>) {
+        self.serving = is_serving(view);
+        self.others_fit = has_other_fit(view);
+        if self.flapping.is_holding() && !self.healthy && !self.is_damped() {
+            self.rise(fx);
+            self.due = Some(now + self.interval.min(self.config.monitor_interval));
+        }
+    }
+}
+
+/// Whether another node is fit to host addresses.
+fn has_other_fit(view: &MembershipView) -> bool {
+    let others = (0..).zip(&view.nodes).filter(|(pnn, _)| *pnn != view.own.0);
+    let mut fit = others.filter(|(_, node)| node.flags.is_ok() && node.same_leader);
+    fit.next().is_some()
 }
 
 fn is_serving(view: &MembershipView) -> bool {

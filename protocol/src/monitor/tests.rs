@@ -7,7 +7,7 @@ use crate::id::Pnn;
 use crate::machine::{Effects, Machine};
 use crate::membership::view::{MembershipView, NodeView, RecoveryMode};
 use crate::time::Instant;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -17,6 +17,8 @@ struct Bench {
     now_ms: u64,
     /// What the notification program was told.
     told: Vec<Notification>,
+    /// Why it is not healthy, as last said.
+    unfit: Option<String>,
 }
 
 impl Bench {
@@ -25,6 +27,7 @@ impl Bench {
             monitor: Monitor::new(Config::default()),
             now_ms: 0,
             told: Vec::new(),
+            unfit: None,
         }
     }
 
@@ -36,6 +39,7 @@ impl Bench {
         for effect in fx.drain() {
             match effect {
                 Effect::Log(_) => {}
+                Effect::Unfit(reason) => self.unfit = reason,
                 Effect::Notify(what) => self.told.push(what),
                 other => rest.push(other),
             }
@@ -311,4 +315,109 @@ fn one_that_was_started_again_during_the_first_events_begins_anew() {
     assert_eq!(bench.feed(Input::Ready), [], "databases are open by now");
     let fx = bench.feed(Input::Listening);
     assert!(fx.contains(&run(Event::Setup)), "{fx:?}");
+}
+
+impl Bench {
+    /// A cluster of two; the other node can take the addresses, or not.
+    fn other_is_fit(&mut self, fit: bool) -> Vec<Effect> {
+        let node = |flags| NodeView {
+            flags,
+            same_leader: true,
+            ..NodeView::default()
+        };
+        let other = if fit {
+            NodeFlags::empty()
+        } else {
+            NodeFlags::UNHEALTHY
+        };
+        self.feed(Input::View(MembershipView {
+            own: Pnn(0),
+            nodes: vec![node(NodeFlags::UNHEALTHY), node(other)],
+            mode: RecoveryMode::Normal,
+            ..MembershipView::default()
+        }))
+    }
+
+    /// Healthy, then unhealthy, that often; unhealthy at the end, with the next check under way.
+    fn fallen(times: u32) -> Self {
+        let mut bench = Self::started();
+        bench.other_is_fit(false);
+        for _ in 0..times {
+            bench.done(Event::Monitor, Outcome::Passed);
+            bench.wait();
+            bench.done(Event::Monitor, failed());
+            bench.wait();
+        }
+        bench.other_is_fit(true);
+        bench
+    }
+
+    /// Checks pass until the node is healthy; how long that takes from the first of them, in milliseconds.
+    fn held_ms(&mut self) -> u64 {
+        let began = self.now_ms;
+        while !self
+            .done(Event::Monitor, Outcome::Passed)
+            .contains(&Effect::Health(true))
+        {
+            self.wait();
+        }
+        self.now_ms - began
+    }
+}
+
+#[test]
+fn a_node_that_flaps_is_held_back_longer_each_time() {
+    let held = [1, 2, 3, 4, 5, 20].map(|falls| Bench::fallen(falls).held_ms());
+    assert_eq!(held, [0, 0, 10_000, 20_000, 40_000, 300_000]);
+}
+
+#[test]
+fn a_bad_check_while_held_back_begins_the_wait_anew() {
+    let mut bench = Bench::fallen(3);
+    assert_eq!(bench.done(Event::Monitor, Outcome::Passed), []);
+    let said = bench.unfit.clone().unwrap_or_default();
+    assert!(said.contains("3 times"), "{said:?}");
+    bench.wait();
+    assert_eq!(
+        bench.done(Event::Monitor, failed()),
+        [],
+        "it is unhealthy already"
+    );
+    assert_eq!(bench.unfit.as_deref(), Some("script"));
+    bench.wait();
+    assert_eq!(bench.held_ms(), 10_000);
+    assert_eq!(bench.unfit, None);
+}
+
+#[test]
+fn old_falls_are_forgotten() {
+    let mut bench = Bench::fallen(3);
+    bench.held_ms();
+    bench.now_ms += 601_000;
+    bench.feed(Input::Timeout);
+    bench.done(Event::Monitor, failed());
+    bench.wait();
+    assert_eq!(bench.held_ms(), 0);
+}
+
+#[test]
+fn the_last_fit_node_is_not_held_back() {
+    let mut bench = Bench::fallen(3);
+    assert_eq!(bench.done(Event::Monitor, Outcome::Passed), []);
+    assert_eq!(
+        bench.other_is_fit(false),
+        [Effect::Health(true)],
+        "nobody else would serve the addresses"
+    );
+    assert_eq!(bench.wait().0, 5000, "as after any change");
+}
+
+#[test]
+fn damping_can_be_switched_off() {
+    let mut bench = Bench::fallen(5);
+    bench.feed(Input::Configure(Config {
+        damp_flapping: false,
+        ..Config::default()
+    }));
+    assert_eq!(bench.held_ms(), 0);
 }

@@ -44,6 +44,7 @@ fn settings() -> Settings {
         failover: Failover {
             disabled: false,
             fast: false,
+            damp_flapping: true,
             shutdown_failover_timeout: Duration::from_secs(10),
             shutdown_extra_timeout: Duration::ZERO,
             public_addresses: vec![],

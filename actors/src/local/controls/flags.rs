@@ -5,6 +5,7 @@ use crate::local::router::Router;
 use crate::log::text;
 use ctdb_protocol::client::Opcode;
 use ctdb_protocol::client::ban::BanState;
+use ctdb_protocol::client::text::Text;
 use ctdb_protocol::flags::NodeFlags;
 use ctdb_protocol::membership::io::{Input, Request};
 use ctdb_protocol::notice::Level;
@@ -22,6 +23,7 @@ pub(super) fn answer(router: &Arc<Router>, ask: &Ask<'_>) -> Option<Answer> {
         Opcode::SetRecmasterRole => role(router, ask, Request::LeaderRole),
         Opcode::SetBanState => set_ban(router, ask),
         Opcode::GetBanState => data(&ban(router)),
+        Opcode::WhyNotOk => data(&Text(why_not_ok(router))),
         Opcode::SetRecMode => set_recovery_mode(router, ask),
         Opcode::Shutdown => shut_down(router),
         _ => return None,
@@ -78,6 +80,19 @@ fn ban(router: &Router) -> BanState {
         asked
     };
     BanState { pnn, seconds }
+}
+
+/// Why this node hosts no addresses although nobody asked for that: its ban, then its health.
+fn why_not_ok(router: &Router) -> String {
+    let board = &router.context.board;
+    let view = board.view();
+    let ban = view.ban.as_ref().map(|ban| {
+        let left = ban.until.since(router.context.clock.now()).as_secs();
+        let (reason, count) = (&ban.reason, view.ban_count);
+        format!("banned for {left} s more (ban {count} since the start): {reason}")
+    });
+    let reasons: Vec<String> = ban.into_iter().chain(board.unfit()).collect();
+    reasons.join("; ")
 }
 
 fn set_recovery_mode(router: &Router, ask: &Ask<'_>) -> Done {

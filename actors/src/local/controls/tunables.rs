@@ -1,12 +1,11 @@
 //! Tunables by name.
 
 use super::{Answer, Ask, Done, Refused, data, done};
+use crate::duty::tuned;
 use crate::local::router::Router;
 use ctdb_protocol::client::Opcode;
 use ctdb_protocol::client::tunable::{TunableName, TunableSetting, TunableValues};
-use ctdb_protocol::takeover;
-use ctdb_protocol::takeover::alloc::Algorithm;
-use ctdb_protocol::tunable::{SetOutcome, TunableId, Tunables, listed};
+use ctdb_protocol::tunable::{SetOutcome, TunableId, listed};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
@@ -35,41 +34,27 @@ fn get(router: &Router, ask: &Ask<'_>) -> Done {
 fn set(router: &Router, ask: &Ask<'_>) -> Done {
     let TunableSetting { value, name } = ask.parse()?;
     let tunables = &router.context.tunables;
-    let (outcome, now) = {
+    let outcome = {
         let mut tunables = tunables.write().unwrap_or_else(PoisonError::into_inner);
-        (tunables.set(&name, value), tunables.clone())
+        tunables.set(&name, value)
     };
     match outcome {
         SetOutcome::Unknown => Err(Refused::plainly()),
         SetOutcome::Obsolete(_) => Err(Refused::status(OBSOLETE)),
         SetOutcome::Set(id) => {
-            apply(router, id, &now);
+            apply(router, id, value);
             done()
         }
     }
 }
 
-/// Tells the duty that obeys the tunable; most are read whenever they matter.
-fn apply(router: &Router, id: TunableId, tunables: &Tunables) {
+/// Tells whoever obeys the tunable; most are read whenever they matter.
+fn apply(router: &Router, id: TunableId, value: u32) {
     if id == TunableId::AllowMixedVersions {
-        let allowed = tunables.get(id) != 0;
         let mixed = &router.context.links.identity.mixed_releases;
-        mixed.store(allowed, Ordering::Relaxed);
+        mixed.store(value != 0, Ordering::Relaxed);
     }
-    if !matches!(
-        id,
-        TunableId::IPAllocAlgorithm | TunableId::NoIPFailback | TunableId::NoIPTakeover
-    ) {
-        return;
-    }
-    let settings = takeover::io::Settings {
-        algorithm: Algorithm::from_tunable(tunables.get(TunableId::IPAllocAlgorithm)),
-        no_ip_failback: tunables.get(TunableId::NoIPFailback) != 0,
-        no_ip_takeover: tunables.get(TunableId::NoIPTakeover) != 0,
-        failover_disabled: router.context.settings.failover.disabled,
-    };
-    let input = takeover::io::Input::Settings(settings);
-    router.context.post.takeover.send(input);
+    tuned::retune(&router.context, id);
 }
 
 fn all(router: &Router) -> Done {

@@ -132,6 +132,7 @@ fn settings(dir: &Path, own: u32, nodes: u32) -> Settings {
         failover: Failover {
             disabled: false,
             fast: false,
+            damp_flapping: true,
             shutdown_failover_timeout: Duration::ZERO,
             shutdown_extra_timeout: Duration::ZERO,
             public_addresses: vec![],
@@ -239,6 +240,7 @@ pub(super) fn view(own: u32, nodes: u32) -> MembershipView {
         committed: GENERATION,
         recovery_began: None,
         recovery_ended: None,
+        ban: None,
         ban_count: 0,
     }
 }

@@ -182,6 +182,8 @@ pub struct Status {
     pub recovering: bool,
     /// Who leads.
     pub leader: Option<u32>,
+    /// Nodes that are unhealthy or banned, and why; lines of ours, behind those of 4.17.
+    pub reasons: Vec<(u32, String)>,
 }
 
 impl Report for Status {
@@ -207,6 +209,9 @@ impl Report for Status {
         line!(out, "Leader:{leader}");
         // The seed's line, behind that of 4.17.
         line!(out, "Recovery master:{leader}");
+        for (pnn, reason) in &self.reasons {
+            line!(out, "reason:{pnn} {reason}");
+        }
     }
 
     fn machine(&self, out: &mut Vec<u8>, separator: char, verbose: bool) {
@@ -233,12 +238,15 @@ impl Report for Status {
         } else {
             "NORMAL"
         };
+        let reasons = self.reasons.iter();
+        let reasons = reasons.map(|(pnn, reason)| (pnn.to_string(), reason.as_str().into()));
         Value::object([
             ("node_status", self.nodes.json()),
             ("vnn_status", map),
             ("recovery_mode", mode.into()),
             ("recovery_mode_raw", u32::from(self.recovering).into()),
             ("leader", self.leader.into()),
+            ("reasons", Value::Object(reasons.collect())),
         ])
     }
 }

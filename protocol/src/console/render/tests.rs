@@ -58,6 +58,7 @@ fn status() -> Status {
         vnnmap: vec![0, 1],
         recovering: true,
         leader: Some(1),
+        reasons: Vec::new(),
     }
 }
 
@@ -101,6 +102,7 @@ fn the_seeds_status_has_its_lines_in_order() {
         vnnmap: vec![0, 1, 2, 3],
         recovering: false,
         leader: Some(0),
+        reasons: Vec::new(),
     };
     let text = human(&status);
     let mut lines = text.lines();

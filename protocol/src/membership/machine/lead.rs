@@ -285,16 +285,16 @@ impl Membership {
         self.wanted = Some("a step took too long".into());
         for peer in silent.unwrap_or_default() {
             let (count, last) = self.strikes.entry(peer).or_insert((0, now));
-            if now.since(*last) > self.config.recovery_grace {
+            if now.since(*last) > self.config.bans.grace {
                 *count = 0;
             }
             *last = now;
             *count += 1;
-            if *count < STRIKES_MAX || !self.config.enable_bans {
+            if *count < STRIKES_MAX || !self.config.bans.enabled {
                 continue;
             }
             self.strikes.remove(&peer);
-            let seconds = self.config.ban_period_s;
+            let seconds = self.config.bans.period_s;
             let reason = format!("{STRIKES_MAX} recoveries in a row left unanswered");
             fx.push(Effect::Log(Notice::Banned {
                 node: peer,
