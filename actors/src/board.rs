@@ -5,7 +5,7 @@ use ctdb_protocol::election::standing::Standing;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::membership::view::MembershipView;
 use ctdb_protocol::takeover::view::AddressView;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, RwLock};
 use tokio::sync::broadcast;
 
@@ -26,6 +26,10 @@ pub enum Event {
     Taken(IpAddr),
     /// This node gave the address up.
     Released(IpAddr),
+    /// The address left this node with these connections of clients, which are ended here: server and client.
+    Cut(IpAddr, Arc<[(SocketAddr, SocketAddr)]>),
+    /// There are connections of an address of this node that no server here knows.
+    Stranded(IpAddr),
     /// The takeover run that was asked for is over.
     RunDone {
         /// The request.
@@ -131,6 +135,16 @@ impl Board {
     /// Told by takeover.
     pub fn address_released(&self, address: IpAddr) {
         self.tell(Event::Released(address));
+    }
+
+    /// Told by those who take addresses off their interfaces.
+    pub fn connections_cut(&self, address: IpAddr, ends: Vec<(SocketAddr, SocketAddr)>) {
+        self.tell(Event::Cut(address, ends.into()));
+    }
+
+    /// Told by those who hear of such connections.
+    pub fn connections_stranded(&self, address: IpAddr) {
+        self.tell(Event::Stranded(address));
     }
 
     /// Told by takeover.

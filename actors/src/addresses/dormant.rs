@@ -8,7 +8,7 @@ use crate::net::address::HeldAddress;
 use crate::net::error::NetError;
 use crate::post::Post;
 use ctdb_protocol::notice::Level;
-use ctdb_protocol::takeover::io::{Input, LeaseId};
+use ctdb_protocol::takeover::io::{Input, LeaseId, Parting};
 use ctdb_protocol::time::Instant;
 use slog::Logger;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -139,9 +139,9 @@ impl AddressKernel for Dormant {
         }
     }
 
-    fn remove(&self, address: HeldAddress) {
+    fn remove(&self, address: HeldAddress, parting: Parting) {
         let ip = address.ip;
-        if self.with(|real| real.remove(address)).is_none() {
+        if self.with(|real| real.remove(address, parting)).is_none() {
             self.post.takeover.send(Input::Kernel {
                 address: ip,
                 present: false,

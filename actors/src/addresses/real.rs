@@ -1,7 +1,15 @@
 //! Addresses in the kernel: one thread sets, removes and announces them in batches; the lease keeper's
 //! thread keeps them answering.
+//!
+//! With an address that leaves the node go the TCP connections that it carries here. Where another node takes it, it is
+//! deleted at once, and the ends of the connections are told to that node: its tickles have the clients reset, and
+//! connect anew, when it answers. (A reset before that has a client connect at once, to nobody: its next attempt comes a
+//! second later.) Where nobody takes it, it is blocked, the connections are ended, which resets the clients, and then it
+//! is deleted.
 
 use super::AddressKernel;
+use super::clients;
+use crate::board::Board;
 use crate::clock::Clock;
 use crate::log::notice;
 use crate::net::address::{Addresses, HeldAddress};
@@ -15,7 +23,7 @@ use crate::net::watch::{NetEvent, NetWatch};
 use crate::post::Post;
 use ctdb_protocol::monitor;
 use ctdb_protocol::notice::{Level, Notice};
-use ctdb_protocol::takeover::io::{Input, LeaseId};
+use ctdb_protocol::takeover::io::{Input, LeaseId, Parting};
 use ctdb_protocol::time::Instant;
 use slog::Logger;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,7 +64,7 @@ impl Guarded {
 
 enum Job {
     Add(HeldAddress, LeaseId),
-    Remove(HeldAddress),
+    Remove(HeldAddress, Parting),
     Announce(HeldAddress),
     End,
 }
@@ -83,6 +91,7 @@ impl Real {
         configured: &[HeldAddress],
         lease: &LeaseConfig,
         post: &Post,
+        board: &Board,
         clock: Clock,
         log: &Logger,
     ) -> Result<Self, NetError> {
@@ -120,6 +129,7 @@ impl Real {
             guarded: guarded.clone(),
             announcers: BTreeMap::new(),
             announcements: Vec::new(),
+            board: board.clone(),
             post: post.clone(),
             log: log.clone(),
         };
@@ -245,8 +255,8 @@ impl AddressKernel for Real {
         let _ = self.jobs.send(Job::Add(address, lease));
     }
 
-    fn remove(&self, address: HeldAddress) {
-        let _ = self.jobs.send(Job::Remove(address));
+    fn remove(&self, address: HeldAddress, parting: Parting) {
+        let _ = self.jobs.send(Job::Remove(address, parting));
     }
 
     fn retell(&self) {
@@ -291,6 +301,7 @@ struct Worker {
     announcers: BTreeMap<String, Announcer>,
     /// Rounds still to come: when, on which interface, which addresses.
     announcements: Vec<(std::time::Instant, String, Vec<IpAddr>)>,
+    board: Board,
     post: Post,
     log: Logger,
 }
@@ -323,7 +334,7 @@ impl Worker {
         for job in jobs {
             match job {
                 Job::Add(address, lease) => adds.entry(lease).or_default().push(address),
-                Job::Remove(address) => removes.push(address),
+                Job::Remove(address, parting) => removes.push((address, parting)),
                 Job::Announce(HeldAddress { ip, interface, .. }) => {
                     self.announcements.push((now, interface, vec![ip]));
                 }
@@ -331,7 +342,8 @@ impl Worker {
             }
         }
         if end {
-            removes.extend(self.guarded().held.values().cloned());
+            let held = self.guarded().held.clone();
+            removes.extend(held.into_values().map(|held| (held, Parting::HandOver)));
         }
         self.remove(&removes);
         for (lease, adds) in adds {
@@ -340,10 +352,30 @@ impl Worker {
         end
     }
 
-    fn remove(&mut self, addresses: &[HeldAddress]) {
-        if addresses.is_empty() {
+    fn remove(&mut self, removes: &[(HeldAddress, Parting)]) {
+        if removes.is_empty() {
             return;
         }
+        let with = |parting| {
+            let same = removes.iter().filter(move |(_, other)| *other == parting);
+            same.map(|(address, _)| address.ip).collect::<Vec<_>>()
+        };
+        let forsaken = with(Parting::Forsake);
+        self.report_failure(clients::forsake(&forsaken));
+        let addresses: Vec<HeldAddress> = removes.iter().map(|(held, _)| held.clone()).collect();
+        self.release(&addresses);
+        self.report_failure(clients::unblock(&forsaken));
+        self.report_failure(clients::cut(&with(Parting::HandOver), &self.board));
+    }
+
+    fn report_failure(&self, result: Result<(), NetError>) {
+        if let Err(error) = result {
+            let said = format_args!("connections of released addresses: {error}");
+            crate::log::text(&self.log, Level::Warning, said);
+        }
+    }
+
+    fn release(&self, addresses: &[HeldAddress]) {
         let results = self.keeper.release(addresses);
         let mut unguarded = false;
         for (address, result) in addresses.iter().zip(results) {

@@ -3,7 +3,7 @@
 use super::AddressKernel;
 use crate::net::address::HeldAddress;
 use crate::post::Post;
-use ctdb_protocol::takeover::io::{Input, LeaseId};
+use ctdb_protocol::takeover::io::{Input, LeaseId, Parting};
 use ctdb_protocol::time::Instant;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -55,7 +55,7 @@ impl AddressKernel for Recorded {
         self.answer(&address, true);
     }
 
-    fn remove(&self, address: HeldAddress) {
+    fn remove(&self, address: HeldAddress, _: Parting) {
         self.answer(&address, false);
     }
 

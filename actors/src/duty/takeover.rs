@@ -71,9 +71,10 @@ impl Carry<Takeover> for TakeoverCarry {
                 address,
                 prefix,
                 interface,
+                parting,
             } => {
                 let held = held(address, prefix, interface);
-                self.kernel.borrow().remove(held.clone());
+                self.kernel.borrow().remove(held.clone(), parting);
                 self.places.insert(address, held);
             }
             Effect::Taken(address) => {

@@ -163,10 +163,18 @@ fn on_event(router: &Router, tickler: &Tickler, event: &Event) {
             tell(router, RECONFIGURE, &[]);
         }
         Event::Taken(address) => {
+            router.tickles.arrived(*address);
             tell_address(router, TAKE_IP, *address);
             tickler.tickle(*address, &router.tickles.take_strange(*address));
         }
-        Event::Released(address) => tell_address(router, RELEASE_IP, *address),
+        Event::Stranded(address) => {
+            tickler.tickle(*address, &router.tickles.take_strange(*address));
+        }
+        Event::Released(address) => {
+            router.tickles.left(*address);
+            tell_address(router, RELEASE_IP, *address);
+        }
+        Event::Cut(address, ends) => router.connections_cut(*address, ends),
         Event::RunDone { request, leader } => {
             let asker = router.runs.table().remove(request);
             if let Some(asker) = asker {
@@ -190,7 +198,7 @@ pub(super) async fn run(router: Arc<Router>) {
         // Addresses are only recorded.
         Tickler::idle()
     } else {
-        Tickler::start(context.board.clone(), &context.log)
+        Tickler::start(router.tickles.clone(), &context.log)
     };
     let mut leader_tick = tokio::time::interval(Timing::DEFAULT.leader_broadcast);
     let mut sample = tokio::time::interval(router.sample_statistics());

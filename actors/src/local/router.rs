@@ -28,7 +28,7 @@ use ctdb_protocol::tunable::TunableId;
 use ctdb_protocol::wire::message::{ClientMessage, DataMessage};
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Capacity that the buffer for outgoing packets may keep, in bytes.
 const KEPT_BYTES: usize = 1 << 20;
@@ -46,7 +46,7 @@ pub(super) struct Router {
     pub(super) calls: Calls,
     pub(super) pending: PendingControls,
     pub(super) traverses: Traverses,
-    pub(super) tickles: Tickles,
+    pub(super) tickles: Arc<Tickles>,
     pub(super) runs: broadcast::Runs,
     pub(super) databases: OnceLock<Databases>,
     pub(super) committing: Committing,
@@ -71,7 +71,7 @@ impl Router {
             calls: Calls::default(),
             pending: PendingControls::default(),
             traverses: Traverses::default(),
-            tickles: Tickles::default(),
+            tickles: Arc::default(),
             runs: broadcast::Runs::default(),
             databases: OnceLock::new(),
             committing: Committing::default(),

@@ -1,19 +1,22 @@
 //! Tickles the clients of an address that this node has just taken: a thread of its own, as a busy file server has
 //! thousands of them.
 
-use crate::board::Board;
+use super::tickles::Tickles;
 use crate::log::text;
 use crate::net::tickle::TickleSender;
 use ctdb_protocol::client::sockaddr::{Connection, SockAddr};
 use ctdb_protocol::notice::Level;
 use slog::Logger;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-/// As often as the address is announced: before the client believes the first announcement its answer goes astray.
-const ROUNDS: [Duration; 3] = [
+/// About as often as the address is announced: before the client believes the first announcement its answer goes
+/// astray.
+const ROUNDS: [Duration; 4] = [
     Duration::ZERO,
+    Duration::from_millis(25),
     Duration::from_millis(200),
     Duration::from_millis(1_200),
 ];
@@ -39,10 +42,10 @@ impl Tickler {
     }
 
     /// Starts the thread.
-    pub(super) fn start(board: Board, log: &Logger) -> Self {
+    pub(super) fn start(tickles: Arc<Tickles>, log: &Logger) -> Self {
         let (orders, todo) = sync_channel(WAITING_MAX);
         let worker = Worker {
-            board,
+            tickles,
             log: log.clone(),
             sender: None,
             rounds: Vec::new(),
@@ -76,7 +79,7 @@ fn ends(connection: &Connection) -> Option<(SocketAddr, SocketAddr)> {
 }
 
 struct Worker {
-    board: Board,
+    tickles: Arc<Tickles>,
     log: Logger,
     /// Opened for the first order.
     sender: Option<TickleSender>,
@@ -116,7 +119,8 @@ impl Worker {
         self.rounds = later;
         let due: Vec<(Instant, Order)> = due;
         for (_, order) in due {
-            if self.is_here(order.address)
+            // Another node may have taken the address meanwhile.
+            if self.tickles.is_here(order.address)
                 && let Err(error) = self.send(&order)
             {
                 let address = order.address;
@@ -124,13 +128,6 @@ impl Worker {
                 text(&self.log, Level::Warning, said);
             }
         }
-    }
-
-    /// Another node may have taken the address meanwhile.
-    fn is_here(&self, address: IpAddr) -> bool {
-        let view = self.board.addresses();
-        let mut here = view.addresses.iter().filter(|one| one.active.is_some());
-        here.any(|one| one.address == address)
     }
 
     /// Sends to all; answers the first failure.

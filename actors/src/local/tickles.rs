@@ -7,7 +7,7 @@ use ctdb_protocol::client::{ControlFlags, Opcode, Payload, pnn};
 use ctdb_protocol::id::{ClientId, Pnn, SrvId};
 use ctdb_protocol::wire::message::ClientMessage;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Most connections kept.
@@ -24,6 +24,8 @@ struct Table {
     of_address: BTreeMap<IpAddr, BTreeSet<Connection>>,
     of_client: BTreeMap<ClientId, BTreeSet<Connection>>,
     count: usize,
+    /// Addresses that are on this node.
+    here: BTreeSet<IpAddr>,
     /// Addresses whose list changed since it was last spread.
     changed: BTreeSet<IpAddr>,
 }
@@ -97,8 +99,28 @@ impl Tickles {
         }
     }
 
-    /// Takes the connections of an address that this node has just taken: those of servers on other nodes, which
-    /// they are now cut off from. Those of local clients live.
+    /// This node has just taken the address.
+    pub(super) fn arrived(&self, address: IpAddr) {
+        self.table().here.insert(address);
+    }
+
+    /// The address has just left this node. What its local clients had here is for the next node to end, whatever they
+    /// say of it now.
+    pub(super) fn left(&self, address: IpAddr) {
+        let mut table = self.table();
+        table.here.remove(&address);
+        for connections in table.of_client.values_mut() {
+            connections.retain(|connection| connection.dst.ip() != Some(address));
+        }
+    }
+
+    /// Whether this node has it.
+    pub(super) fn is_here(&self, address: IpAddr) -> bool {
+        self.table().here.contains(&address)
+    }
+
+    /// Takes the connections of an address that this node has: those of servers on other nodes, which they are now cut
+    /// off from. Those of local clients live.
     pub(super) fn take_strange(&self, address: IpAddr) -> Vec<Connection> {
         let mut table = self.table();
         let Some(all) = table.of_address.remove(&address) else {
@@ -164,6 +186,21 @@ impl Router {
         }
     }
 
+    /// An address left this node with these connections: whoever takes it shall know of them.
+    pub(super) fn connections_cut(&self, address: IpAddr, ends: &[(SocketAddr, SocketAddr)]) {
+        for (server, client) in ends {
+            let (src, dst) = (SockAddr::from(*client), SockAddr::from(*server));
+            self.tickles.add(Connection { src, dst });
+        }
+        let list = TickleList {
+            addr: SockAddr::from(address),
+            connections: self.tickles.of(address),
+        };
+        for peer in self.context.links.connected() {
+            self.send_peer(peer, silent(Opcode::SetTcpTickleList, list.to_bytes()));
+        }
+    }
+
     /// Brings the other nodes' lists of this node's addresses up to date: those that changed to all, the
     /// rest to nodes that are new. Single changes are told at once; this mends what was missed.
     pub(super) fn spread_tickles(&self, told: &mut BTreeSet<Pnn>) {
@@ -209,7 +246,6 @@ fn silent(opcode: Opcode, data: Vec<u8>) -> ClientMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::SocketAddr;
 
     fn connection(client_port: u16) -> Connection {
         let end = |ip: [u8; 4], port| SockAddr::from(SocketAddr::from((ip, port)));
@@ -231,5 +267,23 @@ mod tests {
         let table = tickles.table();
         assert_eq!(table.count, 1);
         assert!(table.changed.contains(&address), "the others are told");
+    }
+
+    #[test]
+    fn what_a_client_had_on_an_address_that_left_is_strange() {
+        let tickles = Tickles::default();
+        let address = IpAddr::from([10, 0, 0, 31]);
+        tickles.arrived(address);
+        tickles.add_of_client(ClientId(7), connection(2));
+        assert!(tickles.is_here(address));
+        tickles.left(address);
+        assert!(!tickles.is_here(address));
+        assert!(
+            !tickles.take_from_client(ClientId(7), connection(2)),
+            "its end is not told to the others"
+        );
+        assert_eq!(tickles.of(address), [connection(2)]);
+        tickles.arrived(address);
+        assert_eq!(tickles.take_strange(address), [connection(2)]);
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::address::{Addresses, HeldAddress, Outcome};
+use super::connections::Connections;
 use super::error::{NetError, Result};
 use super::gate;
 
@@ -33,10 +34,24 @@ pub fn release_all(addresses: &[HeldAddress]) -> Cleanup {
     if let Err(error) = remove_present(addresses, &mut done) {
         done.failures.push(error);
     }
+    // Connections that outlived their address would disturb the clients when it comes back.
+    if let Err(error) = end_connections(&done.removed) {
+        done.failures.push(error);
+    }
     if done.gate_shut && done.failures.is_empty() {
         done.failures.extend(gate::remove_table().err());
     }
     done
+}
+
+fn end_connections(removed: &[HeldAddress]) -> Result<()> {
+    let addresses: BTreeSet<IpAddr> = removed.iter().map(|address| address.ip).collect();
+    if addresses.is_empty() {
+        return Ok(());
+    }
+    let mut kernel = Connections::open()?;
+    let connections = kernel.of(&addresses)?;
+    kernel.destroy(&connections).1
 }
 
 fn remove_present(addresses: &[HeldAddress], done: &mut Cleanup) -> Result<()> {

@@ -27,6 +27,9 @@ use super::socket::NetlinkSocket;
 /// Addresses changed in one transaction: stays below the default socket send buffer.
 const ADDRESSES_PER_BATCH: usize = 1000;
 
+/// How long a block of addresses lasts that nobody ends.
+const BLOCK_MS: u64 = 5_000;
+
 /// What the gate guards.
 #[derive(Debug, Clone, Default)]
 pub struct GateConfig {
@@ -200,6 +203,54 @@ pub fn shut_any() -> Result<bool> {
         Ok(()) => Ok(true),
         Err(error) if error.errno() == Some(Errno::NOENT) => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// What is blocked of an address, whatever the lease says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Block {
+    /// All but the resets that this machine sends.
+    ButResets,
+    /// All that this machine sends.
+    Outgoing,
+}
+
+impl Block {
+    const fn sets(self) -> [&'static str; 2] {
+        match self {
+            Self::ButResets => gate_rules::SETS_GOING,
+            Self::Outgoing => gate_rules::SETS_GONE,
+        }
+    }
+
+    /// Begins it, until `end`, or for a few seconds. False if there is no gate.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn begin(self, addresses: &[IpAddr]) -> Result<bool> {
+        self.commit("block addresses that go", Some(BLOCK_MS), addresses)
+    }
+
+    /// Ends it. False if there is no gate, or if it was built anew meanwhile.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn end(self, addresses: &[IpAddr]) -> Result<bool> {
+        self.commit("unblock addresses that went", None, addresses)
+    }
+
+    fn commit(self, what: &str, timeout_ms: Option<u64>, addresses: &[IpAddr]) -> Result<bool> {
+        let mut socket = NetlinkSocket::open(NETLINK_NETFILTER, "nftables")?;
+        for chunk in addresses.chunks(ADDRESSES_PER_BATCH) {
+            let mut transaction = Transaction::new(socket.next_seq());
+            transaction.block(self.sets(), timeout_ms, chunk);
+            match commit(&mut socket, what, transaction) {
+                Ok(()) => {}
+                Err(error) if error.errno() == Some(Errno::NOENT) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -14,6 +14,11 @@ pub(crate) const SET_V6: &str = "v6";
 /// The IPv6 addresses again, as raw bits: nft before 1.0.8 has no name for the target field of neighbour discovery,
 /// and compares raw bits only with a set of raw bits.
 pub(crate) const SET_ND: &str = "nd";
+/// Addresses that are being given up for good: whatever the lease says, nothing of them passes but our resets. Elements
+/// time out, should their owner die before it takes them back.
+pub(crate) const SETS_GOING: [&str; 2] = ["going4", "going6"];
+/// Addresses that are another node's by now: not even our resets pass, which IPv6 sends without having the address.
+pub(crate) const SETS_GONE: [&str; 2] = ["gone4", "gone6"];
 /// Before all filters of the admin.
 const PRIORITY: i32 = -500;
 /// `IFNAMSIZ` without the closing zero byte.
@@ -36,11 +41,9 @@ pub(crate) fn removal() -> String {
 }
 
 /// A batch that builds the table anew with empty sets, atomically. The empty lease set means: shut.
-///
-/// A planned release (block an address whose lease is alive, let our own resets out) has its place as two more sets
-/// with rules *before* the lease look-up of each chain.
 pub(crate) fn ruleset(interfaces: &[String]) -> String {
     use std::fmt::Write;
+    let ([going4, going6], [gone4, gone6]) = (SETS_GOING, SETS_GONE);
     let mut text = removal();
     let _ = writeln!(
         text,
@@ -48,7 +51,11 @@ pub(crate) fn ruleset(interfaces: &[String]) -> String {
   set {SET_LEASE} {{ type ifname; flags timeout; }}
   set {SET_V4} {{ type ipv4_addr; }}
   set {SET_V6} {{ type ipv6_addr; }}
-  set {SET_ND} {{ typeof @th,64,128; }}"
+  set {SET_ND} {{ typeof @th,64,128; }}
+  set {going4} {{ type ipv4_addr; flags timeout; }}
+  set {going6} {{ type ipv6_addr; flags timeout; }}
+  set {gone4} {{ type ipv4_addr; flags timeout; }}
+  set {gone6} {{ type ipv6_addr; flags timeout; }}"
     );
     for (at, interface) in interfaces.iter().enumerate() {
         // Incoming advertisements about our addresses come from others and stay allowed: an address that is not
@@ -57,6 +64,8 @@ pub(crate) fn ruleset(interfaces: &[String]) -> String {
             text,
             "  chain in{at} {{
     type filter hook ingress device \"{interface}\" priority {PRIORITY}; policy accept;
+    ip daddr @{going4} drop
+    ip6 daddr @{going6} drop
     meta iifname @{SET_LEASE} accept
     ip daddr @{SET_V4} drop
     arp daddr ip @{SET_V4} drop
@@ -65,6 +74,10 @@ pub(crate) fn ruleset(interfaces: &[String]) -> String {
   }}
   chain out{at} {{
     type filter hook egress device \"{interface}\" priority {PRIORITY}; policy accept;
+    ip saddr @{going4} tcp flags & rst != rst drop
+    ip6 saddr @{going6} tcp flags & rst != rst drop
+    ip saddr @{gone4} drop
+    ip6 saddr @{gone6} drop
     meta oifname @{SET_LEASE} accept
     ip saddr @{SET_V4} drop
     arp saddr ip @{SET_V4} drop

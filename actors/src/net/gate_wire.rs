@@ -97,6 +97,16 @@ impl Transaction {
         self.start(DELSETELEM, SET_LEASE);
     }
 
+    /// Puts addresses into a pair of sets, for so long, or takes them out.
+    pub(crate) fn block(&mut self, sets: [&str; 2], timeout_ms: Option<u64>, addresses: &[IpAddr]) {
+        let kind = timeout_ms.map_or(DELSETELEM, |_| NEWSETELEM);
+        let (v4, v6): (Vec<&IpAddr>, Vec<&IpAddr>) = addresses.iter().partition(|ip| ip.is_ipv4());
+        for (set, list) in sets.into_iter().zip([v4, v6]) {
+            let keys: Vec<Vec<u8>> = list.into_iter().map(address_key).collect();
+            self.elements(kind, set, &keys, timeout_ms);
+        }
+    }
+
     /// Adds or takes away blocked addresses.
     pub(crate) fn addresses(&mut self, add: bool, addresses: &[IpAddr]) {
         let kind = if add { NEWSETELEM } else { DELSETELEM };

@@ -14,6 +14,7 @@
 pub mod address;
 pub mod announce;
 pub mod cleanup;
+pub mod connections;
 pub mod error;
 pub mod gate;
 mod gate_check;

@@ -335,10 +335,11 @@ fn address_kernel(
     }
     let start: Start = {
         let (post, clock, log) = (context.post.clone(), context.clock, context.log.clone());
+        let board = context.board.clone();
         let realtime = context.settings.startup.realtime_scheduling;
         Arc::new(move |places| {
             let lease = lease_config(places, timing, realtime);
-            Real::start(places, &lease, &post, clock, &log)
+            Real::start(places, &lease, &post, &board, clock, &log)
         })
     };
     let places = public::places(&context.public.list());

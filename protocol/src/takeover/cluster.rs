@@ -105,6 +105,15 @@ impl Cluster {
             || (self.is_connected(pnn) && self.node(pnn).is_some_and(|node| node.same_leader))
     }
 
+    /// Whether another node that can be reached is fit to host addresses.
+    pub(super) fn others_fit(&self) -> bool {
+        let fit = |pnn: Pnn| {
+            let node = self.node(pnn).filter(|_| self.is_connected(pnn));
+            node.is_some_and(|node| node.flags.is_ok() && node.state.run_state == RunState::Running)
+        };
+        self.others().any(fit)
+    }
+
     /// Nodes that obey this leader and are fit to host addresses.
     pub(super) fn fit(&self) -> BTreeSet<Pnn> {
         (0..self.view.nodes.len() as u32)

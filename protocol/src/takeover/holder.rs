@@ -9,7 +9,7 @@
 //!   the address counts as held.
 
 use super::interfaces::Interfaces;
-use super::io::{ConfiguredAddress, Effect, LeaseId};
+use super::io::{ConfiguredAddress, Effect, LeaseId, Parting};
 use super::message::{Assignment, KnownAddress};
 use super::reporter::Reporter;
 use super::view::{AddressStatus, AddressView};
@@ -80,6 +80,8 @@ pub(super) struct Holder {
     node: NodeView,
     lease: Option<LeaseId>,
     leaving: bool,
+    /// Another node is fit to host addresses.
+    has_heirs: bool,
     /// Number of the plan that counts; 0 if none.
     sequence: u64,
     /// A plan must know of this report of ours to count.
@@ -98,6 +100,7 @@ impl Holder {
             node: NodeView::default(),
             lease: None,
             leaving: false,
+            has_heirs: false,
             sequence: 0,
             heard_least: 1,
             reporter: Reporter::new(),
@@ -129,6 +132,11 @@ impl Holder {
             self.reporter.changed(now);
             self.settle_all(now, out);
         }
+    }
+
+    /// Whether another node is fit to host addresses.
+    pub(super) const fn set_heirs(&mut self, has_heirs: bool) {
+        self.has_heirs = has_heirs;
     }
 
     pub(super) fn set_lease(
@@ -375,6 +383,7 @@ impl Holder {
             return;
         };
         let dropped = self.must_drop(entry);
+        let parting = self.parting(entry, dropped);
         let order = match &entry.place {
             Place::Absent if !entry.configured => {
                 self.entries.remove(&address);
@@ -415,6 +424,7 @@ impl Holder {
                     address,
                     prefix,
                     interface,
+                    parting,
                 });
             }
             Place::Absent | Place::Present(_) => {}
@@ -460,6 +470,16 @@ impl Holder {
             || self.lease.is_none()
             || self.leaving
             || self.is_barred()
+    }
+
+    /// How its clients are parted from, should it be removed now.
+    fn parting(&self, entry: &Entry, dropped: bool) -> Parting {
+        let to_nobody = entry.assigned.is_some_and(|plan| plan.owner.is_none());
+        match dropped {
+            false => Parting::Stay,
+            true if self.has_heirs && !to_nobody => Parting::HandOver,
+            true => Parting::Forsake,
+        }
     }
 
     /// On a dead interface while another one lives.

@@ -40,6 +40,17 @@ pub struct Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LeaseId(pub u64);
 
+/// What becomes of the clients of an address that is taken off an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Parting {
+    /// It comes back on another interface of this node: their connections go on.
+    Stay,
+    /// Another node takes it and resets them: this one is quick, and says nothing to them.
+    HandOver,
+    /// Nobody is known to take it: this node resets them before it goes.
+    Forsake,
+}
+
 /// Everything that can happen to the takeover.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
@@ -158,6 +169,8 @@ pub enum Effect {
         prefix: u8,
         /// The interface.
         interface: String,
+        /// What becomes of its clients.
+        parting: Parting,
     },
     /// Tell the local clients that the node took the address.
     Taken(IpAddr),

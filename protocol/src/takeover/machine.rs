@@ -98,6 +98,7 @@ impl Takeover {
                 wanted.ask_at = now;
             }
         }
+        self.holder.set_heirs(self.cluster.others_fit());
         self.holder.set_node(now, self.cluster.own_node(), out);
         self.cluster_changed(now, out);
     }
@@ -296,10 +297,12 @@ impl Machine for Takeover {
             Input::View(view) => self.set_view(now, view, effects),
             Input::Unreachable { peer, clear_at } => {
                 self.cluster.lose(peer, clear_at);
+                self.holder.set_heirs(self.cluster.others_fit());
                 self.cluster_changed(now, effects);
             }
             Input::Reachable { peer } => {
                 self.cluster.regain(peer);
+                self.holder.set_heirs(self.cluster.others_fit());
                 self.cluster_changed(now, effects);
                 if self.holder.reporter.leader().map(|(leader, _)| leader) == Some(peer) {
                     self.holder.reporter.force(now);

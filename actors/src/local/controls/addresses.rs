@@ -167,5 +167,9 @@ fn set_tickles(router: &Router, view: &AddressView, ask: &Ask<'_>) -> Done {
     let address = list.addr.canonical().ip().ok_or_else(Refused::plainly)?;
     find(view, address).ok_or_else(|| Refused::status(UNKNOWN_ADDRESS))?;
     router.tickles.set(address, &list.connections);
+    if ask.peer.is_some() && router.tickles.is_here(address) {
+        // A node that had it until now; what it tells of ended there.
+        router.context.board.connections_stranded(address);
+    }
     done()
 }
