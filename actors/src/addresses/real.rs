@@ -405,30 +405,32 @@ impl Worker {
     }
 
     fn add(&mut self, addresses: &[HeldAddress], LeaseId(lease): LeaseId) {
-        let mut by_interface: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
-        for (address, result) in addresses.iter().zip(self.keeper.hold(lease, addresses)) {
+        let results = self.keeper.hold(lease, addresses);
+        let mut by_interface: BTreeMap<&String, Vec<IpAddr>> = BTreeMap::new();
+        for (address, _) in addresses
+            .iter()
+            .zip(&results)
+            .filter(|(_, done)| done.is_ok())
+        {
+            self.guarded().held.insert(address.ip, address.clone());
+            let here = by_interface.entry(&address.interface).or_default();
+            here.push(address.ip);
+        }
+        let now = std::time::Instant::now();
+        for (interface, here) in by_interface {
+            let rounds = ANNOUNCEMENTS.map(|wait| (now + wait, interface.clone(), here.clone()));
+            self.announcements.extend(rounds);
+        }
+        // First of all: the clients that are tickled next shall answer this node.
+        self.announce_due();
+        for (address, result) in addresses.iter().zip(results) {
             let error = result.err().map(|error| error.to_string());
-            let present = error.is_none();
-            if present {
-                self.guarded().held.insert(address.ip, address.clone());
-                by_interface
-                    .entry(address.interface.clone())
-                    .or_default()
-                    .push(address.ip);
-            }
             self.post.takeover.send(Input::Kernel {
                 address: address.ip,
-                present,
+                present: error.is_none(),
                 error,
             });
         }
-        let now = std::time::Instant::now();
-        for (interface, addresses) in by_interface {
-            let rounds =
-                ANNOUNCEMENTS.map(|wait| (now + wait, interface.clone(), addresses.clone()));
-            self.announcements.extend(rounds);
-        }
-        self.announce_due();
     }
 
     fn next_announcement(&self) -> Option<Duration> {

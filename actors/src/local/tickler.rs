@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-/// About as often as the address is announced: before the client believes the first announcement its answer goes
-/// astray.
+/// Before the client believes the first announcement of the address its answer goes astray. Linux answers such segments
+/// of one connection no more often than every 500 ms (`tcp_invalid_ratelimit`): one that comes sooner is for nothing.
 const ROUNDS: [Duration; 4] = [
     Duration::ZERO,
-    Duration::from_millis(25),
-    Duration::from_millis(200),
+    Duration::from_millis(550),
     Duration::from_millis(1_200),
+    Duration::from_millis(2_500),
 ];
 /// Addresses that may wait for the thread; beyond, clients find out by themselves.
 const WAITING_MAX: usize = 16_384;

@@ -85,6 +85,11 @@ impl Samba<'_> {
 pub struct Session(Child);
 
 impl Session {
+    /// Whether it runs still.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
+    }
+
     /// Ends it.
     pub fn end(&mut self) {
         drop(self.0.stdin.take());
@@ -101,6 +106,11 @@ impl Drop for Session {
 impl Samba<'_> {
     /// A client that logs in and then does nothing.
     pub fn session(&self, address: IpAddr) -> Session {
+        self.start_client(address, None)
+    }
+
+    /// Starts smbclient(1) with some of its commands; without any it waits for its end.
+    pub fn start_client(&self, address: IpAddr, commands: Option<&str>) -> Session {
         let mut command = self.cluster().client_command("smbclient");
         command
             .arg("-s")
@@ -110,6 +120,7 @@ impl Samba<'_> {
                 &format!("{USER}%{PASSWORD}"),
                 &format!("//{address}/{SHARE}"),
             ])
+            .args(commands.into_iter().flat_map(|commands| ["-c", commands]))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
