@@ -10,7 +10,7 @@ use ctdb_actors::log::{self, Format, LogConfig, LogHandle, Syslog, Target};
 use ctdb_actors::net::{address, cleanup};
 use ctdb_actors::system::{self, Boot, BootError};
 use ctdb_protocol::notice::Notice;
-use ctdb_protocol::settings::{LogFormat, LogLocation, Logging};
+use ctdb_protocol::settings::{LogFormat, LogLocation, Logging, NodeEntry};
 use ctdb_protocol::wire::hello::{RELEASE, Release};
 use ipnet::IpNet;
 use slog::Logger;
@@ -28,15 +28,25 @@ const LIBEXEC: &str = "/usr/libexec/ctdb";
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Node;
 
-fn load(options: &Options) -> Result<Loaded, Refused> {
+fn environment(options: &Options) -> Result<Environment, Refused> {
     let overrides = options.settings.iter().map(|setting| Override {
         section: setting.section.clone(),
         key: setting.key.clone(),
         value: setting.value.clone(),
     });
-    match Environment::of_process(overrides.collect()) {
-        Ok(environment) => config::load(&environment, &SystemHost),
-        Err(reason) => Err(Refused::of_environment(reason)),
+    Environment::of_process(overrides.collect()).map_err(Refused::of_environment)
+}
+
+fn load(options: &Options) -> Result<Loaded, Refused> {
+    config::load(&environment(options)?, &SystemHost)
+}
+
+/// Reads the nodes file again for `ctdb reloadnodes`.
+fn reread_nodes(options: &Options) -> impl Fn() -> Result<Vec<NodeEntry>, String> + use<> {
+    let options = options.clone();
+    move || {
+        let nodes = environment(&options).and_then(|found| config::load_nodes(&found, &SystemHost));
+        nodes.map_err(|refused| refused.to_string())
     }
 }
 
@@ -114,6 +124,7 @@ fn live(
         shutdown,
         ready: Box::new(move || readiness.tell()),
         guarded: Box::new(move |all| guard.addresses(all.iter().filter_map(to_guard).collect())),
+        reread_nodes: Box::new(reread_nodes(&options)),
         reread_public: Box::new(move || {
             let loaded = load(&options).map_err(|refused| refused.to_string())?;
             Ok(loaded.settings.failover.public_addresses)

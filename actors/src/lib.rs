@@ -25,6 +25,7 @@ pub mod local;
 pub mod lock;
 pub mod log;
 pub mod net;
+pub mod nodes;
 pub mod poison;
 pub mod post;
 pub mod public;

@@ -146,6 +146,8 @@ notices! {
     "A duty could not be kept alive; the worker ends and the guard takes over." DutyGivenUp { duty: String, cause: String } "actor.given_up" Crit "{duty} can't be kept alive ({cause}): ending this process so that the guard starts a new one";
     "The queue of a connection is full; the connection was closed." QueueFull { connection: String, queued: u64 } "queue.full" Err "Queue of {connection} is full ({queued} messages): closing it";
 
+    "The nodes file was read again, and what it says is in force." NodesReloaded { nodes: u32, lines: u32 } "nodes.reloaded" Notice "Reloaded the nodes file: {nodes} nodes on {lines} lines";
+
     // ---- links and heartbeat
     "A peer's link is up and the peer was accepted." LinkUp { peer: Pnn, address: String } "link.up" Notice "Node {peer}: connected to {address}";
     "A peer is lost." NodeDead { peer: Pnn, reason: String, connected: u32 } "link.node_dead" Err "Node {peer} is dead: {reason}: {connected} connected";

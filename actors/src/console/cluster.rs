@@ -30,7 +30,7 @@ impl Cluster for NodeCluster {
     }
 
     fn nodes(&self) -> Vec<(u32, String)> {
-        let nodes = (0..).zip(&self.0.settings.cluster.nodes);
+        let nodes = (0..).zip(self.0.links.identity.nodes.list());
         nodes
             .filter(|(_, node)| !node.deleted)
             .map(|(pnn, node)| (pnn, node.address.to_string()))
@@ -71,7 +71,7 @@ impl Cluster for NodeCluster {
         let settings = &self.0.settings;
         let listed = settings.lvs.as_ref().and_then(|lvs| lvs.group.as_ref());
         let group = match listed {
-            Some(lines) => Group::listed(lines, &settings.cluster.nodes),
+            Some(lines) => Group::listed(lines, &self.0.links.identity.nodes.list()),
             None => self.0.board.view().lvs_group(),
         };
         (listed.is_some() || !group.0.is_empty()).then_some(group)

@@ -204,6 +204,9 @@ impl Run<'_> {
         if let Some(answer) = self.address_command(pnn, command).await {
             return answer;
         }
+        if let Some(answer) = self.nodes_file_command(command).await {
+            return answer;
+        }
         if let Some(answer) = self.change_command(pnn, command).await {
             return answer;
         }

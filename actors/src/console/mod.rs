@@ -24,6 +24,7 @@ mod line;
 mod listen;
 mod lvs;
 mod node;
+mod nodes_file;
 mod records;
 mod session;
 mod time;

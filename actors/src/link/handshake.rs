@@ -98,7 +98,7 @@ async fn check(
     let expected = Expected {
         cluster: &identity.cluster,
         own: identity.own,
-        claimed_address: identity.address(hello.pnn),
+        claimed_address: identity.nodes.address(hello.pnn),
         real_address,
     };
     if let Err(reason) = hello.check(&expected) {
@@ -150,5 +150,5 @@ async fn receive(stream: &mut TcpStream) -> Result<(Hello, FrameSplitter), Hands
 
 /// Whether the peer's address is one of the nodes file; anybody else is not even listened to.
 pub fn is_node(identity: &Identity, address: IpAddr) -> bool {
-    identity.nodes.iter().flatten().any(|node| *node == address)
+    identity.nodes.has_address(address)
 }

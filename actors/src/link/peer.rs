@@ -50,7 +50,6 @@ const LANES: usize = 2;
 /// See the module.
 pub struct PeerLink {
     peer: Pnn,
-    address: IpAddr,
     context: LinkContext,
     /// Lanes that are up, with the peer's life and the number of their pair.
     lanes: Vec<(Lane, Instance)>,
@@ -67,11 +66,10 @@ pub struct PeerLink {
 }
 
 impl PeerLink {
-    /// The link to `peer` at `address`.
-    pub fn new(peer: Pnn, address: IpAddr, context: LinkContext, life: LifeGuard) -> Self {
+    /// The link to `peer`.
+    pub fn new(peer: Pnn, context: LinkContext, life: LifeGuard) -> Self {
         Self {
             peer,
-            address,
             context,
             lanes: Vec::new(),
             running: 0,
@@ -81,6 +79,17 @@ impl PeerLink {
             dialling: None,
             _life: life,
         }
+    }
+
+    /// The peer's private address; none while it is deleted.
+    fn address(&self) -> Option<IpAddr> {
+        self.context.links.identity.nodes.address(self.peer)
+    }
+
+    /// The same for the log.
+    fn shown_address(&self) -> String {
+        let address = self.address();
+        address.map_or_else(|| String::from("deleted"), |address| address.to_string())
     }
 
     fn dials(&self) -> bool {
@@ -103,10 +112,11 @@ impl PeerLink {
         if !self.dials() || self.told_up {
             return;
         }
-        let (peer, address) = (
-            self.peer,
-            SocketAddr::from((self.address, self.context.port)),
-        );
+        let Some(address) = self.address() else {
+            // It was taken out of the nodes file, and may come back.
+            return self.dial_later(REDIAL, ctx);
+        };
+        let (peer, address) = (self.peer, SocketAddr::from((address, self.context.port)));
         let links = self.context.links.clone();
         let dialling = async move {
             let both = async {
@@ -140,7 +150,7 @@ impl PeerLink {
         }
         let reason = error.to_string();
         if reason != self.last_refusal {
-            let peer = format!("node {} ({})", self.peer, self.address);
+            let peer = format!("node {} ({})", self.peer, self.shown_address());
             notice(
                 &self.context.log,
                 &Notice::HelloRefused {
@@ -205,7 +215,7 @@ impl PeerLink {
         }
         self.told_up = true;
         self.last_refusal.clear();
-        let address = self.address.to_string();
+        let address = self.shown_address();
         notice(
             &self.context.log,
             &Notice::LinkUp {
@@ -242,6 +252,7 @@ async fn dial_lane(
 ) -> Result<Greeted, HandshakeError> {
     let own = links
         .identity
+        .nodes
         .address(links.identity.own)
         .unwrap_or(to.ip());
     let socket = TcpSocket::from_std_stream(socket::dialling(own)?.into());

@@ -1,12 +1,12 @@
 //! Who this node is on its links, and the lanes that are up.
 
 use super::lane::{LaneError, LaneSender};
+use crate::nodes::NodesFile;
 use ctdb_protocol::id::{Generation, Instance, Pnn};
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::hello::{Hello, Lane, MAGIC, Release, VERSION};
 use ctdb_protocol::wire::message::{ControlMessage, DataMessage, Packet};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use tokio::sync::watch;
@@ -18,8 +18,8 @@ pub struct Identity {
     pub own: Pnn,
     /// `[cluster] name`.
     pub cluster: String,
-    /// Private address by number; `None` for deleted nodes.
-    pub nodes: Vec<Option<IpAddr>>,
+    /// All nodes.
+    pub nodes: NodesFile,
     /// This life of the daemon.
     pub instance: Instance,
     /// The composition this node belongs to, kept up to date by membership.
@@ -33,23 +33,6 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The private address of a node, unless it is deleted or unknown.
-    pub fn address(&self, pnn: Pnn) -> Option<IpAddr> {
-        self.nodes.get(pnn.0 as usize).copied().flatten()
-    }
-
-    /// All other nodes that are not deleted.
-    pub fn peers(&self) -> impl Iterator<Item = (Pnn, IpAddr)> + '_ {
-        let numbered = self
-            .nodes
-            .iter()
-            .zip(0..)
-            .map(|(address, n)| (Pnn(n), *address));
-        numbered
-            .filter(|(pnn, _)| *pnn != self.own)
-            .filter_map(|(pnn, a)| a.map(|a| (pnn, a)))
-    }
-
     /// Checks a peer's release. If it is another one, and the peer is in a cluster while this node is in none
     /// yet, then this node is the one too many.
     pub(super) fn check_release(&self, hello: &Hello) -> Result<(), String> {

@@ -14,6 +14,7 @@ use crate::link::inbound::Inbound;
 use crate::link::peer::{Accepted, LinkContext, PeerLink, Retell};
 use crate::link::{listen, socket};
 use crate::lock::{ClusterLock, LockCommand};
+use crate::poison::PoisonCabinet;
 use crate::records::DbEntry;
 use crate::supervise::Supervisor;
 use actix::{Actor, Addr};
@@ -33,7 +34,7 @@ use ctdb_protocol::takeover::machine::Takeover;
 use ctdb_protocol::timing::Timing;
 use ctdb_protocol::{election, heartbeat, membership, monitor};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -79,9 +80,8 @@ fn seed(context: &NodeContext) -> u64 {
 }
 
 fn electorate(context: &NodeContext) -> Electorate {
-    let nodes = context.settings.cluster.nodes.iter().zip(0..);
-    let counting = nodes.filter(|(node, _)| !node.deleted).map(|(_, n)| Pnn(n));
-    Electorate::new(counting, context.settings.cluster.lock != LockSetting::None)
+    let nodes = context.links.identity.nodes.live();
+    Electorate::new(nodes, context.settings.cluster.lock != LockSetting::None)
 }
 
 fn keep_heartbeat(
@@ -282,12 +282,7 @@ fn membership_config(context: &NodeContext, timing: Timing) -> MembershipConfig 
     capabilities.set(Capabilities::NATGW, settings.natgw_capability());
     MembershipConfig {
         own: own(context),
-        deleted: settings
-            .cluster
-            .nodes
-            .iter()
-            .map(|node| node.deleted)
-            .collect(),
+        deleted: context.links.identity.nodes.deleted(),
         capabilities,
         start_stopped: settings.startup.state.stopped,
         start_disabled: settings.startup.state.disabled,
@@ -421,15 +416,26 @@ fn keep_links(
         port: settings.cluster.port,
         log: context.log.clone(),
     };
-    for (peer, address) in context.links.identity.peers() {
-        let (link, peers) = (link.clone(), peers.clone());
+    let keep = {
+        let (supervisor, peers) = (supervisor.clone(), peers.clone());
         let poisons = context.poisons.clone();
-        supervisor.keep("link", move |life, _| {
-            let actor: Addr<PeerLink> = PeerLink::new(peer, address, link.clone(), life).start();
-            poisons.put(&format!("link {peer}"), &actor);
-            peers.borrow_mut().insert(peer, actor);
-        });
-    }
+        move |peer| keep_link(&supervisor, peer, &link, &peers, &poisons)
+    };
+    let nodes = &context.links.identity.nodes;
+    let mut changes = nodes.subscribe();
+    let mut kept: BTreeSet<Pnn> = nodes.peers().into_iter().collect();
+    kept.iter().copied().for_each(&keep);
+    let nodes = nodes.clone();
+    actix::spawn(async move {
+        while changes.changed().await.is_ok() {
+            // The link to a node that was taken out stays, and finds no address to dial.
+            for peer in nodes.peers() {
+                if kept.insert(peer) {
+                    keep(peer);
+                }
+            }
+        }
+    });
     let identity = context.links.identity.clone();
     let (log, peers) = (context.log.clone(), peers.clone());
     actix::spawn(listen::run(
@@ -444,6 +450,22 @@ fn keep_links(
         },
     ));
     Ok(())
+}
+
+/// Keeps the link to `peer` alive.
+fn keep_link(
+    supervisor: &Supervisor,
+    peer: Pnn,
+    link: &LinkContext,
+    peers: &PeerLinks,
+    poisons: &PoisonCabinet,
+) {
+    let (link, peers, poisons) = (link.clone(), peers.clone(), poisons.clone());
+    supervisor.keep("link", move |life, _| {
+        let actor: Addr<PeerLink> = PeerLink::new(peer, link.clone(), life).start();
+        poisons.put(&format!("link {peer}"), &actor);
+        peers.borrow_mut().insert(peer, actor);
+    });
 }
 
 fn own(context: &NodeContext) -> Pnn {

@@ -25,9 +25,10 @@ use crate::log::{LogHandle, notice, text};
 use crate::net::address::HeldAddress;
 use crate::net::gate::GateConfig;
 use crate::net::lease::LeaseConfig;
+use crate::nodes::{self, NodesFile};
 use crate::poison::PoisonCabinet;
 use crate::post::Post;
-use crate::public::{self, PublicAddresses, Reread, TellGuard};
+use crate::public::{self, PublicAddresses, TellGuard};
 use crate::realtime;
 use crate::records::{DbTable, LockLimits, LockWatch};
 use crate::supervise::{Supervisor, install_panic_hook};
@@ -69,7 +70,9 @@ pub struct Boot {
     /// Tells the guard which addresses to remove should this process die.
     pub guarded: TellGuard,
     /// Reads the public addresses of the configuration anew.
-    pub reread_public: Reread,
+    pub reread_public: public::Reread,
+    /// Reads the nodes file anew.
+    pub reread_nodes: nodes::Reread,
 }
 
 /// Why a node could not begin; the text says what to do.
@@ -151,6 +154,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         ready,
         guarded,
         reread_public,
+        reread_nodes,
     } = boot;
     say_hello(&log, version, &settings);
     if settings.startup.realtime_scheduling && !realtime::request() {
@@ -165,10 +169,13 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         reread_public,
         guarded,
     );
+    let own = Pnn(settings.cluster.pnn);
+    let nodes = NodesFile::new(own, settings.cluster.nodes.clone(), reread_nodes);
+    let identity = identity(&settings, &tunables, release, nodes);
     let context = context(
         settings,
         tunables,
-        release,
+        identity,
         public,
         log,
         log_handle,
@@ -235,7 +242,7 @@ fn say_hello(log: &Logger, version: &str, settings: &Settings) {
 fn context(
     settings: Settings,
     tunables: Tunables,
-    release: Release,
+    identity: Identity,
     public: PublicAddresses,
     log: Logger,
     log_handle: LogHandle,
@@ -244,7 +251,7 @@ fn context(
     let fatal = Fatal::new(&log);
     let shards = settings.database.record_shards.unwrap_or(1);
     let post = Post::new(shards.into(), &fatal);
-    let links = Links::new(Arc::new(identity(&settings, &tunables, release)));
+    let links = Links::new(Arc::new(identity));
     let tunables = Arc::new(RwLock::new(tunables));
     NodeContext {
         events: EventDesk::new(post.events.clone(), &tunables),
@@ -304,8 +311,12 @@ fn lock_limits(settings: &Settings) -> LockLimits {
     }
 }
 
-fn identity(settings: &Settings, tunables: &Tunables, release: Release) -> Identity {
-    let nodes = settings.cluster.nodes.iter();
+fn identity(
+    settings: &Settings,
+    tunables: &Tunables,
+    release: Release,
+    nodes: NodesFile,
+) -> Identity {
     let since_epoch = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -315,9 +326,7 @@ fn identity(settings: &Settings, tunables: &Tunables, release: Release) -> Ident
     Identity {
         own: Pnn(settings.cluster.pnn),
         cluster: settings.cluster.name.clone(),
-        nodes: nodes
-            .map(|node| (!node.deleted).then_some(node.address))
-            .collect(),
+        nodes,
         instance: Instance(instance),
         generation: AtomicU32::new(ctdb_protocol::id::Generation::INVALID.number),
         release,

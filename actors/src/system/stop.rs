@@ -44,7 +44,7 @@ pub(super) async fn orderly(context: &NodeContext, mut control: ControlPlane, re
     // Stops the services; it has its own time limit.
     context.events.close().await;
     tokio::time::sleep(LAST_WORDS).await;
-    for (peer, _) in context.links.identity.peers() {
+    for peer in context.links.identity.nodes.peers() {
         context.links.send_control(peer, ControlMessage::Goodbye);
     }
     if let Some(lock) = control.lock.borrow().as_ref() {

@@ -171,6 +171,8 @@ pub enum Command {
     Change(FlagChange),
     Shutdown,
     Recover,
+    /// `reloadnodes`
+    ReloadNodes,
     IpReallocate,
     ListNodes,
     Leader,

@@ -185,6 +185,7 @@ fn command(verb: Verb, arguments: &mut Arguments) -> Result<Command, Refusal> {
         Verb::Unban => Command::Change(FlagChange::Unban),
         Verb::Shutdown => Command::Shutdown,
         Verb::Recover => Command::Recover,
+        Verb::ReloadNodes => Command::ReloadNodes,
         Verb::IpReallocate => Command::IpReallocate,
         Verb::ListNodes => Command::ListNodes,
         Verb::Leader => Command::Leader,

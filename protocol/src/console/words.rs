@@ -98,6 +98,7 @@ words! {
     Shutdown "shutdown" [] "" Any Token "shutdown ctdb daemon",
     Recover "recover" [] "" Cluster Token "force recovery",
     IpReallocate "ipreallocate" ["sync"] "" Cluster Token "run ip reallocation",
+    ReloadNodes "reloadnodes" [] "" Local Token "reload the nodes file on all nodes",
     ListNodes "listnodes" [] "" Local Open "list nodes in the cluster",
     Leader "leader" ["recmaster"] "" Cluster Open "show the pnn of the leader",
     IsNotLeader "isnotleader" ["isnotrecmaster"] "" Any Open "succeed unless the node is the leader",

@@ -26,6 +26,15 @@ impl Electorate {
         }
     }
 
+    /// The nodes file changed: these are in it and not deleted. A new one counts at once, running or not, as it
+    /// would after a restart of all.
+    pub fn reconfigure(&mut self, nodes: impl IntoIterator<Item = Pnn>) {
+        let nodes: BTreeSet<Pnn> = nodes.into_iter().collect();
+        self.departed.retain(|pnn| nodes.contains(pnn));
+        self.present = nodes.difference(&self.departed).copied().collect();
+        self.configured = nodes.len();
+    }
+
     /// A node left in order: it holds nothing and counts no more until it is heard again.
     pub fn depart(&mut self, pnn: Pnn) {
         if self.present.remove(&pnn) {
@@ -83,6 +92,18 @@ impl Electorate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_changed_nodes_file_changes_who_counts() {
+        let mut electorate = Electorate::new((0..3).map(Pnn), false);
+        electorate.depart(Pnn(2));
+        electorate.reconfigure((0..5).map(Pnn));
+        assert_eq!((electorate.size(), electorate.followers_needed()), (4, 2));
+        electorate.reconfigure([0, 1, 3].map(Pnn));
+        assert_eq!((electorate.size(), electorate.departed().count()), (3, 0));
+        electorate.arrive(Pnn(2));
+        assert_eq!(electorate.size(), 3, "deleted nodes do not come back");
+    }
 
     #[test]
     fn needed_followers_by_size() {

@@ -7,6 +7,7 @@ use crate::id::Pnn;
 use crate::notice::Notice;
 use crate::time::Instant;
 use alloc::string::String;
+use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// How an attempt to take the cluster lock ended.
@@ -46,6 +47,8 @@ pub enum Input {
         /// Why, for the log.
         reason: String,
     },
+    /// The nodes file changed: these are in it and not deleted.
+    Nodes(Vec<Pnn>),
     /// From membership: this node's own state.
     Own(NodeState),
     /// From a peer.

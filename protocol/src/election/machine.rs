@@ -479,6 +479,7 @@ impl Machine for Election {
                     self.step_down(now, &reason, effects);
                 }
             }
+            Input::Nodes(nodes) => self.electorate.reconfigure(nodes),
             Input::Own(node) => self.own(now, node, effects),
             Input::Message { peer, message } => self.message(now, peer, message, effects),
             Input::Lock(result) => self.lock_result(now, result, effects),

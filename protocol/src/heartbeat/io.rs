@@ -9,6 +9,7 @@ use crate::notice::Notice;
 use crate::takeover;
 use crate::time::Instant;
 use alloc::string::String;
+use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// Everything that can happen to the heartbeat.
@@ -46,6 +47,8 @@ pub enum Input {
     Standing(Standing),
     /// From the cluster lock: its keeper answered what was sent at this point.
     LockProven(Instant),
+    /// The nodes file changed: these are in it and not deleted.
+    Nodes(Vec<Pnn>),
     /// Another duty was started again: tell it the peers once more.
     Retell,
     /// The deadline has come.

@@ -14,6 +14,7 @@ use crate::{election, membership, takeover};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::time::Duration;
 
 /// What the heartbeat waits for.
@@ -205,6 +206,18 @@ impl Heartbeat {
             self.refresh_authority(now, out);
             self.tell_unreachable(out);
         }
+    }
+
+    /// Who is not in the nodes file any more must not be connected; the admin's tool saw to that a moment ago.
+    fn nodes_changed(&mut self, now: Instant, nodes: &[Pnn], out: &mut Effects<Effect>) {
+        self.electorate.reconfigure(nodes.iter().copied());
+        let strangers = self.peers.keys().filter(|pnn| !nodes.contains(pnn));
+        for peer in strangers.copied().collect::<Vec<_>>() {
+            let reason = String::from("it was taken out of the nodes file");
+            self.lose(now, peer, &reason, false, out);
+            out.push(Effect::CloseLink { peer, reason });
+        }
+        self.refresh_authority(now, out);
     }
 
     fn retell(&self, out: &mut Effects<Effect>) {
@@ -434,6 +447,7 @@ impl Machine for Heartbeat {
                 self.lock_proven = self.lock_proven.max(sent);
                 self.refresh_authority(now, effects);
             }
+            Input::Nodes(nodes) => self.nodes_changed(now, &nodes, effects),
             Input::Retell => self.retell(effects),
             Input::Timeout => self.timeout(now, effects),
         }

@@ -85,6 +85,8 @@ pub enum Input {
     },
     /// From a client: the rules of bans changed.
     Bans(Bans),
+    /// The nodes file changed: for each line, whether it is commented out.
+    Nodes(Vec<bool>),
     /// Another duty was started again: publish the own state and the view once more.
     Retell,
     /// The deadline has come.

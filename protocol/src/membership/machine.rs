@@ -157,6 +157,7 @@ impl Membership {
                 }
             }
             Input::Bans(bans) => self.config.bans = bans,
+            Input::Nodes(deleted) => self.nodes.reload(&deleted),
             Input::Retell => {
                 self.published_own = None;
                 self.published = None;

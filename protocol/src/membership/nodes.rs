@@ -18,6 +18,24 @@ struct Entry {
     claim: Claim,
 }
 
+impl Entry {
+    /// A node that nothing was heard of.
+    fn unheard(deleted: bool) -> Self {
+        Self {
+            flags: if deleted {
+                NodeFlags::DELETED | NodeFlags::DISCONNECTED
+            } else {
+                NodeFlags::DISCONNECTED | NodeFlags::UNHEALTHY
+            },
+            state: NodeState {
+                committed: Generation::INVALID,
+                ..NodeState::default()
+            },
+            claim: Claim::default(),
+        }
+    }
+}
+
 /// A node that is about to take part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Arriving {
@@ -36,21 +54,20 @@ pub(super) struct NodeTable {
 impl NodeTable {
     /// Nobody was heard of yet.
     pub(super) fn new(deleted: &[bool]) -> Self {
-        let entry = |deleted: &bool| Entry {
-            flags: if *deleted {
-                NodeFlags::DELETED | NodeFlags::DISCONNECTED
-            } else {
-                NodeFlags::DISCONNECTED | NodeFlags::UNHEALTHY
-            },
-            state: NodeState {
-                committed: Generation::INVALID,
-                ..NodeState::default()
-            },
-            claim: Claim::default(),
-        };
         Self {
-            entries: deleted.iter().map(entry).collect(),
+            entries: deleted.iter().copied().map(Entry::unheard).collect(),
         }
+    }
+
+    /// Takes a changed nodes file over: nodes are appended, commented out or back again; numbers stay.
+    pub(super) fn reload(&mut self, deleted: &[bool]) {
+        for (entry, deleted) in self.entries.iter_mut().zip(deleted) {
+            if entry.flags.contains(NodeFlags::DELETED) != *deleted {
+                *entry = Entry::unheard(*deleted);
+            }
+        }
+        let fresh = deleted.iter().skip(self.entries.len()).copied();
+        self.entries.extend(fresh.map(Entry::unheard));
     }
 
     fn all(&self) -> impl Iterator<Item = (Pnn, &Entry)> {

@@ -43,7 +43,7 @@ fn role(router: &Router, ask: &Ask<'_>, make: fn(bool) -> Request) -> Done {
 
 fn set_ban(router: &Router, ask: &Ask<'_>) -> Done {
     let BanState { pnn, seconds } = ask.parse()?;
-    if pnn as usize >= router.context.settings.cluster.nodes.len() {
+    if pnn as usize >= router.context.links.identity.nodes.list().len() {
         return Err(Refused::plainly());
     }
     // Each node decides about its own flags; what others think of it needs no noting.

@@ -7,7 +7,6 @@ pub(super) fn answer(ask: &Ask<'_>) -> Option<Answer> {
     let what = match ask.opcode {
         // Of no use to a client: the nodes copy contents by messages of their own.
         Opcode::DbPull => "pulling a database",
-        Opcode::ReloadNodesFile => "changing the nodes of a running cluster",
         _ => return None,
     };
     let text = format!("{}: this version does not support {what}", ask.opcode);

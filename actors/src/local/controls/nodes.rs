@@ -1,8 +1,10 @@
 //! What this node and the cluster are.
 
-use super::{Answer, Ask, Done, data};
+use super::{Answer, Ask, Done, Refused, data, done};
 use crate::local::router::Router;
 use crate::local::statistics::timeval;
+use crate::log;
+use crate::nodes::NodesFile;
 use ctdb_protocol::client::nodemap::{Node, NodeFlags as WireFlags, NodeMap};
 use ctdb_protocol::client::sockaddr::SockAddr;
 use ctdb_protocol::client::text::Text;
@@ -10,7 +12,8 @@ use ctdb_protocol::client::uptime::{TimeVal, Uptime};
 use ctdb_protocol::client::vnnmap::VnnMap;
 use ctdb_protocol::client::{ControlReply, Opcode};
 use ctdb_protocol::flags::NodeFlags;
-use ctdb_protocol::id::Generation;
+use ctdb_protocol::id::{Generation, Pnn};
+use ctdb_protocol::notice::Notice;
 use ctdb_protocol::settings::{ClusterLock, NODE_PORT, NodeEntry};
 use ctdb_protocol::time::Instant;
 use std::net::SocketAddr;
@@ -24,8 +27,11 @@ pub(super) fn answer(router: &Arc<Router>, ask: &Ask<'_>) -> Option<Answer> {
         Opcode::GetPid => status(std::process::id()),
         Opcode::Ping => status(router.registry().len() as u32),
         Opcode::Uptime => data(&uptime(router)),
-        Opcode::GetNodeMap => data(&node_map(router, |pnn| flags_of(router, pnn))),
-        Opcode::GetNodesFile => data(&node_map(router, |_| NodeFlags::empty())),
+        Opcode::GetNodeMap => data(&node_map(&nodes_file(router).list(), |pnn| {
+            flags_of(router, pnn)
+        })),
+        Opcode::GetNodesFile => return Some(Answer::later_result(read(router.clone()))),
+        Opcode::ReloadNodesFile => return Some(Answer::later_result(reload(router.clone()))),
         Opcode::GetVnnMap => data(&vnn_map(router)),
         Opcode::GetRecMode => status(router.context.board.view().mode as u32),
         Opcode::GetRunstate => data(&(own().run_state as u32)),
@@ -56,10 +62,44 @@ fn flags_of(router: &Router, pnn: usize) -> NodeFlags {
     view.nodes.get(pnn).map_or(unknown, |node| node.flags)
 }
 
-/// All nodes of the configuration. The port is that of 4.17 whatever port the links use: clients know no
-/// other.
-fn node_map(router: &Router, flags: impl Fn(usize) -> NodeFlags) -> NodeMap {
-    let nodes = router.context.settings.cluster.nodes.iter().enumerate();
+fn nodes_file(router: &Router) -> &NodesFile {
+    &router.context.links.identity.nodes
+}
+
+/// What the file says now, in force or not.
+async fn file_now(router: &Router) -> Result<Vec<NodeEntry>, Refused> {
+    let nodes = nodes_file(router).clone();
+    let read = tokio::task::spawn_blocking(move || nodes.read()).await;
+    read.map_err(|_| Refused::plainly())?
+        .map_err(Refused::because)
+}
+
+async fn read(router: Arc<Router>) -> Done {
+    let nodes = file_now(&router).await?;
+    data(&node_map(&nodes, |_| NodeFlags::empty()))
+}
+
+/// Takes the file over. The tool has compared those of all nodes.
+async fn reload(router: Arc<Router>) -> Done {
+    let new = file_now(&router).await?;
+    let (before, post) = (nodes_file(&router).list(), &router.context.post);
+    let connected = |pnn: Pnn| !flags_of(&router, pnn.0 as usize).contains(NodeFlags::DISCONNECTED);
+    let replaced = nodes_file(&router).replace(new.clone(), connected, post);
+    replaced.map_err(Refused::because)?;
+    if new != before {
+        let nodes = u32::try_from(new.iter().filter(|node| !node.deleted).count());
+        let notice = Notice::NodesReloaded {
+            nodes: nodes.unwrap_or(u32::MAX),
+            lines: u32::try_from(new.len()).unwrap_or(u32::MAX),
+        };
+        log::notice(&router.context.log, &notice);
+    }
+    done()
+}
+
+/// All nodes of a list. The port is that of 4.17 whatever port the links use: clients know no other.
+fn node_map(nodes: &[NodeEntry], flags: impl Fn(usize) -> NodeFlags) -> NodeMap {
+    let nodes = nodes.iter().enumerate();
     let node = |(pnn, entry): (usize, &NodeEntry)| {
         let mut flags = flags(pnn);
         if entry.deleted {

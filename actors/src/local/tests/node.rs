@@ -12,6 +12,7 @@ use crate::link::lane::LaneSender;
 use crate::link::table::{Identity, Links};
 use crate::local::{ControlHandle, Databases, LocalHandle, ShardAddr, prepare};
 use crate::log::{Format, LogConfig, Target};
+use crate::nodes::NodesFile;
 use crate::post::{Feed, Post};
 use crate::records::{DataOut, DbTable, HealthBook, Records, Store, StoreConfig, Wiring};
 use actix::{Actor, Arbiter, Context, Handler, System};
@@ -174,11 +175,12 @@ fn context(dir: &Path, own: u32, nodes: u32) -> NodeContext {
     })
     .expect("log");
     let settings = settings(dir, own, nodes);
-    let addresses = settings.cluster.nodes.iter().map(|node| Some(node.address));
+    let no_file = || Err(String::from("there is no file"));
+    let nodes = NodesFile::new(Pnn(own), settings.cluster.nodes.clone(), Box::new(no_file));
     let identity = Identity {
         own: Pnn(own),
         cluster: String::new(),
-        nodes: addresses.collect(),
+        nodes,
         instance: Instance(u64::from(own) << 32),
         generation: AtomicU32::new(GENERATION.number),
         release: ctdb_protocol::wire::hello::RELEASE,

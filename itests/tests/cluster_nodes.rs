@@ -1,0 +1,113 @@
+//! The nodes of a running cluster change: appended, commented out, back again (`ctdb reloadnodes`).
+
+use std::fs;
+
+use ctdb_itests::cluster::{Cluster, Daemon, Layout, have_root, wait_until};
+
+/// Writes the same nodes file on all nodes: the first `lines` of four, the `deleted` one commented out.
+fn put_nodes(cluster: &Cluster, lines: usize, deleted: Option<usize>) {
+    let mut text = String::new();
+    for node in 0..lines {
+        let mark = if deleted == Some(node) { "#" } else { "" };
+        text += &format!("{mark}{}\n", Layout::private_address(node));
+    }
+    for node in cluster.nodes() {
+        fs::write(cluster.etc(node, "nodes"), &text).expect("nodes file");
+    }
+}
+
+/// Waits until all of `nodes` see exactly these as OK nodes of the cluster, with all addresses served.
+fn wait_cluster(cluster: &Cluster, nodes: &[usize], what: &str) {
+    wait_until(Daemon::Ours.patience(), what, || {
+        cluster.settled_among(nodes)
+    });
+}
+
+/// Names of the nodes in `ctdb listnodes`-style order as node 0 has them.
+fn pnns(cluster: &Cluster) -> Vec<usize> {
+    let status = cluster.status(0).unwrap_or_default();
+    status.iter().map(|node| node.pnn).collect()
+}
+
+#[test]
+fn nodes_come_and_go_while_the_others_serve() {
+    let layout = Layout::new("nodes", 4);
+    if !have_root("nodes_come_and_go_while_the_others_serve") || layout.daemon == Daemon::Debian {
+        return;
+    }
+    let cluster = Cluster::build(&layout);
+    put_nodes(&cluster, 3, None);
+    for node in 0..3 {
+        cluster.start(node);
+    }
+    wait_cluster(&cluster, &[0, 1, 2], "three nodes");
+    cluster.attach(0, &["kept.tdb"]);
+    cluster
+        .our_ctdb(0, &["writekey", "kept.tdb", "key", "value"])
+        .ok();
+    let watch = cluster.watch();
+
+    // A fourth line, but not everywhere yet.
+    put_nodes(&cluster, 4, None);
+    let three = fs::read_to_string(cluster.etc(1, "nodes")).expect("nodes file");
+    let three = three
+        .lines()
+        .take(3)
+        .map(|line| format!("{line}\n"))
+        .collect::<String>();
+    fs::write(cluster.etc(1, "nodes"), &three).expect("nodes file");
+    let refused = cluster.our_ctdb(0, &["reloadnodes"]);
+    assert!(
+        refused.stderr.contains("Nodes file on node 1 differs"),
+        "{refused:?}"
+    );
+    assert_eq!(pnns(&cluster), [0, 1, 2]);
+
+    put_nodes(&cluster, 4, None);
+    assert_eq!(
+        cluster.our_ctdb(0, &["reloadnodes"]).ok(),
+        "Node 3 is NEW\n"
+    );
+    let again = cluster.our_ctdb(0, &["reloadnodes"]).ok();
+    assert!(again.starts_with("No change in nodes file"), "{again}");
+    cluster.start(3);
+    wait_cluster(&cluster, &[0, 1, 2, 3], "four nodes");
+    let value = cluster.our_ctdb(3, &["readkey", "kept.tdb", "key"]).ok();
+    assert!(value.contains("value"), "{value}");
+
+    // A node that is connected is not deleted; one that is shut down is, by Debian's tool.
+    put_nodes(&cluster, 4, Some(2));
+    let refused = cluster.our_ctdb(0, &["reloadnodes"]);
+    assert!(
+        refused.stderr.contains("shut it down before"),
+        "{refused:?}"
+    );
+    cluster.stop(2);
+    let deleted = cluster.ctdb(0, &["reloadnodes"]).ok();
+    assert!(deleted.contains("Node 2 is DELETED"), "{deleted}");
+    wait_cluster(&cluster, &[0, 1, 3], "three nodes of four lines");
+    let status = cluster.our_ctdb(3, &["status"]).ok();
+    assert!(
+        status.contains("Number of nodes:4 (including 1 deleted nodes)"),
+        "{status}"
+    );
+    assert_eq!(pnns(&cluster), [0, 1, 3]);
+
+    // Back again, with its records and addresses.
+    put_nodes(&cluster, 4, None);
+    assert_eq!(
+        cluster.our_ctdb(3, &["reloadnodes"]).ok(),
+        "Node 2 is UNDELETED\n"
+    );
+    cluster.start(2);
+    wait_cluster(&cluster, &[0, 1, 2, 3], "four nodes again");
+    let value = cluster.our_ctdb(2, &["readkey", "kept.tdb", "key"]).ok();
+    assert!(value.contains("value"), "{value}");
+    let seen = watch.end();
+    println!(
+        "longest silence of an address: {:?} s",
+        seen.longest_gap_s()
+    );
+    assert!(seen.dual.addresses.is_empty(), "{:?}", seen.dual);
+    cluster.assert_clean();
+}
