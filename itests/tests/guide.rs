@@ -1,4 +1,4 @@
-//! The walk through a GlusterFS guide of 2016: four nodes configured by `/etc/sysconfig/ctdb` alone, started by the init
+//! The walk through a guide to `GlusterFS` of 2016: four nodes configured by `/etc/sysconfig/ctdb` alone, started by the init
 //! script, with a lock file in a shared directory and Samba started by nobody but Debian's `50.samba`.
 
 use std::fs;
