@@ -1,19 +1,36 @@
 //! The nodes of a running cluster change: appended, commented out, back again (`ctdb reloadnodes`).
 
+use std::fmt::Write;
 use std::fs;
 
 use ctdb_itests::cluster::{Cluster, Daemon, Layout, have_root, wait_until};
 
-/// Writes the same nodes file on all nodes: the first `lines` of four, the `deleted` one commented out.
-fn put_nodes(cluster: &Cluster, lines: usize, deleted: Option<usize>) {
-    let mut text = String::new();
-    for node in 0..lines {
+/// The first `lines` of four nodes, the `deleted` one commented out.
+fn nodes_file(lines: usize, deleted: Option<usize>) -> String {
+    (0..lines).fold(String::new(), |mut text, node| {
         let mark = if deleted == Some(node) { "#" } else { "" };
-        text += &format!("{mark}{}\n", Layout::private_address(node));
-    }
+        let _ = writeln!(text, "{mark}{}", Layout::private_address(node));
+        text
+    })
+}
+
+/// Writes the same file on all nodes.
+fn put_nodes(cluster: &Cluster, lines: usize, deleted: Option<usize>) {
     for node in cluster.nodes() {
-        fs::write(cluster.etc(node, "nodes"), &text).expect("nodes file");
+        fs::write(cluster.etc(node, "nodes"), nodes_file(lines, deleted)).expect("nodes file");
     }
+}
+
+/// `reloadnodes` on node 0 is refused with these words.
+fn assert_refused(cluster: &Cluster, words: &str) {
+    let refused = cluster.our_ctdb(0, &["reloadnodes"]);
+    assert!(refused.stderr.contains(words), "{refused:?}");
+}
+
+/// A node reads the record that node 0 wrote at the beginning.
+fn assert_record(cluster: &Cluster, node: usize) {
+    let value = cluster.our_ctdb(node, &["readkey", "kept.tdb", "key"]).ok();
+    assert!(value.contains("value"), "node {node}: {value}");
 }
 
 /// Waits until all of `nodes` see exactly these as OK nodes of the cluster, with all addresses served.
@@ -49,18 +66,8 @@ fn nodes_come_and_go_while_the_others_serve() {
 
     // A fourth line, but not everywhere yet.
     put_nodes(&cluster, 4, None);
-    let three = fs::read_to_string(cluster.etc(1, "nodes")).expect("nodes file");
-    let three = three
-        .lines()
-        .take(3)
-        .map(|line| format!("{line}\n"))
-        .collect::<String>();
-    fs::write(cluster.etc(1, "nodes"), &three).expect("nodes file");
-    let refused = cluster.our_ctdb(0, &["reloadnodes"]);
-    assert!(
-        refused.stderr.contains("Nodes file on node 1 differs"),
-        "{refused:?}"
-    );
+    fs::write(cluster.etc(1, "nodes"), nodes_file(3, None)).expect("nodes file");
+    assert_refused(&cluster, "Nodes file on node 1 differs");
     assert_eq!(pnns(&cluster), [0, 1, 2]);
 
     put_nodes(&cluster, 4, None);
@@ -72,16 +79,11 @@ fn nodes_come_and_go_while_the_others_serve() {
     assert!(again.starts_with("No change in nodes file"), "{again}");
     cluster.start(3);
     wait_cluster(&cluster, &[0, 1, 2, 3], "four nodes");
-    let value = cluster.our_ctdb(3, &["readkey", "kept.tdb", "key"]).ok();
-    assert!(value.contains("value"), "{value}");
+    assert_record(&cluster, 3);
 
     // A node that is connected is not deleted; one that is shut down is, by Debian's tool.
     put_nodes(&cluster, 4, Some(2));
-    let refused = cluster.our_ctdb(0, &["reloadnodes"]);
-    assert!(
-        refused.stderr.contains("shut it down before"),
-        "{refused:?}"
-    );
+    assert_refused(&cluster, "shut it down before");
     cluster.stop(2);
     let deleted = cluster.ctdb(0, &["reloadnodes"]).ok();
     assert!(deleted.contains("Node 2 is DELETED"), "{deleted}");
@@ -101,8 +103,7 @@ fn nodes_come_and_go_while_the_others_serve() {
     );
     cluster.start(2);
     wait_cluster(&cluster, &[0, 1, 2, 3], "four nodes again");
-    let value = cluster.our_ctdb(2, &["readkey", "kept.tdb", "key"]).ok();
-    assert!(value.contains("value"), "{value}");
+    assert_record(&cluster, 2);
     let seen = watch.end();
     println!(
         "longest silence of an address: {:?} s",
