@@ -264,6 +264,7 @@ fn records() -> Vec<(&'static str, RecordBody)> {
                     rsn: Rsn(5),
                     is_dmaster: false,
                     is_empty: true,
+                    is_readonly: true,
                 }]
                 .into_iter()
                 .collect(),
@@ -293,6 +294,35 @@ fn vacuum() -> [(&'static str, RecordBody); 3] {
     ]
 }
 
+fn readonly() -> [(&'static str, RecordBody); 6] {
+    let key = bytes("key");
+    [
+        (
+            "call-readonly",
+            RecordBody::CallReadonly { key: key.clone() },
+        ),
+        (
+            "delegate",
+            RecordBody::Delegate {
+                key: key.clone(),
+                to: Pnn(2),
+            },
+        ),
+        (
+            "copy",
+            RecordBody::Copy {
+                key: key.clone(),
+                rsn: Rsn(5),
+                flags: 0x1_0000,
+                data: bytes("v"),
+            },
+        ),
+        ("no-copy", RecordBody::NoCopy { key: key.clone() }),
+        ("revoke", RecordBody::Revoke { key: key.clone() }),
+        ("revoked", RecordBody::Revoked { key }),
+    ]
+}
+
 fn graves() -> Vec<Grave> {
     let (key, rsn) = (bytes("key"), Rsn(5));
     vec![Grave { key, rsn }]
@@ -308,6 +338,7 @@ fn settling() -> [(&'static str, RecordBody); 2] {
                 demote: vec![key.clone()],
                 discard: graves(),
                 delete: graves(),
+                release: vec![key.clone()],
             }),
         ),
         (
@@ -453,6 +484,7 @@ fn packets() -> Vec<(&'static str, Packet)> {
     let records = records()
         .into_iter()
         .chain(vacuum())
+        .chain(readonly())
         .map(|(name, b)| (name, Packet::Data(DataMessage::Record(record(b)))));
     let clients = clients()
         .into_iter()

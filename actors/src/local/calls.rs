@@ -98,6 +98,7 @@ impl Router {
             db,
             key: call.key.into(),
             kind,
+            readonly: call.flags.contains(client::CallFlags::WANT_READONLY),
         });
     }
 
@@ -112,6 +113,7 @@ impl Router {
             db,
             key,
             kind,
+            readonly: false,
         };
         self.context.post.records_of(db).send(input);
         Some(answer)

@@ -124,6 +124,7 @@ impl Router {
         let received = links.received.load(Ordering::Relaxed);
         let recovering = u32::from(self.context.board.view().mode != RecoveryMode::Normal);
         let hops = self.context.locks.counters().hops();
+        let delegations = self.context.locks.counters().delegations();
         let slow = counters.slow();
         let client = counters.of_clients();
         Statistics {
@@ -151,6 +152,8 @@ impl Router {
             num_recoveries: counters.recoveries.load(Ordering::Relaxed),
             start_time: timeval(slow.since.unwrap_or(self.context.started)),
             current_time: timeval(SystemTime::now()),
+            total_ro_delegations: delegations.made,
+            total_ro_revokes: delegations.revoked,
             ..Statistics::default()
         }
     }

@@ -24,12 +24,22 @@ const BOUNDS: [Duration; 10] = [
     Duration::from_secs(64),
 ];
 
+/// Read-only copies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delegations {
+    /// Copies made for other nodes.
+    pub made: u32,
+    /// Records whose copies were called back so that they could be written.
+    pub revoked: u32,
+}
+
 /// What is counted of one database, or of all.
 #[derive(Debug, Default)]
 struct Counts {
     locks: LockStatistics,
     hop_count_buckets: [u32; BUCKETS],
     max_hop_count: u32,
+    delegations: Delegations,
     hot_keys: HotKeys,
 }
 
@@ -62,6 +72,8 @@ impl DbCounters {
         };
         DbStatistics {
             locks: counts.locks,
+            ro_delegations: counts.delegations.made,
+            ro_revokes: counts.delegations.revoked,
             hop_count_buckets: counts.hop_count_buckets,
             hot_keys: counts.hot_keys.shown(),
             ..DbStatistics::default()
@@ -80,6 +92,11 @@ impl DbCounters {
             max: all.max_hop_count,
             buckets: all.hop_count_buckets,
         }
+    }
+
+    /// Read-only copies of all databases together.
+    pub fn delegations(&self) -> Delegations {
+        self.counted().all.delegations
     }
 
     /// Begins anew; what waits now stays counted as waiting.
@@ -148,6 +165,20 @@ impl DbCounters {
                 Some(waited) => count(locks, waited),
                 None => locks.num_failed = locks.num_failed.wrapping_add(1),
             }
+        });
+    }
+
+    /// A copy is made for another node.
+    pub(super) fn delegates(&self, db: DbId) {
+        self.change(db, |Counts { delegations, .. }| {
+            delegations.made = delegations.made.wrapping_add(1);
+        });
+    }
+
+    /// All copies of a record were called back.
+    pub(super) fn revokes(&self, db: DbId) {
+        self.change(db, |Counts { delegations, .. }| {
+            delegations.revoked = delegations.revoked.wrapping_add(1);
         });
     }
 

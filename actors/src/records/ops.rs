@@ -4,7 +4,7 @@ use super::error::RecordError;
 use super::message::StoredRecord;
 use super::store::Database;
 use ctdb_protocol::id::{DbId, Pnn};
-use ctdb_protocol::record::header::RecordHeader;
+use ctdb_protocol::record::header::{RecordFlags, RecordHeader};
 use ctdb_protocol::record::io::Input;
 use ctdb_protocol::record::local::{self, Change, LocalOp, LocalOutcome};
 use ctdb_protocol::wire::bytes::Bytes;
@@ -135,12 +135,17 @@ fn write(
     }
     let head = |value: &[u8]| RecordHeader::split(value).map(|(header, _)| header);
     let header = guard.tdb().parse(guard.key(), head)?.flatten();
-    match header.filter(|header| header.dmaster == own) {
+    match header.filter(|header| is_writable(*header, own)) {
         Some(header) => Ok(guard
             .tdb()
             .storev(guard.key(), &[&header.to_bytes(), data])?),
         None => Err(RecordError::NotDmaster),
     }
+}
+
+/// Whether clients of this node may write: it is dmaster, and no other node has read-only copies.
+fn is_writable(header: RecordHeader, own: Pnn) -> bool {
+    header.dmaster == own && !header.flags.contains(RecordFlags::RO_HAVE_DELEGATIONS)
 }
 
 /// As 4.17's `UPDATE_RECORD` for volatile databases: what does not exist is not made, and a number that is not
@@ -149,7 +154,7 @@ fn renew(guard: &ChainLock<'_>, new: &StoredRecord, own: Pnn) -> Result<(), Reco
     let Some(old) = read(guard)? else {
         return Ok(());
     };
-    if old.header.dmaster != own {
+    if !is_writable(old.header, own) {
         return Err(RecordError::NotDmaster);
     }
     if old.header.rsn >= new.header.rsn {

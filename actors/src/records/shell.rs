@@ -21,6 +21,7 @@ use ctdb_protocol::membership::io::Recover;
 use ctdb_protocol::notice::{Level, Notice, ShownDb};
 use ctdb_protocol::record::holdings::Holdings;
 use ctdb_protocol::record::io::{Effect, Input};
+use ctdb_protocol::record::local::LocalOp;
 use ctdb_protocol::record::replica::io::{CommitId, Request};
 use ctdb_protocol::record::vacuum::VacuumReport;
 use ctdb_protocol::wire::bytes::Bytes;
@@ -97,6 +98,9 @@ impl Shell {
         if let Input::Recover(Recover::Prepare(_) | Recover::Suspend) = &input {
             self.end_replacements();
         }
+        if let Input::SetReadonly { db } = &input {
+            self.store.table().set_readonly(*db);
+        }
         let config = self.store.config();
         match input {
             Input::Recover(Recover::Rebuild {
@@ -120,6 +124,12 @@ impl Shell {
     pub(super) fn carry(&mut self, effect: Effect, answers: &mut VecDeque<Input>) {
         match effect {
             Effect::Local { db, key, op } => {
+                let counters = self.wiring.locks.counters();
+                match op {
+                    LocalOp::Delegate => counters.delegates(db),
+                    LocalOp::EndDelegations => counters.revokes(db),
+                    _ => {}
+                }
                 self.submit(db, key, ChainOp::Machine(op), answers);
             }
             Effect::Send { peer, message } => {

@@ -175,6 +175,7 @@ impl Database {
             path: path.to_owned(),
             kind,
             open_flags: options.flags.bits(),
+            is_readonly: false,
         };
         // Without them the file is served all the same; only locks of the dead stay.
         let mutexes = tdb.mutexes().ok().flatten().map(Arc::new);

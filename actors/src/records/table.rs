@@ -24,6 +24,8 @@ pub struct DbEntry {
     pub kind: DbKind,
     /// What clients must give to `tdb_open` (`DB_OPEN_FLAGS`; client-protocol.md section 5.2).
     pub open_flags: u32,
+    /// Other nodes' clients may read copies (`SET_DB_READONLY`).
+    pub is_readonly: bool,
 }
 
 impl DbEntry {
@@ -84,6 +86,18 @@ impl DbTable {
             |entries| {
                 if let Some(entry) = entries.iter_mut().find(|entry| entry.id == id) {
                     entry.open_flags |= TdbFlags::SEQNUM.bits();
+                }
+            },
+        );
+    }
+
+    /// Notes that other nodes may have read-only copies.
+    pub(super) fn set_readonly(&self, id: DbId) {
+        self.change(
+            |_| (),
+            |entries| {
+                if let Some(entry) = entries.iter_mut().find(|entry| entry.id == id) {
+                    entry.is_readonly = true;
                 }
             },
         );

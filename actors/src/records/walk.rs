@@ -136,7 +136,7 @@ impl Walk {
             Goal::Scan(generation) => {
                 let mut holdings = Holdings::new();
                 let (state, error) = show(&mut self.scan, database, until, &mut |key, value| {
-                    if let Some(copy) = holding(key, value, own) {
+                    if let Some(copy) = Holding::of(key, value, own) {
                         holdings.push(copy);
                     }
                     if holdings.len() >= DIRECTORY_BATCH {
@@ -305,18 +305,6 @@ fn delete_one(key: &[u8], tdb: &Tdb) -> ctdb_tdb::Result<bool> {
     };
     tdb.delete(key)?;
     Ok(true)
-}
-
-/// What the machine wants to know of a record; nothing if there is no header.
-fn holding<'a>(key: &'a [u8], value: &[u8], own: Pnn) -> Option<Holding<'a>> {
-    let (header, data) = RecordHeader::split(value)?;
-    let is_dmaster = header.dmaster == own;
-    Some(Holding {
-        key,
-        rsn: header.rsn,
-        is_dmaster,
-        is_empty: data.is_empty(),
-    })
 }
 
 /// A record that the vacuum can delete, as far as this node knows.

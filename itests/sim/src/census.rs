@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Paths that must occur in a run over many seeds.
-pub const PATHS: [&str; 37] = [
+pub const PATHS: [&str; 41] = [
     "election.leader_lost",
     "election.lock_alone",
     "election.minority",
@@ -19,6 +19,10 @@ pub const PATHS: [&str; 37] = [
     "lock.lost",
     "lock.patience_ended",
     "monitor.unhealthy",
+    "readonly.delegated",
+    "readonly.dropped",
+    "readonly.read",
+    "readonly.revoked",
     "recovery.aborted",
     "recovery.finished",
     "recovery.fork",

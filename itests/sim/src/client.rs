@@ -43,6 +43,8 @@ pub struct Client {
     life: u32,
     record: RecordName,
     step: Step,
+    /// It only reads this time.
+    reads: bool,
 }
 
 /// The id of a database.
@@ -60,6 +62,7 @@ impl World {
                 life,
                 record,
                 step: Step::Idle,
+                reads: false,
             });
             let wait = self.bench.between(MS, SEC);
             self.bench
@@ -104,11 +107,31 @@ impl World {
                 let (one, other) = (self.bench.rng.below(KEYS), self.bench.rng.below(KEYS));
                 let key = format!("record {}", one.min(other));
                 self.clients[number].record = (db, Bytes::from(key.as_bytes()));
-                self.lock_record(number);
+                self.clients[number].reads = self.bench.options.readonly && self.bench.one_in(2);
+                if self.clients[number].reads {
+                    self.read(number);
+                } else {
+                    self.lock_record(number);
+                }
             }
             Step::Writing => self.write(number),
             Step::Locking | Step::Calling(..) => {}
         }
+    }
+
+    /// Reads what is here, or asks for a copy, which is enough.
+    fn read(&mut self, number: usize) {
+        let Client { node, record, .. } = &self.clients[number];
+        let (pnn, record) = (*node, record.clone());
+        let store = &self.nodes[pnn.0 as usize].store;
+        if store.is_copy(&record) {
+            self.bench.census.count("readonly.read");
+            return self.rest(number);
+        }
+        if store.is_dmaster(&record, pnn) {
+            return self.rest(number);
+        }
+        self.call(number, pnn, record, true);
     }
 
     fn lock_record(&mut self, number: usize) {
@@ -140,13 +163,16 @@ impl World {
             };
             return self.bench.after(hold, Event::Client(number));
         }
+        self.unlock(pnn, &record);
+        self.call(number, pnn, record, false);
+    }
+
+    fn call(&mut self, number: usize, pnn: Pnn, (db, key): RecordName, readonly: bool) {
         self.calls += 1;
         let call = CallId(self.calls);
         self.clients[number].step = Step::Calling(call, self.bench.now);
         self.calling.insert(call, number);
         self.bench.census.count("client.call");
-        self.unlock(pnn, &record);
-        let (db, key) = record;
         let kind = match self.bench.rng.below(3) {
             0 => CallKind::Fetch,
             1 => CallKind::FetchWithHeader,
@@ -159,6 +185,7 @@ impl World {
                 db,
                 key,
                 kind,
+                readonly,
             }),
         );
     }
@@ -209,7 +236,11 @@ impl World {
         if self.is_connected(number)
             && matches!(self.clients[number].step, Step::Calling(of, _) if of == call)
         {
-            self.lock_record(number);
+            if self.clients[number].reads {
+                self.rest(number);
+            } else {
+                self.lock_record(number);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::clock::MS;
 use crate::event::{Mail, Work};
-use crate::invariant::record::{newer, writers};
+use crate::invariant::record::{copies, newer, writers};
 use crate::kept::{KEPT, kept_id};
 use crate::sabotage::Sabotage;
 use crate::store::{RecordName, Waiter, Walk, increments};
@@ -11,7 +11,7 @@ use ctdb_protocol::id::{DbId, Generation, Pnn, Rsn};
 use ctdb_protocol::membership;
 use ctdb_protocol::membership::io::Recover;
 use ctdb_protocol::membership::message::DbInfo;
-use ctdb_protocol::record::header::{HEADER_BYTES, RecordHeader};
+use ctdb_protocol::record::header::{HEADER_BYTES, RecordFlags, RecordHeader};
 use ctdb_protocol::record::holdings::{Holding, Holdings};
 use ctdb_protocol::record::io::Input;
 use ctdb_protocol::record::local::{Change, LocalOp, LocalOutcome, apply};
@@ -37,6 +37,9 @@ impl World {
         let list = list.filter(|info| store.open.contains(&info.id)).collect();
         let kind = kind_of(name);
         self.post(pnn, Mail::Record(Input::Opened { db, kind }));
+        if self.bench.options.readonly && kind == DbKind::Volatile {
+            self.post(pnn, Mail::Record(Input::SetReadonly { db }));
+        }
         self.post(
             pnn,
             Mail::Membership(membership::io::Input::Databases(list)),
@@ -97,7 +100,16 @@ impl World {
             }
         };
         let new = sabotaged(self.bench.options.sabotage, op, pnn, new);
-        let revives = matches!(op, LocalOp::Take { .. } | LocalOp::Adopt);
+        match op {
+            LocalOp::Delegate => self.bench.census.count("readonly.delegated"),
+            LocalOp::DropCopy => self.bench.census.count("readonly.dropped"),
+            LocalOp::EndDelegations => self.bench.census.count("readonly.revoked"),
+            _ => {}
+        }
+        let revives = matches!(
+            op,
+            LocalOp::Take { .. } | LocalOp::Adopt | LocalOp::StoreCopy { .. }
+        );
         let written_off = revives && self.ledger.replace(pnn, name);
         let is_deleted = |id| self.ledger.is_deleted(name, id);
         let complaint = old.as_deref().and_then(|old| newer(old, &new, is_deleted));
@@ -112,6 +124,11 @@ impl World {
             .line(now, Some(pnn), || record_line(name, op, &new));
         let mine = RecordHeader::split(&new).is_some_and(|(header, _)| header.dmaster == pnn);
         store.records.insert(name.clone(), new);
+        if let Some(detail) = copies(&self.nodes, name) {
+            let now = self.bench.now;
+            let detail = format!("at {now} µs: {detail}");
+            self.watch.fail("read-only copies are current", detail);
+        }
         if mine && let Some(detail) = writers(&self.nodes, pnn, name) {
             let now = self.bench.now;
             self.watch
@@ -180,14 +197,10 @@ impl World {
                 walk.left.push_back(key);
             } else if walk.wipe {
                 gone.push(name);
-            } else if let Some((header, data)) = store.read(&name) {
-                let is_dmaster = header.dmaster == pnn;
-                holdings.push(Holding {
-                    key: &name.1,
-                    rsn: header.rsn,
-                    is_dmaster,
-                    is_empty: data.is_empty(),
-                });
+            } else if let Some(value) = store.records.get(&name)
+                && let Some(holding) = Holding::of(&name.1, value, pnn)
+            {
+                holdings.push(holding);
             }
         }
         for name in gone {
@@ -290,6 +303,10 @@ fn record_line(name: &RecordName, op: &LocalOp, value: &[u8]) -> String {
         LocalOp::Take { .. } => "take",
         LocalOp::Adopt => "adopt",
         LocalOp::Demote { .. } => "demote",
+        LocalOp::Delegate => "delegate",
+        LocalOp::StoreCopy { .. } => "copy",
+        LocalOp::DropCopy => "drop copy",
+        LocalOp::EndDelegations => "end delegations",
         LocalOp::Bury { .. } | LocalOp::Delete { .. } | LocalOp::Discard { .. } => "vacuum",
     };
     let stored = stored.map(|(header, data)| {
@@ -322,6 +339,10 @@ fn sabotaged(bug: Option<Sabotage>, op: &LocalOp, own: Pnn, mut value: Vec<u8>) 
             value.truncate(HEADER_BYTES);
             header
         }
+        (Some(Sabotage::CopiesOutliveRevoke), LocalOp::DropCopy) => RecordHeader {
+            flags: header.flags | RecordFlags::RO_HAVE_READONLY,
+            ..header
+        },
         _ => header,
     };
     value[..HEADER_BYTES].copy_from_slice(&header.to_bytes());

@@ -34,11 +34,13 @@ pub enum Sabotage {
     CopiesStay,
     /// The vacuum deletes whatever stands there.
     VacuumOfTheLiving,
+    /// A node whose read-only copy is called back goes on reading it.
+    CopiesOutliveRevoke,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::GateOutlivesLease,
         Self::LockForEverybody,
         Self::VotesForEverybody,
@@ -54,6 +56,7 @@ impl Sabotage {
         Self::OldestContentWins,
         Self::CopiesStay,
         Self::VacuumOfTheLiving,
+        Self::CopiesOutliveRevoke,
     ];
 
     /// Its name on the command line.
@@ -74,6 +77,7 @@ impl Sabotage {
             Self::OldestContentWins => "oldest-content-wins",
             Self::CopiesStay => "copies-stay",
             Self::VacuumOfTheLiving => "vacuum-of-the-living",
+            Self::CopiesOutliveRevoke => "copies-outlive-revoke",
         }
     }
 }

@@ -5,7 +5,7 @@
 //! record lists the numbers of its increments, 4 bytes each, so that what is lost can be told exactly.
 
 use ctdb_protocol::id::{DbId, Generation, Pnn};
-use ctdb_protocol::record::header::{HEADER_BYTES, RecordHeader};
+use ctdb_protocol::record::header::{HEADER_BYTES, RecordFlags, RecordHeader};
 use ctdb_protocol::record::local::LocalOp;
 use ctdb_protocol::wire::bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -59,10 +59,24 @@ impl Store {
         Some((header, increments(data)))
     }
 
-    /// Whether a client of `own` may write the record.
-    pub fn is_writable(&self, name: &RecordName, own: Pnn) -> bool {
+    /// Whether `own` is the record's dmaster.
+    pub fn is_dmaster(&self, name: &RecordName, own: Pnn) -> bool {
         self.read(name)
             .is_some_and(|(header, _)| header.dmaster == own)
+    }
+
+    /// Whether a client of `own` may write the record.
+    pub fn is_writable(&self, name: &RecordName, own: Pnn) -> bool {
+        let delegated = RecordFlags::RO_HAVE_DELEGATIONS;
+        self.read(name).is_some_and(|(header, _)| {
+            header.dmaster == own && !header.flags.contains(delegated)
+        })
+    }
+
+    /// Whether clients may read the record as a read-only copy.
+    pub fn is_copy(&self, name: &RecordName) -> bool {
+        self.read(name)
+            .is_some_and(|(header, _)| header.flags.contains(RecordFlags::RO_HAVE_READONLY))
     }
 
     /// A client increments the record, the increment having number `id`; the header stays.

@@ -35,6 +35,8 @@ pub struct Options {
     pub clients: u32,
     /// Clients delete records too, and the nodes vacuum.
     pub vacuums: bool,
+    /// Clients read records too, and nodes have read-only copies.
+    pub readonly: bool,
     /// Weights of the enabled faults.
     pub faults: Vec<(FaultKind, u64)>,
     /// How many faults.
@@ -92,6 +94,7 @@ impl Options {
             // Two nodes without a lock may both lead, as the start says: nothing to check then.
             has_lock: nodes == 2 || rng.chance(2, 3),
             vacuums: seed % 2 == 1,
+            readonly: seed % 3 == 0,
             clients: 1 + rng.below(3) as u32,
             addresses: rng.below(u64::from(nodes) * 2 + 1) as u32,
             algorithm,

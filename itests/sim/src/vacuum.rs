@@ -56,7 +56,7 @@ impl World {
             .iter()
             .filter(|((of, _), value)| *of == db && value.len() == HEADER_BYTES);
         let mine = empty
-            .filter(|(name, _)| store.is_writable(name, pnn) && !store.locked.contains_key(*name));
+            .filter(|(name, _)| store.is_dmaster(name, pnn) && !store.locked.contains_key(*name));
         let graves = mine.filter_map(|(name, _)| {
             let (header, _) = store.read(name)?;
             let (key, rsn) = (name.1.clone(), header.rsn);

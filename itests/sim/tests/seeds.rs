@@ -91,6 +91,7 @@ fn each_planted_bug_is_found() {
         ],
         Sabotage::OldestContentWins => vec!["committed transactions stay"],
         Sabotage::CopiesStay => vec!["records never go back", "nothing is lost"],
+        Sabotage::CopiesOutliveRevoke => vec!["read-only copies are current"],
         Sabotage::VacuumOfTheLiving => {
             vec!["records never go back", "one dmaster", "nothing is lost"]
         }

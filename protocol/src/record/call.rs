@@ -13,7 +13,7 @@ use super::local::LocalOutcome;
 use super::message::RecordBody;
 use super::outlet::Outlet;
 use super::work::{Coming, Incoming};
-use crate::id::{Pnn, Rsn};
+use crate::id::Rsn;
 use crate::limits::{PARKED_CALLS_MAX, RECORD_WAITERS_MAX};
 use crate::wire::bytes::Bytes;
 use crate::wire::message::DbKind;
@@ -28,19 +28,23 @@ const HOLD: Duration = Duration::from_millis(1);
 impl Database {
     pub(super) fn on_client_call(
         &mut self,
-        call: CallId,
+        call: (CallId, CallKind),
         key: &Bytes,
-        kind: CallKind,
+        readonly: bool,
         out: &mut Outlet<'_>,
     ) {
         if self.phase != Phase::Served && self.waiting >= PARKED_CALLS_MAX {
             return self.refuse("calls", self.waiting, out);
         }
         let work = self.work.entry(key.clone()).or_default();
-        if work.waiters.len() >= RECORD_WAITERS_MAX {
+        if work.waiters.len() + work.readers.len() >= RECORD_WAITERS_MAX {
             return self.refuse("calls of one record", RECORD_WAITERS_MAX, out);
         }
-        work.waiters.push((call, kind));
+        if readonly && self.is_readonly {
+            work.readers.push(call);
+        } else {
+            work.waiters.push(call);
+        }
         self.waiting += 1;
         self.advance(key, out);
     }
@@ -48,9 +52,11 @@ impl Database {
     /// Forgets calls whose client is gone; a record under way still comes here.
     pub(super) fn forget(&mut self, calls: &BTreeSet<CallId>, out: &mut Outlet<'_>) {
         for work in self.work.values_mut() {
-            let before = work.waiters.len();
-            work.waiters.retain(|(call, _)| !calls.contains(call));
-            self.waiting -= before - work.waiters.len();
+            for queue in [&mut work.waiters, &mut work.readers] {
+                let before = queue.len();
+                queue.retain(|(call, _)| !calls.contains(call));
+                self.waiting -= before - queue.len();
+            }
         }
         self.advance_all(out);
     }
@@ -58,12 +64,85 @@ impl Database {
     /// Whether the record was here when we looked.
     pub(super) fn on_look(&mut self, key: &Bytes, outcome: LocalOutcome, out: &mut Outlet<'_>) {
         match outcome {
-            LocalOutcome::Mine { rsn, flags, data } => self.answer(key, rsn, flags, &data, out),
+            LocalOutcome::Mine { rsn, flags, data } => {
+                let header = RecordHeader {
+                    rsn,
+                    dmaster: out.own,
+                    flags: RecordFlags::from_bits_retain(flags),
+                };
+                self.on_mine(key, header, &data, out);
+            }
             // Every node has the whole of such a database: a call never moves its records.
             _ if self.kind != DbKind::Volatile => {
-                self.answer(key, Rsn(0), 0, &Bytes::default(), out);
+                let header = RecordHeader {
+                    dmaster: out.own,
+                    ..RecordHeader::default()
+                };
+                self.answer(key, header, &Bytes::default(), out);
             }
-            _ => self.ask(key, out),
+            LocalOutcome::Copy {
+                rsn,
+                dmaster,
+                flags,
+                data,
+            } => {
+                let header = RecordHeader {
+                    rsn,
+                    dmaster,
+                    flags: RecordFlags::from_bits_retain(flags),
+                };
+                self.answer_readers(key, header, &data, out);
+                self.ask_what_is_wanted(key, out);
+            }
+            _ => self.ask_what_is_wanted(key, out),
+        }
+    }
+
+    /// This node is dmaster: who reads is answered, and who writes once no other node reads a copy.
+    fn on_mine(&mut self, key: &Bytes, header: RecordHeader, data: &Bytes, out: &mut Outlet<'_>) {
+        let is_delegated = header.flags.contains(RecordFlags::RO_HAVE_DELEGATIONS);
+        let has_holders = self.has_holders(key);
+        let is_served = self.phase == Phase::Served;
+        match self.work.get_mut(key) {
+            Some(work) if is_delegated && !work.waiters.is_empty() => {
+                if is_served {
+                    work.is_recalled = !has_holders;
+                } else {
+                    // Who has copies is forgotten: the recovery ends them.
+                    work.coming = Coming::Parked;
+                }
+                self.answer_readers(key, header, data, out);
+                self.begin_revoke(key, None, out);
+            }
+            _ => self.answer(key, header, data, out),
+        }
+    }
+
+    /// All copies were called back, for clients that write.
+    pub(super) fn on_recalled(&mut self, key: &Bytes, outcome: LocalOutcome, out: &mut Outlet<'_>) {
+        self.hold(key, out);
+        self.on_look(key, outcome, out);
+    }
+
+    /// Keeps the record for a moment for those who wait for it here, if others want it.
+    fn hold(&mut self, key: &Bytes, out: &Outlet<'_>) {
+        if let Some(work) = self.work.get_mut(key)
+            && !work.waiters.is_empty()
+            && !(work.gives.is_empty() && work.borrowers.is_empty())
+        {
+            work.hold_until = Some(out.now + HOLD);
+        }
+    }
+
+    fn ask_what_is_wanted(&mut self, key: &Bytes, out: &mut Outlet<'_>) {
+        let Some(work) = self.work.get(key) else {
+            return;
+        };
+        let only_read = work.waiters.is_empty() && !work.is_fetched && !work.readers.is_empty();
+        if only_read {
+            self.ask_copy(key, out);
+        } else if !work.waiters.is_empty() || work.is_fetched {
+            self.ask(key, out);
         }
     }
 
@@ -118,20 +197,30 @@ impl Database {
             return;
         };
         work.coming = Coming::Unknown;
-        if !work.waiters.is_empty() && !work.gives.is_empty() {
-            work.hold_until = Some(out.now + HOLD);
-        }
+        self.hold(key, out);
         if let LocalOutcome::Mine { rsn, flags, data } = outcome {
             if data.is_empty() {
                 // Should nobody write it: who emptied it said so on another node, if at all.
                 self.schedule(key.clone(), rsn);
             }
-            self.answer(key, rsn, flags, &data, out);
+            let header = RecordHeader {
+                rsn,
+                dmaster: out.own,
+                flags: RecordFlags::from_bits_retain(flags),
+            };
+            self.answer(key, header, &data, out);
         }
     }
 
     /// The record is here: tells all who wait for it.
-    fn answer(&mut self, key: &Bytes, rsn: Rsn, flags: u32, data: &Bytes, out: &mut Outlet<'_>) {
+    fn answer(
+        &mut self,
+        key: &Bytes,
+        header: RecordHeader,
+        data: &Bytes,
+        out: &mut Outlet<'_>,
+    ) {
+        self.answer_readers(key, header, data, out);
         let Some(work) = self.work.get_mut(key) else {
             return;
         };
@@ -139,28 +228,44 @@ impl Database {
             return;
         }
         let was_fetched = core::mem::take(&mut work.is_fetched);
-        for (call, kind) in core::mem::take(&mut work.waiters) {
-            self.waiting -= 1;
+        let waiters = core::mem::take(&mut work.waiters);
+        self.reply(waiters, header, data, out);
+        if was_fetched {
+            self.on_fetched(key, header.rsn, data.is_empty(), out);
+        }
+    }
+
+    /// Something that can be read is here.
+    fn answer_readers(
+        &mut self,
+        key: &Bytes,
+        header: RecordHeader,
+        data: &Bytes,
+        out: &mut Outlet<'_>,
+    ) {
+        if let Some(work) = self.work.get_mut(key)
+            && !out.suspended
+        {
+            let readers = core::mem::take(&mut work.readers);
+            self.reply(readers, header, data, out);
+        }
+    }
+
+    fn reply(
+        &mut self,
+        calls: Vec<(CallId, CallKind)>,
+        header: RecordHeader,
+        data: &Bytes,
+        out: &mut Outlet<'_>,
+    ) {
+        self.waiting -= calls.len();
+        for (call, kind) in calls {
             let reply = match kind {
                 CallKind::Null => Bytes::default(),
                 CallKind::Fetch => data.clone(),
-                CallKind::FetchWithHeader => with_header(out.own, rsn, flags, data),
+                CallKind::FetchWithHeader => Bytes([&header.to_bytes(), &**data].concat()),
             };
             out.reply(call, reply);
         }
-        if was_fetched {
-            self.on_fetched(key, rsn, data.is_empty(), out);
-        }
     }
-}
-
-fn with_header(own: Pnn, rsn: Rsn, flags: u32, data: &Bytes) -> Bytes {
-    let header = RecordHeader {
-        rsn,
-        dmaster: own,
-        flags: RecordFlags::from_bits_retain(flags),
-    };
-    let mut value: Vec<u8> = header.to_bytes().to_vec();
-    value.extend_from_slice(data);
-    Bytes(value)
 }

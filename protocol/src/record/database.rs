@@ -21,7 +21,7 @@ use crate::limits::PARKED_CALLS_MAX;
 use crate::notice::{Notice, ShownDb};
 use crate::wire::bytes::Bytes;
 use crate::wire::message::DbKind;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -55,6 +55,10 @@ pub(super) struct Database {
     pub(super) sweep: Sweep,
     pub(super) replica: Replica,
     pub(super) vacuum: Vacuum,
+    /// Read-only copies may be made here.
+    pub(super) is_readonly: bool,
+    /// Nodes that have, or will have, read-only copies of records of which this node is dmaster.
+    pub(super) delegations: BTreeMap<Bytes, BTreeSet<Pnn>>,
     /// Messages of this composition that came before it was served here.
     early: VecDeque<(Pnn, RecordBody)>,
     pub(super) writes: usize,
@@ -79,6 +83,8 @@ impl Database {
             sweep: Sweep::default(),
             replica: Replica::new(id),
             vacuum: Vacuum::default(),
+            is_readonly: false,
+            delegations: BTreeMap::new(),
             early: VecDeque::new(),
             writes: 0,
             waiting: 0,
@@ -90,8 +96,13 @@ impl Database {
     pub(super) fn input(&mut self, generation: Generation, input: Input, out: &mut Outlet<'_>) {
         match input {
             Input::Call {
-                call, key, kind, ..
-            } => self.on_client_call(call, &key, kind, out),
+                call,
+                key,
+                kind,
+                readonly,
+                ..
+            } => self.on_client_call((call, kind), &key, readonly, out),
+            Input::SetReadonly { .. } => self.is_readonly = self.kind == DbKind::Volatile,
             Input::Local { key, outcome, .. } => self.on_outcome(&key, outcome, out),
             Input::Scanned { holdings, done, .. } if generation == out.composition.generation => {
                 self.on_scanned(&holdings, done, out);
@@ -158,6 +169,17 @@ impl Database {
             RecordBody::VacuumFetch { graves } => self.on_vacuum_fetch(peer, graves, out),
             RecordBody::Discard { batch, graves } => self.on_discard(peer, batch, graves, out),
             RecordBody::Discarded { batch, kept } => self.on_discarded(peer, batch, &kept, out),
+            RecordBody::CallReadonly { key } => self.on_call_readonly(key, peer, out),
+            RecordBody::Delegate { key, to } => self.on_delegate(key, to, out),
+            RecordBody::Copy {
+                key,
+                rsn,
+                flags,
+                data,
+            } => self.on_copy(peer, &key, rsn, flags, data, out),
+            RecordBody::NoCopy { key } => self.on_no_copy(&key, out),
+            RecordBody::Revoke { key } => self.on_revoke(peer, key, out),
+            RecordBody::Revoked { key } => self.on_revoked(peer, &key, out),
         }
     }
 
@@ -191,9 +213,11 @@ impl Database {
         self.sweep.reset();
         self.end_vacuum_early(out);
         self.early.clear();
+        self.delegations.clear();
         self.work.retain(|_, work| {
             work.forget_composition();
-            work.running.is_some() || work.incoming.is_some() || !work.waiters.is_empty()
+            let is_waited_for = !work.waiters.is_empty() || !work.readers.is_empty();
+            work.running.is_some() || work.incoming.is_some() || is_waited_for
         });
     }
 
@@ -252,7 +276,8 @@ impl Database {
         if work.running.is_some() {
             return;
         }
-        match work.next(out.now, !out.suspended && self.opened) {
+        let may_answer = !out.suspended && self.opened;
+        match work.next(out.now, may_answer, self.delegations.get(key)) {
             Next::Run(why, op) => {
                 // What came was counted when it came.
                 self.writes += usize::from(writes(&op) && why != Why::Take);
@@ -265,6 +290,7 @@ impl Database {
                 out.local(self.id, key.clone(), op);
             }
             Next::Wait(at) => out.wake(at, self.id, key),
+            Next::Revoke(except) => self.begin_revoke(key, Some(except), out),
             Next::Rest => {}
             Next::Done => {
                 self.work.remove(key);
@@ -305,6 +331,7 @@ impl Database {
             let current = running.generation == out.composition.generation && !out.suspended;
             match running.why {
                 Why::Look => self.on_look(key, outcome, out),
+                Why::Recall => self.on_recalled(key, outcome, out),
                 Why::Take => self.on_taken(key, outcome, out),
                 // Nobody waits for these any more. A record given away in an older composition is an
                 // orphan whose newest copy is here: the rebuild finds it.
@@ -313,6 +340,12 @@ impl Database {
                 Why::Probe { lmaster } => self.answer_probe(key, lmaster, &outcome, out),
                 Why::Settle { batch } => self.on_record_settled(key, batch, &outcome, out),
                 Why::Vacuum(digging) => self.on_dug(key, digging, &outcome, out),
+                Why::Delegate { to } => self.on_delegated(key, to, outcome, out),
+                Why::StoreCopy => self.on_copy_stored(key, outcome, out),
+                Why::Drop { dmaster } => {
+                    let key = key.clone();
+                    out.send(dmaster, self.id, RecordBody::Revoked { key });
+                }
             }
         }
         self.advance(key, out);

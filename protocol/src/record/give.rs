@@ -60,6 +60,8 @@ impl Database {
         if work.coming == Coming::Adopted {
             work.coming = Coming::Asked;
         }
+        // Copies of other nodes were called back; the next dmaster's own is one no more.
+        self.delegations.remove(key);
         if let LocalOutcome::Given {
             to,
             rsn,
@@ -91,6 +93,7 @@ impl Database {
     pub(super) fn on_peer_down(&mut self, peer: Pnn, out: &mut Outlet<'_>) {
         for work in self.work.values_mut() {
             work.gives.retain(|want| want.to != peer);
+            work.borrowers.retain(|to| *to != peer);
         }
         self.replica.on_peer_down(peer, out);
         self.on_digger_lost(peer, out);

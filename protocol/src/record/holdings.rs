@@ -1,7 +1,8 @@
 //! What a node holds of many records, as it tells their lmasters in a recovery: there may be millions, so a
 //! record costs no allocation of its own.
 
-use crate::id::Rsn;
+use super::header::{RecordFlags, RecordHeader};
+use crate::id::{Pnn, Rsn};
 use crate::wire::bytes::Bytes;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,22 @@ pub struct Holding<'a> {
     pub is_dmaster: bool,
     /// Whether it has no data.
     pub is_empty: bool,
+    /// Whether it is a read-only copy or, at the dmaster, such copies are out.
+    pub is_readonly: bool,
+}
+
+impl<'a> Holding<'a> {
+    /// What node `own` tells of a stored value; nothing if there is no header.
+    pub fn of(key: &'a [u8], value: &[u8], own: Pnn) -> Option<Self> {
+        let (header, data) = RecordHeader::split(value)?;
+        Some(Self {
+            key,
+            rsn: header.rsn,
+            is_dmaster: header.dmaster == own,
+            is_empty: data.is_empty(),
+            is_readonly: header.flags.intersects(RecordFlags::RO_ANY),
+        })
+    }
 }
 
 /// Copies of many records.
@@ -33,6 +50,7 @@ struct HeldCopy {
     rsn: Rsn,
     is_dmaster: bool,
     is_empty: bool,
+    is_readonly: bool,
 }
 
 impl Holdings {
@@ -52,6 +70,7 @@ impl Holdings {
             rsn: holding.rsn,
             is_dmaster: holding.is_dmaster,
             is_empty: holding.is_empty,
+            is_readonly: holding.is_readonly,
         });
     }
 
@@ -77,6 +96,7 @@ impl Holdings {
                 rsn: copy.rsn,
                 is_dmaster: copy.is_dmaster,
                 is_empty: copy.is_empty,
+                is_readonly: copy.is_readonly,
             })
         })
     }
@@ -100,6 +120,7 @@ mod tests {
             rsn: Rsn(rsn),
             is_dmaster: rsn % 2 == 1,
             is_empty: rsn % 3 == 1,
+            is_readonly: rsn % 5 == 1,
         }
     }
 

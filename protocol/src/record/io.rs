@@ -62,6 +62,13 @@ pub enum Input {
         key: Bytes,
         /// What to answer.
         kind: CallKind,
+        /// A read-only copy is enough.
+        readonly: bool,
+    },
+    /// Nodes may have read-only copies of this database's records from now on (`SET_DB_READONLY`).
+    SetReadonly {
+        /// The database.
+        db: DbId,
     },
     /// The client of these calls is gone.
     Forget {

@@ -2,6 +2,7 @@
 //! decide (here, purely), write, unlock, all without waiting.
 
 use super::header::{HEADER_BYTES, RecordFlags, RecordHeader};
+use super::readonly::apply;
 use crate::id::{Pnn, Rsn};
 use crate::wire::bytes::Bytes;
 use alloc::vec::Vec;
@@ -51,6 +52,23 @@ pub enum LocalOp {
         /// Number of the dmaster's copy.
         rsn: Rsn,
     },
+    /// If this node is dmaster, note that copies are out and make one.
+    Delegate,
+    /// Store a read-only copy, unless this node is dmaster or has something newer.
+    StoreCopy {
+        /// Sequence number to store.
+        rsn: Rsn,
+        /// The dmaster.
+        dmaster: Pnn,
+        /// Flags to store, beside that which marks the copy.
+        flags: u32,
+        /// Data without header.
+        data: Bytes,
+    },
+    /// Let nobody read the read-only copy any more, if there is one.
+    DropCopy,
+    /// As [`LocalOp::Read`]; if this node is dmaster, its clients may write again: no copy is left.
+    EndDelegations,
 }
 
 impl LocalOp {
@@ -75,7 +93,7 @@ pub enum Change {
 }
 
 impl Change {
-    fn store(header: RecordHeader, data: &[u8]) -> Self {
+    pub(super) fn store(header: RecordHeader, data: &[u8]) -> Self {
         Self::Store(join(header, data))
     }
 }
@@ -83,7 +101,7 @@ impl Change {
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LocalOutcome {
-    /// This node is dmaster of the record (after `Read`, `Take`, `Adopt`).
+    /// This node is dmaster of the record (after `Read`, `Take`, `Adopt`, `StoreCopy`, `EndDelegations`).
     Mine {
         /// Sequence number.
         rsn: Rsn,
@@ -92,7 +110,28 @@ pub enum LocalOutcome {
         /// Data without header.
         data: Bytes,
     },
-    /// This node is not dmaster (after `Read`, `Give`, `Adopt`, `Demote`).
+    /// A read-only copy is here (after `Read`, `StoreCopy`, `EndDelegations`).
+    Copy {
+        /// Sequence number of the copy.
+        rsn: Rsn,
+        /// The dmaster that made it.
+        dmaster: Pnn,
+        /// Flags of the copy.
+        flags: u32,
+        /// Data without header.
+        data: Bytes,
+    },
+    /// This is to be sent as a read-only copy (after `Delegate`).
+    Delegated {
+        /// Sequence number of the copy.
+        rsn: Rsn,
+        /// Flags of the copy.
+        flags: u32,
+        /// Data without header.
+        data: Bytes,
+    },
+    /// This node is not dmaster (after `Read`, `Give`, `Adopt`, `Demote`, `Delegate`, `DropCopy`), or has something
+    /// newer (after `StoreCopy`).
     NotMine {
         /// Sequence number of the copy here, if there is one.
         rsn: Option<Rsn>,
@@ -126,6 +165,37 @@ pub fn apply(op: &LocalOp, own: Pnn, value: Option<&[u8]>) -> (LocalOutcome, Cha
         (LocalOp::Read, Some((header, data))) if header.dmaster == own => {
             (mine(header, data), Change::Nothing)
         }
+        (LocalOp::EndDelegations, Some((header, data))) if header.dmaster == own => {
+            apply::end_delegations(header, data)
+        }
+        (LocalOp::Read | LocalOp::EndDelegations, Some((header, data)))
+            if header.flags.contains(RecordFlags::RO_HAVE_READONLY) =>
+        {
+            (copy(header, data), Change::Nothing)
+        }
+        (LocalOp::Delegate, Some((header, data))) if header.dmaster == own => {
+            apply::delegate(header, data)
+        }
+        (LocalOp::DropCopy, Some((header, data))) if header.dmaster == own => {
+            (mine(header, data), Change::Nothing)
+        }
+        (LocalOp::DropCopy, Some((header, data))) => apply::drop_copy(header, data),
+        (
+            LocalOp::StoreCopy {
+                rsn,
+                dmaster,
+                flags,
+                data,
+            },
+            present,
+        ) => {
+            let header = RecordHeader {
+                rsn: *rsn,
+                dmaster: *dmaster,
+                flags: RecordFlags::from_bits_retain(*flags),
+            };
+            apply::store_copy(present, own, header, data)
+        }
         (LocalOp::Give { to }, Some((header, data))) if header.dmaster == own => {
             give(header, data, *to)
         }
@@ -134,19 +204,29 @@ pub fn apply(op: &LocalOp, own: Pnn, value: Option<&[u8]>) -> (LocalOutcome, Cha
             let header = RecordHeader {
                 rsn: Rsn(header.rsn.0 + 1),
                 dmaster: own,
-                ..header
+                flags: header.flags - RecordFlags::RO_ANY,
             };
             (mine(header, data), Change::store(header, data))
         }
         (LocalOp::Demote { to }, Some((header, data))) if header.dmaster == own => {
             let demoted = RecordHeader {
                 dmaster: *to,
+                flags: header.flags - RecordFlags::RO_ANY,
                 ..header
             };
             let rsn = Some(header.rsn);
             (LocalOutcome::NotMine { rsn }, Change::store(demoted, data))
         }
-        (LocalOp::Read | LocalOp::Give { .. } | LocalOp::Adopt | LocalOp::Demote { .. }, other) => {
+        (
+            LocalOp::Read
+            | LocalOp::Give { .. }
+            | LocalOp::Adopt
+            | LocalOp::Demote { .. }
+            | LocalOp::Delegate
+            | LocalOp::DropCopy
+            | LocalOp::EndDelegations,
+            other,
+        ) => {
             let rsn = other.map(|(header, _)| header.rsn);
             (LocalOutcome::NotMine { rsn }, Change::Nothing)
         }
@@ -222,7 +302,8 @@ fn take(
 }
 
 fn give(header: RecordHeader, data: &[u8], to: Pnn) -> (LocalOutcome, Change) {
-    let mut flags = header.flags - RecordFlags::TRANSIENT;
+    // Only the next dmaster can have a read-only copy still, and it stores this in its place.
+    let mut flags = header.flags - RecordFlags::TRANSIENT - RecordFlags::RO_ANY;
     if !data.is_empty() {
         flags |= RecordFlags::MIGRATED_WITH_DATA;
     }
@@ -241,7 +322,16 @@ fn give(header: RecordHeader, data: &[u8], to: Pnn) -> (LocalOutcome, Change) {
     (outcome, Change::store(left, data))
 }
 
-fn mine(header: RecordHeader, data: &[u8]) -> LocalOutcome {
+pub(super) fn copy(header: RecordHeader, data: &[u8]) -> LocalOutcome {
+    LocalOutcome::Copy {
+        rsn: header.rsn,
+        dmaster: header.dmaster,
+        flags: header.flags.bits(),
+        data: Bytes::from(data),
+    }
+}
+
+pub(super) fn mine(header: RecordHeader, data: &[u8]) -> LocalOutcome {
     LocalOutcome::Mine {
         rsn: header.rsn,
         flags: header.flags.bits(),

@@ -95,6 +95,7 @@ impl RecordMachine {
             }
             Input::Timeout => self.on_timeout(now, effects),
             Input::Call { db, .. }
+            | Input::SetReadonly { db }
             | Input::Local { db, .. }
             | Input::Replica { db, .. }
             | Input::Schedule { db, .. }

@@ -117,6 +117,44 @@ pub enum RecordBody {
         /// Records that this node would not or could not delete now.
         kept: Vec<Bytes>,
     },
+    /// Reader → lmaster: I want a read-only copy of `key`.
+    CallReadonly {
+        /// The key.
+        key: Bytes,
+    },
+    /// lmaster → dmaster: send a read-only copy of `key` to `to`.
+    Delegate {
+        /// The key.
+        key: Bytes,
+        /// Who reads.
+        to: Pnn,
+    },
+    /// dmaster → reader: a read-only copy.
+    Copy {
+        /// The key.
+        key: Bytes,
+        /// Sequence number to store.
+        rsn: Rsn,
+        /// Record flags to keep.
+        flags: u32,
+        /// The data without header.
+        data: Bytes,
+    },
+    /// lmaster or dmaster → reader: there is no copy to be had, ask for the record itself.
+    NoCopy {
+        /// The key.
+        key: Bytes,
+    },
+    /// dmaster → holder of a copy: let nobody read it any more.
+    Revoke {
+        /// The key.
+        key: Bytes,
+    },
+    /// Holder → dmaster: nobody does.
+    Revoked {
+        /// The key.
+        key: Bytes,
+    },
 }
 
 /// What a holder does with its copies of some records, in this order.
@@ -130,6 +168,8 @@ pub struct Settle {
     pub discard: Vec<Grave>,
     /// Delete these empty records, if they still are and have this number: no other member has a copy.
     pub delete: Vec<Grave>,
+    /// Let clients write these again: no member has a read-only copy any more.
+    pub release: Vec<Bytes>,
 }
 
 /// An empty record of which nothing but the header is left.

@@ -11,6 +11,7 @@ pub mod local;
 pub mod machine;
 pub mod message;
 mod outlet;
+mod readonly;
 mod rebuild;
 pub mod replica;
 mod seek;

@@ -36,6 +36,8 @@ struct Best {
     had_rival: bool,
     /// The winner has no data.
     is_empty: bool,
+    /// Read-only copies of the winner were out.
+    is_readonly: bool,
 }
 
 /// The directory in the making.
@@ -76,6 +78,7 @@ impl Rebuild {
                         is_shared: false,
                         had_rival: false,
                         is_empty: holding.is_empty,
+                        is_readonly: holding.is_readonly,
                     });
                 }
                 Entry::Occupied(mut entry) => {
@@ -88,6 +91,7 @@ impl Rebuild {
                     let (_, was_dmaster, Reverse(node)) = best.copy.min(copy);
                     if copy > best.copy {
                         (best.copy, best.is_empty) = (copy, holding.is_empty);
+                        best.is_readonly = holding.is_readonly;
                     }
                     if was_dmaster {
                         best.had_rival = true;
@@ -111,6 +115,7 @@ enum Task {
     Demote(Vec<Bytes>),
     Discard(Vec<Grave>),
     Delete(Vec<Grave>),
+    Release(Vec<Bytes>),
 }
 
 fn key_of<'a>(keys: &'a [u8], best: &Best) -> &'a [u8] {
@@ -129,6 +134,7 @@ impl Database {
 
     fn decide(&mut self, out: &mut Outlet<'_>) {
         let mut adopt: BTreeMap<Pnn, Vec<Bytes>> = BTreeMap::new();
+        let mut release: BTreeMap<Pnn, Vec<Bytes>> = BTreeMap::new();
         let best = core::mem::take(&mut self.rebuild.best);
         let keys = core::mem::take(&mut self.rebuild.keys);
         let mut tails = Tails::with_room(best.len());
@@ -139,6 +145,8 @@ impl Database {
             let is_adopted = !is_dmaster || best.had_rival;
             if is_adopted {
                 adopt.entry(node).or_default().push(key.into());
+            } else if best.is_readonly {
+                release.entry(node).or_default().push(key.into());
             }
             if best.is_empty {
                 let rsn = Rsn(rsn.0 + u64::from(is_adopted));
@@ -152,6 +160,10 @@ impl Database {
         for (node, keys) in adopt {
             unsettled += keys.len() as u64;
             self.settle(node, keys, Task::Adopt, out);
+        }
+        for (node, keys) in release {
+            unsettled += keys.len() as u64;
+            self.settle(node, keys, Task::Release, out);
         }
         for (node, keys) in demote {
             unsettled += keys.len() as u64;
@@ -217,6 +229,7 @@ impl Database {
                 Task::Demote(keys) => settle.demote = keys,
                 Task::Discard(graves) => settle.discard = graves,
                 Task::Delete(graves) => settle.delete = graves,
+                Task::Release(keys) => settle.release = keys,
             }
             out.send(node, self.id, RecordBody::Settle(settle));
         }

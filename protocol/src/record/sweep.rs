@@ -36,10 +36,19 @@ enum Stage {
     Told,
 }
 
-/// Keys of one `Settle` that are not settled yet.
+/// For whom some keys are settled.
+#[derive(Clone, Copy, Debug)]
+enum Asker {
+    /// An lmaster said so.
+    Lmaster(Pnn),
+    /// Our own sweep lets go of the read-only copies that it found.
+    Sweep,
+}
+
+/// Keys that are not settled yet.
 #[derive(Debug)]
 struct Batch {
-    lmaster: Pnn,
+    asker: Asker,
     count: u32,
     open: u32,
     kept: Vec<Bytes>,
@@ -52,6 +61,10 @@ pub(super) struct Sweep {
     /// Our records count; otherwise they are older than the cluster's.
     contributes: bool,
     unsent: BTreeMap<Pnn, Holdings>,
+    /// The shell showed the whole database.
+    all_seen: bool,
+    /// Batches of read-only copies that clients may still read.
+    dropping: usize,
     batches: BTreeMap<u64, Batch>,
     /// Number of the next batch; never used twice, so that a late outcome meets no other batch.
     next_batch: u64,
@@ -130,6 +143,7 @@ impl Database {
         if self.sweep.stage != Stage::Sweeping || !self.sweep.contributes {
             return;
         }
+        self.drop_copies(holdings, out);
         for holding in holdings.iter() {
             let Some(lmaster) = out.lmaster(holding.key) else {
                 continue;
@@ -141,7 +155,26 @@ impl Database {
                 out.send(lmaster, self.id, RecordBody::Directory { holdings });
             }
         }
-        if done {
+        self.sweep.all_seen |= done;
+        self.try_tell(out);
+    }
+
+    /// Read-only copies end before anybody decides about their records.
+    fn drop_copies(&mut self, holdings: &Holdings, out: &mut Outlet<'_>) {
+        let copies = holdings.iter();
+        let copies = copies.filter(|holding| holding.is_readonly && !holding.is_dmaster);
+        let tasks: Vec<_> = copies
+            .map(|holding| (Bytes::from(holding.key), LocalOp::DropCopy))
+            .collect();
+        if !tasks.is_empty() {
+            self.sweep.dropping += 1;
+            self.begin_batch(Asker::Sweep, tasks, out);
+        }
+    }
+
+    /// Ends what is told to the lmasters when everything was seen and no read-only copy is left.
+    fn try_tell(&mut self, out: &mut Outlet<'_>) {
+        if self.sweep.stage == Stage::Sweeping && self.sweep.all_seen && self.sweep.dropping == 0 {
             for (lmaster, holdings) in core::mem::take(&mut self.sweep.unsent) {
                 if !holdings.is_empty() {
                     out.send(lmaster, self.id, RecordBody::Directory { holdings });
@@ -170,31 +203,39 @@ impl Database {
             demote,
             discard,
             delete,
+            release,
         } = settle;
-        let count = (adopt.len() + demote.len() + discard.len() + delete.len()) as u32;
-        if count == 0 {
-            return;
-        }
-        // A rebuild is over before the database is served.
-        let is_search = self.phase == Phase::Served;
-        let number = self.sweep.next_batch;
-        self.sweep.next_batch += 1;
-        let batch = Batch {
-            lmaster,
-            count,
-            open: count,
-            kept: Vec::new(),
-        };
-        self.sweep.batches.insert(number, batch);
         // The lmaster knows the new dmaster; any name but our own makes clients here ask.
         let demoted = LocalOp::Demote { to: NOBODY };
+        let released = release.into_iter();
+        let released = released.map(|key| (key, LocalOp::EndDelegations));
         let adopted = adopt.into_iter().map(|key| (key, LocalOp::Adopt));
         let demoted = demote.into_iter().map(|key| (key, demoted.clone()));
         let discarded = discard.into_iter();
         let discarded = discarded.map(|Grave { key, rsn }| (key, LocalOp::Discard { rsn }));
         let deleted = delete.into_iter();
         let deleted = deleted.map(|Grave { key, rsn }| (key, LocalOp::Delete { rsn }));
-        for (key, op) in adopted.chain(demoted).chain(discarded).chain(deleted) {
+        let tasks = released.chain(adopted).chain(demoted);
+        let tasks: Vec<_> = tasks.chain(discarded).chain(deleted).collect();
+        if !tasks.is_empty() {
+            self.begin_batch(Asker::Lmaster(lmaster), tasks, out);
+        }
+    }
+
+    fn begin_batch(&mut self, asker: Asker, tasks: Vec<(Bytes, LocalOp)>, out: &mut Outlet<'_>) {
+        // A rebuild is over before the database is served.
+        let is_search = self.phase == Phase::Served;
+        let number = self.sweep.next_batch;
+        self.sweep.next_batch += 1;
+        let count = tasks.len() as u32;
+        let batch = Batch {
+            asker,
+            count,
+            open: count,
+            kept: Vec::new(),
+        };
+        self.sweep.batches.insert(number, batch);
+        for (key, op) in tasks {
             let work = self.work.entry(key.clone()).or_default();
             work.search_gives = is_search && op == LocalOp::Adopt;
             work.settles.push_back((op, number));
@@ -224,10 +265,18 @@ impl Database {
             batch.kept.push(key.clone());
         }
         if batch.open == 0 {
-            let (lmaster, count) = (batch.lmaster, batch.count);
+            let (asker, count) = (batch.asker, batch.count);
             let kept = core::mem::take(&mut batch.kept);
             self.sweep.batches.remove(&number);
-            out.send(lmaster, self.id, RecordBody::Settled { count, kept });
+            match asker {
+                Asker::Lmaster(lmaster) => {
+                    out.send(lmaster, self.id, RecordBody::Settled { count, kept });
+                }
+                Asker::Sweep => {
+                    self.sweep.dropping -= 1;
+                    self.try_tell(out);
+                }
+            }
         }
     }
 }

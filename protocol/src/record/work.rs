@@ -3,13 +3,14 @@
 //! At most one [`LocalOp`] of a record is on its way, so outcomes need no names and two operations can't
 //! overtake each other while a client holds the chain.
 
+use super::header::RecordHeader;
 use super::io::{CallId, CallKind};
 use super::local::LocalOp;
 use super::vacuum::Digging;
 use crate::id::{Generation, Pnn, Rsn};
 use crate::time::Instant;
 use crate::wire::bytes::Bytes;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 /// What an operation is for.
@@ -33,6 +34,20 @@ pub(super) enum Why {
     },
     /// It was emptied.
     Vacuum(Digging),
+    /// Another node wants a read-only copy.
+    Delegate {
+        /// That node.
+        to: Pnn,
+    },
+    /// A read-only copy came.
+    StoreCopy,
+    /// The dmaster calls our copy back.
+    Drop {
+        /// The dmaster.
+        dmaster: Pnn,
+    },
+    /// For our clients, now that no copy is left.
+    Recall,
 }
 
 /// A node that wants the record.
@@ -58,6 +73,13 @@ pub(super) struct Running {
 pub(super) struct Incoming {
     pub(super) rsn: Rsn,
     pub(super) flags: u32,
+    pub(super) data: Bytes,
+}
+
+/// A read-only copy that came and is not stored yet.
+#[derive(Debug)]
+pub(super) struct IncomingCopy {
+    pub(super) header: RecordHeader,
     pub(super) data: Bytes,
 }
 
@@ -95,6 +117,19 @@ pub(super) struct Work {
     pub(super) gives: VecDeque<Want>,
     /// It stays until then, so that the clients just answered get their turn.
     pub(super) hold_until: Option<Instant>,
+    /// Calls of local clients that only read.
+    pub(super) readers: Vec<(CallId, CallKind)>,
+    /// We asked for a read-only copy.
+    pub(super) copy_asked: bool,
+    pub(super) incoming_copy: Option<IncomingCopy>,
+    /// dmasters that call our copy back.
+    pub(super) drops: Vec<Pnn>,
+    /// Nodes that want a read-only copy of ours.
+    pub(super) borrowers: VecDeque<Pnn>,
+    /// Holders of copies that were called back and have not answered; nothing moves before.
+    pub(super) revoking: BTreeSet<Pnn>,
+    /// All copies were called back: the next look lets our clients write.
+    pub(super) is_recalled: bool,
 }
 
 /// What to do next with a record.
@@ -102,6 +137,8 @@ pub(super) struct Work {
 pub(super) enum Next {
     /// Begin this operation.
     Run(Why, LocalOp),
+    /// Call back the copies of all but this node, which is the next dmaster.
+    Revoke(Pnn),
     /// Nothing before then.
     Wait(Instant),
     /// Nothing until something comes.
@@ -111,32 +148,32 @@ pub(super) enum Next {
 }
 
 impl Work {
-    /// Chooses the next operation; only when none is under way. What came is stored first, so that all
-    /// later decisions see it.
-    pub(super) fn next(&mut self, now: Instant, may_answer: bool) -> Next {
-        if let Some(incoming) = self.incoming.take() {
-            let op = LocalOp::Take {
-                rsn: incoming.rsn,
-                flags: incoming.flags,
-                data: incoming.data,
-            };
-            return Next::Run(Why::Take, op);
+    /// Chooses the next operation; only when none is under way. `holders` have read-only copies of ours.
+    pub(super) fn next(
+        &mut self,
+        now: Instant,
+        may_answer: bool,
+        holders: Option<&BTreeSet<Pnn>>,
+    ) -> Next {
+        if let Some((why, op)) = self.next_due() {
+            return Next::Run(why, op);
         }
-        if let Some((op, batch)) = self.settles.pop_front() {
-            return Next::Run(Why::Settle { batch }, op);
-        }
-        if let Some(lmaster) = self.probes.pop() {
-            return Next::Run(Why::Probe { lmaster }, LocalOp::Read);
-        }
-        if self.coming == Coming::Asked {
+        if self.coming == Coming::Asked || !self.revoking.is_empty() {
             return Next::Rest;
         }
-        if may_answer && self.coming != Coming::Parked && self.is_wanted() {
-            return Next::Run(Why::Look, LocalOp::Read);
+        let is_looked_for = self.is_wanted() || !self.readers.is_empty() && !self.copy_asked;
+        if may_answer && self.coming != Coming::Parked && is_looked_for {
+            let is_recalled = core::mem::take(&mut self.is_recalled) && holders.is_none();
+            return if is_recalled {
+                Next::Run(Why::Recall, LocalOp::EndDelegations)
+            } else {
+                Next::Run(Why::Look, LocalOp::Read)
+            };
         }
-        if self.gives.is_empty() {
+        if self.gives.is_empty() && self.borrowers.is_empty() {
             // What the chain will bring must be remembered, or it would be asked for twice.
-            return if !self.is_wanted() && self.coming != Coming::Adopted {
+            let is_over = !self.is_wanted() && self.readers.is_empty();
+            return if is_over && self.coming != Coming::Adopted {
                 Next::Done
             } else {
                 Next::Rest
@@ -147,8 +184,37 @@ impl Work {
         }
         match self.hold_until {
             Some(until) if until > now => Next::Wait(until),
-            _ => self.give_next(),
+            _ => self.pass_on(holders),
         }
+    }
+
+    /// What goes before all decisions, so that they see it: what came is stored first.
+    fn next_due(&mut self) -> Option<(Why, LocalOp)> {
+        if let Some(incoming) = self.incoming.take() {
+            let op = LocalOp::Take {
+                rsn: incoming.rsn,
+                flags: incoming.flags,
+                data: incoming.data,
+            };
+            return Some((Why::Take, op));
+        }
+        if let Some((op, batch)) = self.settles.pop_front() {
+            return Some((Why::Settle { batch }, op));
+        }
+        if let Some(lmaster) = self.probes.pop() {
+            return Some((Why::Probe { lmaster }, LocalOp::DropCopy));
+        }
+        if let Some(IncomingCopy { header, data }) = self.incoming_copy.take() {
+            let op = LocalOp::StoreCopy {
+                rsn: header.rsn,
+                dmaster: header.dmaster,
+                flags: header.flags.bits(),
+                data,
+            };
+            return Some((Why::StoreCopy, op));
+        }
+        let dmaster = self.drops.pop()?;
+        Some((Why::Drop { dmaster }, LocalOp::DropCopy))
     }
 
     /// Whether somebody here wants the record.
@@ -162,10 +228,27 @@ impl Work {
             && self.incoming.is_none()
             && self.settles.is_empty()
             && self.probes.is_empty()
+            && self.incoming_copy.is_none()
+            && self.drops.is_empty()
+            && self.revoking.is_empty()
     }
 
-    fn give_next(&mut self) -> Next {
+    /// Those who read get the record itself, like those who write.
+    pub(super) fn upgrade_readers(&mut self) {
+        self.waiters.append(&mut self.readers);
+    }
+
+    /// Readers go first: the lmaster saw them before the next dmaster, and none comes after that one.
+    fn pass_on(&mut self, holders: Option<&BTreeSet<Pnn>>) -> Next {
         self.hold_until = None;
+        if let Some(to) = self.borrowers.pop_front() {
+            return Next::Run(Why::Delegate { to }, LocalOp::Delegate);
+        }
+        if let (Some(want), Some(holders)) = (self.gives.front(), holders)
+            && holders.iter().any(|holder| *holder != want.to)
+        {
+            return Next::Revoke(want.to);
+        }
         match self.gives.pop_front() {
             Some(want) => Next::Run(Why::Give(want), LocalOp::Give { to: want.to }),
             None => Next::Done,
@@ -185,6 +268,12 @@ impl Work {
         self.probes.clear();
         self.gives.clear();
         self.hold_until = None;
+        self.copy_asked = false;
+        self.incoming_copy = None;
+        self.drops.clear();
+        self.borrowers.clear();
+        self.revoking.clear();
+        self.is_recalled = false;
     }
 }
 

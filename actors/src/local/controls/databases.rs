@@ -33,8 +33,8 @@ pub(super) fn answer(router: &Arc<Router>, ask: &Ask<'_>) -> Option<Answer> {
             entry(router, ask).and_then(|entry| data(&router.context.locks.counters().of(entry.id)))
         }
         Opcode::DbOpenFlags => entry(router, ask).and_then(|entry| data(&entry.open_flags)),
-        // Without read-only copies every reader migrates the record, which is slower but as correct.
-        Opcode::SetDbReadonly | Opcode::SetDbSticky => volatile(router, ask).and_then(|_| done()),
+        Opcode::SetDbReadonly => set_readonly(router, ask),
+        Opcode::SetDbSticky => volatile(router, ask).and_then(|_| done()),
         Opcode::DbVacuum => return Some(vacuum(router, ask).into()),
         Opcode::ScheduleForDeletion => schedule(router, ask),
         Opcode::DbAttach => return Some(attach(router, ask, DbKind::Volatile).into()),
@@ -91,6 +91,7 @@ fn map(router: &Router) -> DbMap {
     let shown = |entry: DbEntry| dbmap::DbEntry {
         db_id: entry.id.0,
         flags: match entry.kind {
+            DbKind::Volatile if entry.is_readonly => DbFlags::READONLY,
             DbKind::Volatile => DbFlags::empty(),
             DbKind::Persistent => DbFlags::PERSISTENT,
             DbKind::Replicated => DbFlags::REPLICATED,
@@ -99,6 +100,13 @@ fn map(router: &Router) -> DbMap {
     DbMap {
         dbs: entries.unwrap_or_default().into_iter().map(shown).collect(),
     }
+}
+
+fn set_readonly(router: &Router, ask: &Ask<'_>) -> Done {
+    let db = volatile(router, ask)?.id;
+    let shard = router.context.post.records_of(db);
+    shard.send(Input::SetReadonly { db });
+    done()
 }
 
 fn schedule(router: &Router, ask: &Ask<'_>) -> Done {

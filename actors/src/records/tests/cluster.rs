@@ -161,6 +161,7 @@ async fn one_record_serves_clients_of_two_nodes_in_turn() {
                 db,
                 key: b"record"[..].into(),
                 kind: CallKind::Null,
+                readonly: false,
             }));
             let done = node.done.recv_timeout(Duration::from_secs(20));
             assert_eq!(done.expect("answered").call, CallId(number));

@@ -1,5 +1,7 @@
 //! Records (client-protocol.md sections 5.4 and 6.5; `ctdb_protocol::record`):
 //! * of the running nodes that serve one composition at most one may write a record;
+//! * while a client may write it, no client of another such node reads a read-only copy of it, and a copy shows
+//!   what the dmaster has;
 //! * the sequence number of a node's copy never goes back, and neither does what is counted in it, until the
 //!   node loses its memory or drops it because the cluster went on without it;
 //! * what was acknowledged is in the record at the end, but for what only such a lost copy had: the updates
@@ -12,7 +14,7 @@
 
 use crate::node::{Life, Node};
 use crate::store::{RecordName, increments};
-use ctdb_protocol::id::{DbId, Pnn};
+use ctdb_protocol::id::{DbId, Generation, Pnn};
 use ctdb_protocol::membership::view::RecoveryMode;
 use ctdb_protocol::record::header::RecordHeader;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,26 +37,53 @@ pub(crate) fn newer(old: &[u8], new: &[u8], is_deleted: impl Fn(u32) -> bool) ->
     ))
 }
 
+/// The composition that a node serves.
+fn serving(node: &Node) -> Option<Generation> {
+    let process = node
+        .process
+        .as_ref()
+        .filter(|_| node.life == Life::Running)?;
+    let view = &process.view;
+    (view.mode == RecoveryMode::Normal).then_some(view.composition.generation)
+}
+
 /// Who may write the record beside `pnn`, in the same composition.
 pub(crate) fn writers(nodes: &[Node], pnn: Pnn, name: &RecordName) -> Option<String> {
-    let serving = |node: &Node| {
-        let process = node
-            .process
-            .as_ref()
-            .filter(|_| node.life == Life::Running)?;
-        let view = &process.view;
-        (view.mode == RecoveryMode::Normal).then_some(view.composition.generation)
-    };
     let generation = serving(&nodes[pnn.0 as usize])?;
     let other = nodes.iter().find(|node| {
         node.pnn != pnn
             && serving(node) == Some(generation)
-            && node.store.is_writable(name, node.pnn)
+            && node.store.is_dmaster(name, node.pnn)
     })?;
     Some(format!(
         "node {pnn} and node {} may write {name:?} of {generation}",
         other.pnn
     ))
+}
+
+/// A client may read a copy of the record while another one may write it, in the same composition, or reads something
+/// else than the dmaster has.
+pub(crate) fn copies(nodes: &[Node], name: &RecordName) -> Option<String> {
+    let readers = nodes.iter().filter(|node| node.store.is_copy(name));
+    for reader in readers {
+        let Some(generation) = serving(reader) else {
+            continue;
+        };
+        let dmasters = nodes
+            .iter()
+            .filter(|node| node.store.is_dmaster(name, node.pnn));
+        for dmaster in dmasters.filter(|node| serving(node) == Some(generation)) {
+            let (theirs, ours) = (dmaster.store.read(name), reader.store.read(name));
+            let is_equal = theirs.map(|(_, data)| data) == ours.map(|(_, data)| data);
+            if !is_equal || dmaster.store.is_writable(name, dmaster.pnn) {
+                return Some(format!(
+                    "node {} reads a copy of {name:?}, of which node {} is dmaster in {generation}",
+                    reader.pnn, dmaster.pnn
+                ));
+            }
+        }
+    }
+    None
 }
 
 /// What is known of one record's increments.
@@ -127,7 +156,7 @@ impl Ledger {
         }
         let store = &nodes[pnn.0 as usize].store;
         for name in store.records.keys().filter(|(of, _)| *of == db) {
-            if !store.is_writable(name, pnn) {
+            if !store.is_dmaster(name, pnn) {
                 self.write_off(nodes, pnn, name);
                 self.stale.insert((pnn, name.clone()));
             }
@@ -172,7 +201,7 @@ impl Ledger {
         for (name, account) in &self.accounts {
             let holders = nodes
                 .iter()
-                .filter(|node| node.store.is_writable(name, node.pnn));
+                .filter(|node| node.store.is_dmaster(name, node.pnn));
             let holders: Vec<&Node> = holders.collect();
             if holders.len() > 1 {
                 let holders: Vec<Pnn> = holders.iter().map(|node| node.pnn).collect();

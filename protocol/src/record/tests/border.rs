@@ -73,6 +73,7 @@ impl Bench {
             db: DB,
             key: key(),
             kind,
+            readonly: false,
         })
     }
 
@@ -226,6 +227,7 @@ fn directory_that_overtakes_its_prepare_counts() {
         rsn: Rsn(8),
         is_dmaster: false,
         is_empty: false,
+        is_readonly: false,
     };
     let holdings = [holding].into_iter().collect();
     assert_eq!(bench.peer_says(RecordBody::Directory { holdings }), vec![]);
@@ -334,7 +336,8 @@ fn parked_calls_are_bounded() {
                 call,
                 db: DB,
                 key,
-                kind
+                kind,
+                readonly: false
             }),
             vec![]
         );

@@ -1,6 +1,6 @@
 //! The clients of the world: each adds one to a counter so often, on whatever key it draws.
 
-use super::world::{DB, World, counter, is_mine, rsn};
+use super::world::{DB, World, counter, is_copy, is_mine, is_writable, rsn};
 use crate::record::header::HEADER_BYTES;
 use crate::record::io::{CallId, CallKind, Input};
 use crate::wire::bytes::Bytes;
@@ -15,6 +15,8 @@ pub(super) struct Client {
     pub(super) keys: u64,
     key: Option<Bytes>,
     call: Option<CallId>,
+    /// It only reads this time.
+    reads: bool,
 }
 
 pub(super) fn key(number: u64) -> Bytes {
@@ -33,6 +35,7 @@ impl World {
                         keys,
                         key,
                         call,
+                        reads: false,
                     });
                 }
             }
@@ -48,11 +51,22 @@ impl World {
     /// Adds one if the record is here, else asks for it.
     pub(super) fn act(&mut self, index: usize) {
         let drawn = self.rng.below(self.clients[index].keys);
+        let reads = self.rng.below(10) < self.reads_in_ten;
         let client = &mut self.clients[index];
         let node = client.node;
         client.call = None;
+        if client.key.is_none() {
+            client.reads = reads;
+        }
+        let readonly = client.reads;
         let key = client.key.get_or_insert_with(|| key(drawn)).clone();
-        if is_mine(&self.nodes[node], node, &key) {
+        if readonly && self.read(node, &key) {
+            let client = &mut self.clients[index];
+            client.left -= 1;
+            client.key = None;
+            return;
+        }
+        if !readonly && is_writable(&self.nodes[node], node, &key) {
             if self.rng.below(10) < self.deletes_in_ten {
                 self.delete(node, &key);
             } else {
@@ -77,8 +91,28 @@ impl World {
                 db: DB,
                 key,
                 kind,
+                readonly,
             },
         );
+    }
+
+    /// Looks at the record, if it can be read here: it shows what was written last.
+    fn read(&mut self, pnn: usize, key: &Bytes) -> bool {
+        let node = &self.nodes[pnn];
+        let is_copy = is_copy(node, key);
+        if !is_copy && !is_mine(node, pnn, key) {
+            return false;
+        }
+        let shown = counter(&node.store[key]);
+        if !node.stale {
+            let (low, high) = self.allowed.get(key).copied().unwrap_or_default();
+            assert!(
+                low <= shown && shown <= high,
+                "{key:?}: {shown} read on {pnn}, not in {low}..={high}"
+            );
+            self.copies_read += u64::from(is_copy);
+        }
+        true
     }
 
     /// Empties the record and tells the daemon, most times.

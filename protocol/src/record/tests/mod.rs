@@ -3,6 +3,7 @@
 mod border;
 mod clients;
 mod leader;
+mod readonly;
 mod store;
 mod vacuum;
 mod world;

@@ -1,6 +1,6 @@
 //! The stores of the world.
 
-use super::world::{DB, World, is_mine, rsn};
+use super::world::{DB, World, counter, is_copy, is_mine, is_writable, rsn};
 use crate::id::Pnn;
 use crate::record::header::HEADER_BYTES;
 use crate::record::header::RecordHeader;
@@ -46,6 +46,26 @@ impl World {
         node.answers.push_back(answer);
         let dmasters = self.dmasters(key);
         assert!(dmasters.len() <= 1, "{key:?} has dmasters {dmasters:?}");
+        self.check_copies(key);
+    }
+
+    /// While a client may write the record, nobody may read a copy of it; and a copy shows what the dmaster has.
+    fn check_copies(&self, key: &Bytes) {
+        let in_force = self.nodes.iter().enumerate();
+        let in_force = in_force.filter(|(_, node)| node.alive && !node.stale);
+        let readers = in_force.filter(|(_, node)| is_copy(node, key));
+        let readers: Vec<usize> = readers.map(|(pnn, _)| pnn).collect();
+        for dmaster in self.dmasters(key) {
+            let node = &self.nodes[dmaster];
+            assert!(
+                readers.is_empty() || !is_writable(node, dmaster, key),
+                "{key:?}: {dmaster} may write what {readers:?} read"
+            );
+            for reader in &readers {
+                let (shown, there) = (&self.nodes[*reader].store[key], &node.store[key]);
+                assert_eq!(counter(shown), counter(there), "{key:?} on {reader}");
+            }
+        }
     }
 
     /// An operation of the vacuum: at once, unless the record is in use.
@@ -119,7 +139,9 @@ impl World {
             Some(Effect::Scan { generation, db }) => {
                 let copies = node.store.iter();
                 let all: Vec<Holding<'_>> =
-                    copies.map(|(key, value)| held(key, value, pnn)).collect();
+                    copies
+                    .filter_map(|(key, value)| Holding::of(key, value, Pnn(pnn as u32)))
+                    .collect();
                 let half = all.len() / 2;
                 for (part, done) in [(&all[..half], false), (&all[half..], true)] {
                     let holdings = part.iter().copied().collect();
@@ -138,15 +160,5 @@ impl World {
             }
             _ => {}
         }
-    }
-}
-
-fn held<'a>(key: &'a [u8], value: &[u8], pnn: usize) -> Holding<'a> {
-    let header = RecordHeader::split(value).map(|(header, _)| header);
-    Holding {
-        key,
-        rsn: rsn(value),
-        is_dmaster: header.is_some_and(|header| header.dmaster == Pnn(pnn as u32)),
-        is_empty: value.len() == HEADER_BYTES,
     }
 }

@@ -9,7 +9,7 @@ use crate::id::{DbId, Generation, Pnn, Rsn};
 use crate::machine::{Effects, Machine};
 use crate::membership::io::Recover;
 use crate::membership::message::Composition;
-use crate::record::header::{HEADER_BYTES, RecordHeader};
+use crate::record::header::{HEADER_BYTES, RecordFlags, RecordHeader};
 use crate::record::io::{CallId, Effect, Input};
 use crate::record::local::LocalOp;
 use crate::record::machine::RecordMachine;
@@ -85,6 +85,10 @@ pub(super) struct World {
     pub(super) commits: u32,
     /// Clients delete a record instead of adding to it so often in ten times.
     pub(super) deletes_in_ten: u64,
+    /// Clients read a record instead of adding to it so often in ten times.
+    pub(super) reads_in_ten: u64,
+    /// Reads that found a read-only copy.
+    pub(super) copies_read: u64,
     /// No client holds a record for itself: what need not wait finds it free.
     pub(super) is_quiet: bool,
     /// Vacuum runs that may still begin at random.
@@ -128,6 +132,8 @@ impl World {
             logged: Vec::new(),
             commits: 0,
             deletes_in_ten: 0,
+            reads_in_ten: 0,
+            copies_read: 0,
             is_quiet: false,
             vacuums_left: 0,
             vacuumed: 0,
@@ -139,6 +145,15 @@ impl World {
         world.recover();
         world.settle();
         world
+    }
+
+    /// Lets nodes have read-only copies; `None` all of them, else this one only.
+    pub(super) fn set_readonly(&mut self, only: Option<usize>) {
+        for node in 0..self.nodes.len() {
+            if only.is_none_or(|only| only == node) {
+                self.feed(node, Input::SetReadonly { db: DB });
+            }
+        }
     }
 
     pub(super) fn open(&mut self, node: usize) {
@@ -308,6 +323,24 @@ pub(super) fn is_mine(node: &Node, pnn: usize, key: &Bytes) -> bool {
         .get(key)
         .and_then(|value| RecordHeader::split(value));
     header.is_some_and(|(header, _)| header.dmaster == Pnn(pnn as u32))
+}
+
+fn flags(node: &Node, key: &Bytes) -> RecordFlags {
+    let header = node
+        .store
+        .get(key)
+        .and_then(|value| RecordHeader::split(value));
+    header.map_or(RecordFlags::empty(), |(header, _)| header.flags)
+}
+
+/// Whether a client may write the record.
+pub(super) fn is_writable(node: &Node, pnn: usize, key: &Bytes) -> bool {
+    is_mine(node, pnn, key) && !flags(node, key).contains(RecordFlags::RO_HAVE_DELEGATIONS)
+}
+
+/// Whether a read-only copy is here.
+pub(super) fn is_copy(node: &Node, key: &Bytes) -> bool {
+    flags(node, key).contains(RecordFlags::RO_HAVE_READONLY)
 }
 
 pub(super) fn rsn(value: &[u8]) -> Rsn {
