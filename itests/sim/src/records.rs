@@ -89,7 +89,11 @@ impl World {
             Change::Delete => {
                 let is_copy = matches!(op, LocalOp::Discard { .. });
                 if !(is_copy && sabotage == Some(Sabotage::CopiesStay)) {
-                    store.records.remove(name);
+                    if is_copy && self.ledger.is_forked(pnn) {
+                        // The other side's empty record won.
+                        self.ledger.write_off(&self.nodes, pnn, name);
+                    }
+                    self.nodes[pnn.0 as usize].store.records.remove(name);
                     self.ledger.replace(pnn, name);
                 }
                 self.bench.census.count("vacuum.delete");

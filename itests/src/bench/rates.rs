@@ -47,7 +47,7 @@ pub fn print_table(rates: &[Rates]) {
             words.join(" ")
         };
         println!(
-            "{name:<17} {nodes:>2} nodes  Debian {:<24} ours {:<24} ratio {:.2}",
+            "{name:<22} {nodes:>2} nodes  Debian {:<24} ours {:<24} ratio {:.2}",
             all(&line.debian),
             all(&line.ours),
             line.ratio()

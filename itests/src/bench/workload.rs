@@ -2,6 +2,8 @@
 
 const SOCKET: &str = "/run/ctdb/ctdbd.socket";
 const DB: &str = "bench.tdb";
+/// Of read-only copies.
+const READONLY_DB: &str = "bench-readonly.tdb";
 /// Of transactions.
 const PERSISTENT_DB: &str = "bench-persistent.tdb";
 
@@ -14,16 +16,22 @@ pub enum Workload {
     FetchRing,
     /// Everybody takes one lock of `g_lock.tdb` and gives it back.
     GLockLoop,
+    /// Everybody locks one record, of which copies are read.
+    FetchReadonlyLoop,
+    /// The same while node 0 changes the record 100 times a second.
+    FetchReadonlyWritten,
     /// Everybody changes the same two records of a persistent database.
     TransactionLoop,
 }
 
 impl Workload {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::MessageRing,
         Self::FetchRing,
         Self::GLockLoop,
+        Self::FetchReadonlyLoop,
+        Self::FetchReadonlyWritten,
         Self::TransactionLoop,
     ];
 
@@ -33,6 +41,8 @@ impl Workload {
             Self::MessageRing => "message_ring",
             Self::FetchRing => "fetch_ring",
             Self::GLockLoop => "g_lock_loop",
+            Self::FetchReadonlyLoop => "fetch_readonly_loop",
+            Self::FetchReadonlyWritten => "fetch_readonly_written",
             Self::TransactionLoop => "transaction_loop",
         }
     }
@@ -43,6 +53,7 @@ impl Workload {
             Self::MessageRing => "messages a node",
             Self::FetchRing => "passes a node",
             Self::GLockLoop => "locks in all",
+            Self::FetchReadonlyLoop | Self::FetchReadonlyWritten => "reads a node",
             Self::TransactionLoop => "commits in all",
         }
     }
@@ -58,10 +69,16 @@ impl Workload {
             Self::MessageRing => vec!["message-ring", SOCKET],
             Self::FetchRing => vec!["fetch-ring", SOCKET, DB],
             Self::GLockLoop => vec!["g-lock-loop", SOCKET],
+            Self::FetchReadonlyLoop | Self::FetchReadonlyWritten => {
+                vec!["fetch-readonly-loop", SOCKET, READONLY_DB]
+            }
             Self::TransactionLoop => vec!["transaction-loop", SOCKET, PERSISTENT_DB],
         };
         let (nodes, seconds) = (nodes.to_string(), seconds.to_string());
         words.extend([nodes.as_str(), seconds.as_str()]);
+        if self == Self::FetchReadonlyWritten {
+            words.push("10");
+        }
         words.into_iter().map(String::from).collect()
     }
 }

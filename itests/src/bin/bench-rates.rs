@@ -11,7 +11,8 @@ const USAGE: &str =
       --seconds  length of a round (3)
       --rounds   how often each daemon has its turn (3)
       --busy     endless loops beside the clients (0)
-      WORKLOAD   message_ring, fetch_ring, g_lock_loop, transaction_loop (all of them)";
+      WORKLOAD   message_ring, fetch_ring, g_lock_loop, fetch_readonly_loop, fetch_readonly_written,
+                 transaction_loop (all of them)";
 
 /// What is asked for.
 struct Plan {

@@ -20,6 +20,8 @@ const USAGE: &str = "usage:
       locks a record, closes the file with the lock held, ends after a while
   ctdb-client read SOCKET DB KEY
       reads such a record
+  ctdb-client readonly SOCKET DB KEY
+      the same from a read-only copy, if this node can have one
   ctdb-client delete SOCKET DB KEY
       deletes a record
   ctdb-client transactions SOCKET DB persistent|replicated KEY COUNT
@@ -31,6 +33,8 @@ const USAGE: &str = "usage:
       the same: takes one lock of g_lock.tdb and gives it back, again and again
   ctdb-client transaction-loop SOCKET DB NODES SECONDS
       the same: transactions as above on one persistent database
+  ctdb-client fetch-readonly-loop SOCKET DB NODES SECONDS [WRITE_MS]
+      the same: locks a record that this node has or has a copy of; every WRITE_MS node 0 changes it instead
   ctdb-client fill SOCKET DB PREFIX COUNT BYTES
       makes COUNT records here
   ctdb-client count SOCKET DB PREFIX
@@ -91,6 +95,7 @@ fn run(args: &[&str]) -> Outcome {
             let locked = || println!("{}", json!({ "pid": std::process::id() }));
             match db.abandon(key.as_bytes(), locked, linger)? {}
         }
+        ["readonly", socket, db, key] => read_copy(socket, db, key),
         ["delete", socket, db, key] => delete(socket, db, key),
         ["read", socket, db, key] => read(socket, db, key),
         ["transactions", socket, db, "persistent", key, count] => {
@@ -104,6 +109,13 @@ fn run(args: &[&str]) -> Outcome {
         ["g-lock-loop", socket, nodes, seconds] => g_lock_loop(socket, ring(nodes, seconds)?),
         ["transaction-loop", socket, db, nodes, seconds] => {
             transaction_loop(socket, db, ring(nodes, seconds)?)
+        }
+        ["fetch-readonly-loop", socket, db, nodes, seconds] => {
+            readonly_loop(socket, db, ring(nodes, seconds)?, None)
+        }
+        ["fetch-readonly-loop", socket, db, nodes, seconds, write_ms] => {
+            let pause = Duration::from_millis(write_ms.parse()?);
+            readonly_loop(socket, db, ring(nodes, seconds)?, Some(pause))
         }
         ["fill", socket, db, prefix, count, bytes] => {
             fill(socket, db, prefix, count.parse()?, bytes.parse()?)
@@ -235,6 +247,19 @@ fn read(socket: &str, db: &str, key: &str) -> Outcome {
     Ok(json!({ "pnn": client.pnn(), "value": value }))
 }
 
+fn read_copy(socket: &str, db: &str, key: &str) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let mut db = client.attach(db)?;
+    let mut shown = Vec::new();
+    let calls = db.fetch_readonly(key.as_bytes(), |data| shown = data.to_vec())?;
+    let value = if shown.is_empty() {
+        None
+    } else {
+        Some(u64::parse(&shown)?)
+    };
+    Ok(json!({ "pnn": client.pnn(), "value": value, "calls": calls }))
+}
+
 fn delete(socket: &str, db: &str, key: &str) -> Outcome {
     let mut client = Client::connect(socket)?;
     let mut db = client.attach(db)?;
@@ -318,6 +343,31 @@ fn transaction_loop(socket: &str, db: &str, ring: Ring) -> Outcome {
         add_one(client, &mut locks, &db, &keys).map(|_| ())
     })?;
     Ok(loop_line(&report))
+}
+
+/// `write_pause`: node 0 changes the record so often.
+fn readonly_loop(socket: &str, db: &str, ring: Ring, write_pause: Option<Duration>) -> Outcome {
+    const KEY: &[u8] = b"testkey";
+    let mut client = Client::connect(socket)?;
+    let writes = write_pause.filter(|_| client.pnn() == 0);
+    let mut db = client.attach(db)?;
+    db.set_readonly()?;
+    let mut last_write = Instant::now();
+    let (mut written, mut calls) = (0_u64, 0_u64);
+    let report = everybody(ring).run(&mut client, |_| {
+        if writes.is_some_and(|pause| last_write.elapsed() >= pause) {
+            written += 1;
+            db.fetch_lock(KEY, |_| written.to_bytes())?;
+            last_write = Instant::now();
+        } else {
+            calls += u64::from(db.fetch_readonly(KEY, |_| ())?);
+        }
+        Ok(())
+    })?;
+    let mut line = loop_line(&report);
+    line["writes"] = written.into();
+    line["calls"] = calls.into();
+    Ok(line)
 }
 
 const fn everybody(ring: Ring) -> Loop {

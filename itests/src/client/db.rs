@@ -136,6 +136,30 @@ impl Db {
         }
     }
 
+    /// Lets this node have read-only copies of the database's records, as `ctdb setdbreadonly` does on each node.
+    pub fn set_readonly(&mut self) -> Result<()> {
+        let id = self.id.to_bytes();
+        self.calls.control_ok(Opcode::SetDbReadonly, &id).map(drop)
+    }
+
+    /// Reads a record here: this node is its dmaster or has a read-only copy. `locked` sees the data under the chain
+    /// lock. Answers how often a copy had to be called here.
+    pub fn fetch_readonly(&mut self, key: &[u8], mut locked: impl FnMut(&[u8])) -> Result<u32> {
+        let mut calls = 0;
+        loop {
+            let lock = self.tdb.chain_lock(key)?;
+            let record = self.tdb.fetch(key)?.unwrap_or_default();
+            if let Some(data) = readable(&record, self.calls.pnn()) {
+                locked(data);
+                return Ok(calls);
+            }
+            drop(lock);
+            let flags = CallFlags::IMMEDIATE_MIGRATION | CallFlags::WANT_READONLY;
+            self.call(CallId::Null, flags, key)?;
+            calls += 1;
+        }
+    }
+
     /// Locks a record, says so by `locked`, closes the file with the lock held and ends the process after
     /// `linger`.
     pub fn abandon(

@@ -149,6 +149,11 @@ impl Ledger {
         }
     }
 
+    /// Whether a recovery left out a living node since `pnn` served everything.
+    pub fn is_forked(&self, pnn: Pnn) -> bool {
+        self.forked.contains(&pnn)
+    }
+
     /// Node `pnn` serves a database again: after a fork its copies that are no dmaster's have lost.
     pub fn served(&mut self, nodes: &[Node], pnn: Pnn, db: DbId) {
         if !self.forked.contains(&pnn) {
