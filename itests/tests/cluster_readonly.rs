@@ -76,7 +76,9 @@ fn copies_are_made_and_called_back() {
     let counted = |name: &str| {
         let line = statistics.lines().find(|line| line.contains(name));
         let count = line.and_then(|line| line.split_whitespace().last());
-        count.and_then(|count| count.parse::<u32>().ok()).unwrap_or(0)
+        count
+            .and_then(|count| count.parse::<u32>().ok())
+            .unwrap_or(0)
     };
     assert_eq!(counted("ro_delegations"), 4, "{statistics}");
     cluster.ctdb(0, &["recover"]).ok();

@@ -68,9 +68,8 @@ impl Store {
     /// Whether a client of `own` may write the record.
     pub fn is_writable(&self, name: &RecordName, own: Pnn) -> bool {
         let delegated = RecordFlags::RO_HAVE_DELEGATIONS;
-        self.read(name).is_some_and(|(header, _)| {
-            header.dmaster == own && !header.flags.contains(delegated)
-        })
+        self.read(name)
+            .is_some_and(|(header, _)| header.dmaster == own && !header.flags.contains(delegated))
     }
 
     /// Whether clients may read the record as a read-only copy.

@@ -213,13 +213,7 @@ impl Database {
     }
 
     /// The record is here: tells all who wait for it.
-    fn answer(
-        &mut self,
-        key: &Bytes,
-        header: RecordHeader,
-        data: &Bytes,
-        out: &mut Outlet<'_>,
-    ) {
+    fn answer(&mut self, key: &Bytes, header: RecordHeader, data: &Bytes, out: &mut Outlet<'_>) {
         self.answer_readers(key, header, data, out);
         let Some(work) = self.work.get_mut(key) else {
             return;

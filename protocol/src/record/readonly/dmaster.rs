@@ -11,12 +11,7 @@ use alloc::collections::BTreeSet;
 
 impl Database {
     /// The lmaster: `reader` wants a copy.
-    pub(in super::super) fn on_call_readonly(
-        &self,
-        key: Bytes,
-        reader: Pnn,
-        out: &mut Outlet<'_>,
-    ) {
+    pub(in super::super) fn on_call_readonly(&self, key: Bytes, reader: Pnn, out: &mut Outlet<'_>) {
         if out.lmaster(&key) != Some(out.own) {
             return;
         }

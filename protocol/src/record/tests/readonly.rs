@@ -102,3 +102,26 @@ fn a_recovery_leaves_no_copy() {
         check(&world, seed);
     }
 }
+
+/// A search makes one of the copies the record itself, and ends the others first.
+#[test]
+fn a_search_leaves_no_copy() {
+    for seed in 0..100 {
+        let mut world = World::new(4, seed);
+        world.set_readonly(None);
+        world.add_clients(1, 1, 1);
+        world.settle();
+        world.clients.clear();
+        world.reads_in_ten = 10;
+        world.add_clients(1, 2, 1);
+        world.settle();
+        let holder = world.dmasters(&key(0))[0];
+        world.nodes[holder].store.remove(&key(0));
+        world.clients.clear();
+        world.reads_in_ten = 0;
+        world.add_clients(1, 1, 1);
+        world.settle();
+        assert!(world.logged.contains(&"record.sought"), "seed {seed}");
+        check(&world, seed);
+    }
+}

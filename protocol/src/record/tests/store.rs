@@ -138,8 +138,7 @@ impl World {
         match node.walks.pop_front() {
             Some(Effect::Scan { generation, db }) => {
                 let copies = node.store.iter();
-                let all: Vec<Holding<'_>> =
-                    copies
+                let all: Vec<Holding<'_>> = copies
                     .filter_map(|(key, value)| Holding::of(key, value, Pnn(pnn as u32)))
                     .collect();
                 let half = all.len() / 2;
