@@ -107,7 +107,8 @@ impl World {
                 let (one, other) = (self.bench.rng.below(KEYS), self.bench.rng.below(KEYS));
                 let key = format!("record {}", one.min(other));
                 self.clients[number].record = (db, Bytes::from(key.as_bytes()));
-                self.clients[number].reads = self.bench.options.readonly && self.bench.one_in(2);
+                self.clients[number].reads =
+                    self.bench.options.habits.readonly && self.bench.one_in(2);
                 if self.clients[number].reads {
                     self.read(number);
                 } else {
@@ -193,7 +194,7 @@ impl World {
     fn write(&mut self, number: usize) {
         let Client { node, record, .. } = &self.clients[number];
         let (pnn, record) = (*node, record.clone());
-        if self.bench.options.vacuums && self.bench.one_in(3) {
+        if self.bench.options.habits.vacuums && self.bench.one_in(3) {
             return self.delete(number, pnn, &record);
         }
         self.increments += 1;

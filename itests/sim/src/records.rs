@@ -37,7 +37,7 @@ impl World {
         let list = list.filter(|info| store.open.contains(&info.id)).collect();
         let kind = kind_of(name);
         self.post(pnn, Mail::Record(Input::Opened { db, kind }));
-        if self.bench.options.readonly && kind == DbKind::Volatile {
+        if self.bench.options.habits.readonly && kind == DbKind::Volatile {
             self.post(pnn, Mail::Record(Input::SetReadonly { db }));
         }
         self.post(

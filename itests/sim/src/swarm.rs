@@ -16,6 +16,15 @@ pub struct Latency {
     pub jitter: Micros,
 }
 
+/// What clients do besides adding to records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Habits {
+    /// They delete records, and the nodes vacuum.
+    pub vacuums: bool,
+    /// They read records, and nodes have read-only copies.
+    pub readonly: bool,
+}
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -33,10 +42,8 @@ pub struct Options {
     pub latency: Latency,
     /// Clients on each node.
     pub clients: u32,
-    /// Clients delete records too, and the nodes vacuum.
-    pub vacuums: bool,
-    /// Clients read records too, and nodes have read-only copies.
-    pub readonly: bool,
+    /// What else clients do.
+    pub habits: Habits,
     /// Weights of the enabled faults.
     pub faults: Vec<(FaultKind, u64)>,
     /// How many faults.
@@ -93,8 +100,10 @@ impl Options {
             nodes,
             // Two nodes without a lock may both lead, as the start says: nothing to check then.
             has_lock: nodes == 2 || rng.chance(2, 3),
-            vacuums: seed % 2 == 1,
-            readonly: seed % 3 == 0,
+            habits: Habits {
+                vacuums: seed % 2 == 1,
+                readonly: seed.is_multiple_of(3),
+            },
             clients: 1 + rng.below(3) as u32,
             addresses: rng.below(u64::from(nodes) * 2 + 1) as u32,
             algorithm,

@@ -21,7 +21,7 @@ impl World {
     pub(crate) fn vacuum_later(&mut self, pnn: Pnn, life: u32) {
         // The end is judged at rest.
         let is_early = self.bench.now + INTERVAL + QUIET < self.bench.options.end;
-        if self.bench.options.vacuums && is_early {
+        if self.bench.options.habits.vacuums && is_early {
             let wait = self.bench.between(200 * MS, INTERVAL);
             self.bench.work(wait, pnn, life, Work::Vacuum);
         }

@@ -37,11 +37,11 @@ impl Database {
             return self.refuse("calls", self.waiting, out);
         }
         let work = self.work.entry(key.clone()).or_default();
-        if work.waiters.len() + work.readers.len() >= RECORD_WAITERS_MAX {
+        if work.waiters.len() + work.copies.readers.len() >= RECORD_WAITERS_MAX {
             return self.refuse("calls of one record", RECORD_WAITERS_MAX, out);
         }
         if readonly && self.is_readonly {
-            work.readers.push(call);
+            work.copies.readers.push(call);
         } else {
             work.waiters.push(call);
         }
@@ -52,7 +52,7 @@ impl Database {
     /// Forgets calls whose client is gone; a record under way still comes here.
     pub(super) fn forget(&mut self, calls: &BTreeSet<CallId>, out: &mut Outlet<'_>) {
         for work in self.work.values_mut() {
-            for queue in [&mut work.waiters, &mut work.readers] {
+            for queue in [&mut work.waiters, &mut work.copies.readers] {
                 let before = queue.len();
                 queue.retain(|(call, _)| !calls.contains(call));
                 self.waiting -= before - queue.len();
@@ -106,7 +106,7 @@ impl Database {
         match self.work.get_mut(key) {
             Some(work) if is_delegated && !work.waiters.is_empty() => {
                 if is_served {
-                    work.is_recalled = !has_holders;
+                    work.copies.is_recalled = !has_holders;
                 } else {
                     // Who has copies is forgotten: the recovery ends them.
                     work.coming = Coming::Parked;
@@ -128,7 +128,7 @@ impl Database {
     fn hold(&mut self, key: &Bytes, out: &Outlet<'_>) {
         if let Some(work) = self.work.get_mut(key)
             && !work.waiters.is_empty()
-            && !(work.gives.is_empty() && work.borrowers.is_empty())
+            && !(work.gives.is_empty() && work.copies.borrowers.is_empty())
         {
             work.hold_until = Some(out.now + HOLD);
         }
@@ -138,7 +138,8 @@ impl Database {
         let Some(work) = self.work.get(key) else {
             return;
         };
-        let only_read = work.waiters.is_empty() && !work.is_fetched && !work.readers.is_empty();
+        let only_read =
+            work.waiters.is_empty() && !work.is_fetched && !work.copies.readers.is_empty();
         if only_read {
             self.ask_copy(key, out);
         } else if !work.waiters.is_empty() || work.is_fetched {
@@ -240,7 +241,7 @@ impl Database {
         if let Some(work) = self.work.get_mut(key)
             && !out.suspended
         {
-            let readers = core::mem::take(&mut work.readers);
+            let readers = core::mem::take(&mut work.copies.readers);
             self.reply(readers, header, data, out);
         }
     }

@@ -178,7 +178,7 @@ impl Database {
                 data,
             } => self.on_copy(peer, &key, rsn, flags, data, out),
             RecordBody::NoCopy { key } => self.on_no_copy(&key, out),
-            RecordBody::Revoke { key } => self.on_revoke(peer, key, out),
+            RecordBody::Revoke { key } => self.on_revoke(peer, &key, out),
             RecordBody::Revoked { key } => self.on_revoked(peer, &key, out),
         }
     }
@@ -216,7 +216,7 @@ impl Database {
         self.delegations.clear();
         self.work.retain(|_, work| {
             work.forget_composition();
-            let is_waited_for = !work.waiters.is_empty() || !work.readers.is_empty();
+            let is_waited_for = !work.waiters.is_empty() || !work.copies.readers.is_empty();
             work.running.is_some() || work.incoming.is_some() || is_waited_for
         });
     }

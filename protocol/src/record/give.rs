@@ -93,7 +93,7 @@ impl Database {
     pub(super) fn on_peer_down(&mut self, peer: Pnn, out: &mut Outlet<'_>) {
         for work in self.work.values_mut() {
             work.gives.retain(|want| want.to != peer);
-            work.borrowers.retain(|to| *to != peer);
+            work.copies.borrowers.retain(|to| *to != peer);
         }
         self.replica.on_peer_down(peer, out);
         self.on_digger_lost(peer, out);

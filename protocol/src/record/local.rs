@@ -165,36 +165,10 @@ pub fn apply(op: &LocalOp, own: Pnn, value: Option<&[u8]>) -> (LocalOutcome, Cha
         (LocalOp::Read, Some((header, data))) if header.dmaster == own => {
             (mine(header, data), Change::Nothing)
         }
-        (LocalOp::EndDelegations, Some((header, data))) if header.dmaster == own => {
-            apply::end_delegations(header, data)
-        }
-        (LocalOp::Read | LocalOp::EndDelegations, Some((header, data)))
+        (LocalOp::Read, Some((header, data)))
             if header.flags.contains(RecordFlags::RO_HAVE_READONLY) =>
         {
             (copy(header, data), Change::Nothing)
-        }
-        (LocalOp::Delegate, Some((header, data))) if header.dmaster == own => {
-            apply::delegate(header, data)
-        }
-        (LocalOp::DropCopy, Some((header, data))) if header.dmaster == own => {
-            (mine(header, data), Change::Nothing)
-        }
-        (LocalOp::DropCopy, Some((header, data))) => apply::drop_copy(header, data),
-        (
-            LocalOp::StoreCopy {
-                rsn,
-                dmaster,
-                flags,
-                data,
-            },
-            present,
-        ) => {
-            let header = RecordHeader {
-                rsn: *rsn,
-                dmaster: *dmaster,
-                flags: RecordFlags::from_bits_retain(*flags),
-            };
-            apply::store_copy(present, own, header, data)
         }
         (LocalOp::Give { to }, Some((header, data))) if header.dmaster == own => {
             give(header, data, *to)
@@ -217,16 +191,7 @@ pub fn apply(op: &LocalOp, own: Pnn, value: Option<&[u8]>) -> (LocalOutcome, Cha
             let rsn = Some(header.rsn);
             (LocalOutcome::NotMine { rsn }, Change::store(demoted, data))
         }
-        (
-            LocalOp::Read
-            | LocalOp::Give { .. }
-            | LocalOp::Adopt
-            | LocalOp::Demote { .. }
-            | LocalOp::Delegate
-            | LocalOp::DropCopy
-            | LocalOp::EndDelegations,
-            other,
-        ) => {
+        (LocalOp::Read | LocalOp::Give { .. } | LocalOp::Adopt | LocalOp::Demote { .. }, other) => {
             let rsn = other.map(|(header, _)| header.rsn);
             (LocalOutcome::NotMine { rsn }, Change::Nothing)
         }
@@ -242,6 +207,13 @@ pub fn apply(op: &LocalOp, own: Pnn, value: Option<&[u8]>) -> (LocalOutcome, Cha
         }
         (LocalOp::Bury { .. } | LocalOp::Delete { .. }, _) => (LocalOutcome::Kept, Change::Nothing),
         (LocalOp::Discard { rsn }, present) => discard(present, own, *rsn),
+        (
+            LocalOp::Delegate
+            | LocalOp::StoreCopy { .. }
+            | LocalOp::DropCopy
+            | LocalOp::EndDelegations,
+            present,
+        ) => apply::apply(op, own, present),
     }
 }
 

@@ -34,9 +34,15 @@ struct Best {
     is_shared: bool,
     /// Another dmaster lost: the winner gets a number that no other copy has.
     had_rival: bool,
-    /// The winner has no data.
+    winner: Winner,
+}
+
+/// What is known of the newest copy.
+#[derive(Clone, Copy, Debug)]
+struct Winner {
+    /// It has no data.
     is_empty: bool,
-    /// Read-only copies of the winner were out.
+    /// Read-only copies of it were out, if it is a dmaster's.
     is_readonly: bool,
 }
 
@@ -67,6 +73,10 @@ impl Rebuild {
         }
         for holding in holdings.iter() {
             let copy = (holding.rsn, holding.is_dmaster, Reverse(peer));
+            let winner = Winner {
+                is_empty: holding.is_empty,
+                is_readonly: holding.is_readonly,
+            };
             match self.best.entry(wide_key_hash(holding.key)) {
                 Entry::Vacant(entry) => {
                     let (key_at, key_bytes) = (self.keys.len(), holding.key.len() as u32);
@@ -77,8 +87,7 @@ impl Rebuild {
                         key_bytes,
                         is_shared: false,
                         had_rival: false,
-                        is_empty: holding.is_empty,
-                        is_readonly: holding.is_readonly,
+                        winner,
                     });
                 }
                 Entry::Occupied(mut entry) => {
@@ -90,8 +99,7 @@ impl Rebuild {
                     }
                     let (_, was_dmaster, Reverse(node)) = best.copy.min(copy);
                     if copy > best.copy {
-                        (best.copy, best.is_empty) = (copy, holding.is_empty);
-                        best.is_readonly = holding.is_readonly;
+                        (best.copy, best.winner) = (copy, winner);
                     }
                     if was_dmaster {
                         best.had_rival = true;
@@ -145,10 +153,10 @@ impl Database {
             let is_adopted = !is_dmaster || best.had_rival;
             if is_adopted {
                 adopt.entry(node).or_default().push(key.into());
-            } else if best.is_readonly {
+            } else if best.winner.is_readonly {
                 release.entry(node).or_default().push(key.into());
             }
-            if best.is_empty {
+            if best.winner.is_empty {
                 let rsn = Rsn(rsn.0 + u64::from(is_adopted));
                 graves.insert(key.into(), (node, rsn));
             }

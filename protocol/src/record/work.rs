@@ -3,9 +3,9 @@
 //! At most one [`LocalOp`] of a record is on its way, so outcomes need no names and two operations can't
 //! overtake each other while a client holds the chain.
 
-use super::header::RecordHeader;
 use super::io::{CallId, CallKind};
 use super::local::LocalOp;
+use super::readonly::{Copies, IncomingCopy};
 use super::vacuum::Digging;
 use crate::id::{Generation, Pnn, Rsn};
 use crate::time::Instant;
@@ -76,13 +76,6 @@ pub(super) struct Incoming {
     pub(super) data: Bytes,
 }
 
-/// A read-only copy that came and is not stored yet.
-#[derive(Debug)]
-pub(super) struct IncomingCopy {
-    pub(super) header: RecordHeader,
-    pub(super) data: Bytes,
-}
-
 /// Whether the record will come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Coming {
@@ -117,19 +110,7 @@ pub(super) struct Work {
     pub(super) gives: VecDeque<Want>,
     /// It stays until then, so that the clients just answered get their turn.
     pub(super) hold_until: Option<Instant>,
-    /// Calls of local clients that only read.
-    pub(super) readers: Vec<(CallId, CallKind)>,
-    /// We asked for a read-only copy.
-    pub(super) copy_asked: bool,
-    pub(super) incoming_copy: Option<IncomingCopy>,
-    /// dmasters that call our copy back.
-    pub(super) drops: Vec<Pnn>,
-    /// Nodes that want a read-only copy of ours.
-    pub(super) borrowers: VecDeque<Pnn>,
-    /// Holders of copies that were called back and have not answered; nothing moves before.
-    pub(super) revoking: BTreeSet<Pnn>,
-    /// All copies were called back: the next look lets our clients write.
-    pub(super) is_recalled: bool,
+    pub(super) copies: Copies,
 }
 
 /// What to do next with a record.
@@ -158,21 +139,22 @@ impl Work {
         if let Some((why, op)) = self.next_due() {
             return Next::Run(why, op);
         }
-        if self.coming == Coming::Asked || !self.revoking.is_empty() {
+        if self.coming == Coming::Asked || !self.copies.revoking.is_empty() {
             return Next::Rest;
         }
-        let is_looked_for = self.is_wanted() || !self.readers.is_empty() && !self.copy_asked;
+        let is_looked_for =
+            self.is_wanted() || !self.copies.readers.is_empty() && !self.copies.is_asked;
         if may_answer && self.coming != Coming::Parked && is_looked_for {
-            let is_recalled = core::mem::take(&mut self.is_recalled) && holders.is_none();
+            let is_recalled = core::mem::take(&mut self.copies.is_recalled) && holders.is_none();
             return if is_recalled {
                 Next::Run(Why::Recall, LocalOp::EndDelegations)
             } else {
                 Next::Run(Why::Look, LocalOp::Read)
             };
         }
-        if self.gives.is_empty() && self.borrowers.is_empty() {
+        if self.gives.is_empty() && self.copies.borrowers.is_empty() {
             // What the chain will bring must be remembered, or it would be asked for twice.
-            let is_over = !self.is_wanted() && self.readers.is_empty();
+            let is_over = !self.is_wanted() && self.copies.readers.is_empty();
             return if is_over && self.coming != Coming::Adopted {
                 Next::Done
             } else {
@@ -204,7 +186,7 @@ impl Work {
         if let Some(lmaster) = self.probes.pop() {
             return Some((Why::Probe { lmaster }, LocalOp::DropCopy));
         }
-        if let Some(IncomingCopy { header, data }) = self.incoming_copy.take() {
+        if let Some(IncomingCopy { header, data }) = self.copies.incoming.take() {
             let op = LocalOp::StoreCopy {
                 rsn: header.rsn,
                 dmaster: header.dmaster,
@@ -213,7 +195,7 @@ impl Work {
             };
             return Some((Why::StoreCopy, op));
         }
-        let dmaster = self.drops.pop()?;
+        let dmaster = self.copies.drops.pop()?;
         Some((Why::Drop { dmaster }, LocalOp::DropCopy))
     }
 
@@ -228,20 +210,20 @@ impl Work {
             && self.incoming.is_none()
             && self.settles.is_empty()
             && self.probes.is_empty()
-            && self.incoming_copy.is_none()
-            && self.drops.is_empty()
-            && self.revoking.is_empty()
+            && self.copies.incoming.is_none()
+            && self.copies.drops.is_empty()
+            && self.copies.revoking.is_empty()
     }
 
     /// Those who read get the record itself, like those who write.
     pub(super) fn upgrade_readers(&mut self) {
-        self.waiters.append(&mut self.readers);
+        self.waiters.append(&mut self.copies.readers);
     }
 
     /// Readers go first: the lmaster saw them before the next dmaster, and none comes after that one.
     fn pass_on(&mut self, holders: Option<&BTreeSet<Pnn>>) -> Next {
         self.hold_until = None;
-        if let Some(to) = self.borrowers.pop_front() {
+        if let Some(to) = self.copies.borrowers.pop_front() {
             return Next::Run(Why::Delegate { to }, LocalOp::Delegate);
         }
         if let (Some(want), Some(holders)) = (self.gives.front(), holders)
@@ -268,12 +250,7 @@ impl Work {
         self.probes.clear();
         self.gives.clear();
         self.hold_until = None;
-        self.copy_asked = false;
-        self.incoming_copy = None;
-        self.drops.clear();
-        self.borrowers.clear();
-        self.revoking.clear();
-        self.is_recalled = false;
+        self.copies.forget_composition();
     }
 }
 

@@ -46,6 +46,7 @@ impl Machine for Solo {
                 db,
                 key,
                 kind,
+                ..
             } => {
                 if *key == *STUCK {
                     return;
@@ -81,7 +82,9 @@ impl Machine for Solo {
                 LocalOutcome::NotMine { rsn: Some(_) } => {
                     effects.push(local(db, key, LocalOp::Adopt));
                 }
-                LocalOutcome::Given { .. }
+                LocalOutcome::Copy { .. }
+                | LocalOutcome::Delegated { .. }
+                | LocalOutcome::Given { .. }
                 | LocalOutcome::Gone
                 | LocalOutcome::Grave
                 | LocalOutcome::Kept

@@ -34,8 +34,8 @@ impl Database {
         }
         let work = self.work.entry(key.clone()).or_default();
         // A node has one request per record on its way, so the members bound this queue.
-        if !work.borrowers.contains(&to) {
-            work.borrowers.push_back(to);
+        if !work.copies.borrowers.contains(&to) {
+            work.copies.borrowers.push_back(to);
         }
         self.advance(&key, out);
     }
@@ -52,7 +52,7 @@ impl Database {
             return;
         };
         if let LocalOutcome::Delegated { rsn, flags, data } = outcome {
-            work.is_recalled = false;
+            work.copies.is_recalled = false;
             let holders = self.delegations.entry(key.clone()).or_default();
             holders.insert(to);
             let key = key.clone();
@@ -64,7 +64,7 @@ impl Database {
             };
             out.send(to, self.id, copy);
         } else if work.coming == Coming::Asked || work.incoming.is_some() {
-            work.borrowers.push_front(to);
+            work.copies.borrowers.push_front(to);
         } else {
             out.send(to, self.id, RecordBody::NoCopy { key: key.clone() });
         }
@@ -82,8 +82,8 @@ impl Database {
             return;
         };
         let others = holders.iter().filter(|holder| Some(**holder) != except);
-        work.revoking = others.copied().collect();
-        for holder in &work.revoking {
+        work.copies.revoking = others.copied().collect();
+        for holder in &work.copies.revoking {
             out.send(*holder, self.id, RecordBody::Revoke { key: key.clone() });
         }
     }
@@ -93,7 +93,7 @@ impl Database {
         let Some(work) = self.work.get_mut(key) else {
             return;
         };
-        if !work.revoking.remove(&peer) {
+        if !work.copies.revoking.remove(&peer) {
             return;
         }
         if let Some(holders) = self.delegations.get_mut(key) {
@@ -102,7 +102,7 @@ impl Database {
                 self.delegations.remove(key);
             }
         }
-        work.is_recalled = !self.delegations.contains_key(key);
+        work.copies.is_recalled = !self.delegations.contains_key(key);
         self.advance(key, out);
     }
 

@@ -19,3 +19,46 @@
 pub(super) mod apply;
 mod dmaster;
 mod reader;
+
+use super::header::RecordHeader;
+use super::io::{CallId, CallKind};
+use crate::id::Pnn;
+use crate::wire::bytes::Bytes;
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+/// A copy that came and is not stored yet.
+#[derive(Debug)]
+pub(super) struct IncomingCopy {
+    pub(super) header: RecordHeader,
+    pub(super) data: Bytes,
+}
+
+/// What is going on with read-only copies of one record at this node.
+#[derive(Debug, Default)]
+pub(super) struct Copies {
+    /// Calls of local clients that only read.
+    pub(super) readers: Vec<(CallId, CallKind)>,
+    /// We asked for a copy.
+    pub(super) is_asked: bool,
+    pub(super) incoming: Option<IncomingCopy>,
+    /// dmasters that call our copy back.
+    pub(super) drops: Vec<Pnn>,
+    /// Nodes that want a copy of ours.
+    pub(super) borrowers: VecDeque<Pnn>,
+    /// Holders of copies that were called back and have not answered; nothing moves before.
+    pub(super) revoking: BTreeSet<Pnn>,
+    /// All copies were called back: the next look lets our clients write.
+    pub(super) is_recalled: bool,
+}
+
+impl Copies {
+    /// Keeps only those who want to read.
+    pub(super) fn forget_composition(&mut self) {
+        let readers = core::mem::take(&mut self.readers);
+        *self = Self {
+            readers,
+            ..Self::default()
+        };
+    }
+}

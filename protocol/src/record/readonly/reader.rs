@@ -5,7 +5,8 @@ use super::super::header::{RecordFlags, RecordHeader};
 use super::super::local::LocalOutcome;
 use super::super::message::RecordBody;
 use super::super::outlet::Outlet;
-use super::super::work::{Coming, IncomingCopy};
+use super::super::work::Coming;
+use super::IncomingCopy;
 use crate::id::{Pnn, Rsn};
 use crate::wire::bytes::Bytes;
 
@@ -16,12 +17,12 @@ impl Database {
             return;
         };
         // The record itself is on its way, or the copy.
-        if work.coming == Coming::Asked || work.copy_asked {
+        if work.coming == Coming::Asked || work.copies.is_asked {
             return;
         }
         match out.lmaster(key) {
             Some(lmaster) if self.phase == Phase::Served && !out.suspended => {
-                work.copy_asked = true;
+                work.copies.is_asked = true;
                 let key = key.clone();
                 out.send(lmaster, self.id, RecordBody::CallReadonly { key });
             }
@@ -41,13 +42,13 @@ impl Database {
         out: &mut Outlet<'_>,
     ) {
         let work = self.work.entry(key.clone()).or_default();
-        work.copy_asked = false;
+        work.copies.is_asked = false;
         let header = RecordHeader {
             rsn,
             dmaster,
             flags: RecordFlags::from_bits_retain(flags),
         };
-        work.incoming_copy = Some(IncomingCopy { header, data });
+        work.copies.incoming = Some(IncomingCopy { header, data });
         self.advance(key, out);
     }
 
@@ -56,7 +57,7 @@ impl Database {
         let Some(work) = self.work.get_mut(key) else {
             return;
         };
-        work.copy_asked = false;
+        work.copies.is_asked = false;
         work.upgrade_readers();
         self.advance(key, out);
     }
@@ -78,11 +79,11 @@ impl Database {
     }
 
     /// The dmaster calls our copy back.
-    pub(in super::super) fn on_revoke(&mut self, dmaster: Pnn, key: Bytes, out: &mut Outlet<'_>) {
+    pub(in super::super) fn on_revoke(&mut self, dmaster: Pnn, key: &Bytes, out: &mut Outlet<'_>) {
         let work = self.work.entry(key.clone()).or_default();
-        if !work.drops.contains(&dmaster) {
-            work.drops.push(dmaster);
+        if !work.copies.drops.contains(&dmaster) {
+            work.copies.drops.push(dmaster);
         }
-        self.advance(&key, out);
+        self.advance(key, out);
     }
 }
