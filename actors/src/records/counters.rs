@@ -2,7 +2,7 @@
 
 use super::hot_keys::HotKeys;
 use ctdb_protocol::client::db_statistics::DbStatistics;
-use ctdb_protocol::client::statistics::{BUCKETS, LockStatistics};
+use ctdb_protocol::client::statistics::{BUCKETS, Latency, LockStatistics};
 use ctdb_protocol::id::DbId;
 use ctdb_protocol::limits::DATABASES_MAX;
 use ctdb_protocol::record::message::{RecordBody, RecordMessage};
@@ -40,6 +40,7 @@ struct Counts {
     hop_count_buckets: [u32; BUCKETS],
     max_hop_count: u32,
     delegations: Delegations,
+    vacuum: Latency,
     hot_keys: HotKeys,
 }
 
@@ -72,6 +73,7 @@ impl DbCounters {
         };
         DbStatistics {
             locks: counts.locks,
+            vacuum_latency: counts.vacuum,
             ro_delegations: counts.delegations.made,
             ro_revokes: counts.delegations.revoked,
             hop_count_buckets: counts.hop_count_buckets,
@@ -182,6 +184,13 @@ impl DbCounters {
         });
     }
 
+    /// A vacuum run took so long.
+    pub(super) fn vacuumed(&self, db: DbId, took: Duration) {
+        if let Some(counts) = self.counted().of(db) {
+            add(&mut counts.vacuum, took);
+        }
+    }
+
     /// The database is gone.
     pub(super) fn forget(&self, db: DbId) {
         self.counted().databases.remove(&db);
@@ -213,12 +222,16 @@ impl Counted {
 fn count(locks: &mut LockStatistics, waited: Duration) {
     let bucket = BOUNDS.iter().take_while(|bound| waited >= **bound).count();
     locks.buckets[bucket] = locks.buckets[bucket].wrapping_add(1);
-    let (latency, waited_s) = (&mut locks.latency, waited.as_secs_f64());
-    if latency.num == 0 || waited_s < latency.min_s {
-        latency.min_s = waited_s;
+    add(&mut locks.latency, waited);
+}
+
+fn add(latency: &mut Latency, took: Duration) {
+    let took_s = took.as_secs_f64();
+    if latency.num == 0 || took_s < latency.min_s {
+        latency.min_s = took_s;
     }
-    latency.max_s = latency.max_s.max(waited_s);
-    latency.total_s += waited_s;
+    latency.max_s = latency.max_s.max(took_s);
+    latency.total_s += took_s;
     latency.num = latency.num.wrapping_add(1);
 }
 

@@ -98,8 +98,10 @@ impl Shell {
         if let Input::Recover(Recover::Prepare(_) | Recover::Suspend) = &input {
             self.end_replacements();
         }
-        if let Input::SetReadonly { db } = &input {
-            self.store.table().set_readonly(*db);
+        match &input {
+            Input::SetReadonly { db } => self.store.table().set_readonly(*db),
+            Input::SetSticky { db, .. } => self.store.table().set_sticky(*db),
+            _ => {}
         }
         let config = self.store.config();
         match input {
@@ -145,7 +147,8 @@ impl Shell {
             }
             Effect::Sift { db, run } => self.sift(db, run, answers),
             Effect::Vacuumed { db, report } => {
-                self.vacuums.done(db, report, self.clock.now(), answers);
+                let took = self.vacuums.done(db, report, self.clock.now(), answers);
+                self.wiring.locks.counters().vacuumed(db, took);
             }
             Effect::Open { name, kind } => self.wanted.push((name, kind)),
             Effect::Ready { generation, db } => {

@@ -176,6 +176,7 @@ impl Database {
             kind,
             open_flags: options.flags.bits(),
             is_readonly: false,
+            is_sticky: false,
         };
         // Without them the file is served all the same; only locks of the dead stay.
         let mutexes = tdb.mutexes().ok().flatten().map(Arc::new);

@@ -26,6 +26,8 @@ pub struct DbEntry {
     pub open_flags: u32,
     /// Other nodes' clients may read copies (`SET_DB_READONLY`).
     pub is_readonly: bool,
+    /// Hot records stay for a while (`SET_DB_STICKY`).
+    pub is_sticky: bool,
 }
 
 impl DbEntry {
@@ -81,26 +83,27 @@ impl DbTable {
 
     /// Notes that the changes of `id` are counted.
     pub(super) fn enable_seqnum(&self, id: DbId) {
-        self.change(
-            |_| (),
-            |entries| {
-                if let Some(entry) = entries.iter_mut().find(|entry| entry.id == id) {
-                    entry.open_flags |= TdbFlags::SEQNUM.bits();
-                }
-            },
-        );
+        self.note(id, |entry| entry.open_flags |= TdbFlags::SEQNUM.bits());
     }
 
     /// Notes that other nodes may have read-only copies.
     pub(super) fn set_readonly(&self, id: DbId) {
-        self.change(
-            |_| (),
-            |entries| {
-                if let Some(entry) = entries.iter_mut().find(|entry| entry.id == id) {
-                    entry.is_readonly = true;
-                }
-            },
-        );
+        self.note(id, |entry| entry.is_readonly = true);
+    }
+
+    /// Notes that hot records stay.
+    pub(super) fn set_sticky(&self, id: DbId) {
+        self.note(id, |entry| entry.is_sticky = true);
+    }
+
+    /// Changes what other nodes need not know.
+    fn note(&self, id: DbId, note: impl FnOnce(&mut DbEntry)) {
+        let change = |entries: &mut Vec<DbEntry>| {
+            if let Some(entry) = entries.iter_mut().find(|entry| entry.id == id) {
+                note(entry);
+            }
+        };
+        self.change(|_| (), change);
     }
 
     /// Takes `id` off the list.

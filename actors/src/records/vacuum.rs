@@ -8,6 +8,7 @@ use ctdb_protocol::record::io::Input;
 use ctdb_protocol::record::vacuum::VacuumReport;
 use ctdb_protocol::time::Instant;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 /// Most runs of one database that wait for the one under way.
 const WAITING_MAX: usize = 64;
@@ -16,6 +17,7 @@ const WAITING_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Vacuums {
     queues: BTreeMap<DbId, VecDeque<(VacuumDb, Answer<VacuumReport>)>>,
+    begun: BTreeMap<DbId, Instant>,
 }
 
 impl Vacuums {
@@ -34,32 +36,40 @@ impl Vacuums {
         }
         queue.push_back((request, answer));
         if queue.len() == 1 {
+            self.begun.insert(request.db, now);
             inputs.push_back(begin(request, now));
         }
     }
 
-    /// A run is over: the next one of its database begins.
+    /// A run is over: the next one of its database begins. Answers how long it took.
     pub(super) fn done(
         &mut self,
         db: DbId,
         report: VacuumReport,
         now: Instant,
         inputs: &mut VecDeque<Input>,
-    ) {
+    ) -> Duration {
+        let begun = self.begun.remove(&db);
+        let took = begun.map_or(Duration::ZERO, |begun| now.since(begun));
         let Some(queue) = self.queues.get_mut(&db) else {
-            return;
+            return took;
         };
         if let Some((_, answer)) = queue.pop_front() {
             drop(answer.send(Ok(report)));
         }
         match queue.front() {
-            Some((request, _)) => inputs.push_back(begin(*request, now)),
+            Some((request, _)) => {
+                self.begun.insert(db, now);
+                inputs.push_back(begin(*request, now));
+            }
             None => drop(self.queues.remove(&db)),
         }
+        took
     }
 
     /// A database goes away.
     pub(super) fn forget(&mut self, db: DbId) {
+        self.begun.remove(&db);
         for (_, answer) in self.queues.remove(&db).into_iter().flatten() {
             drop(answer.send(Err(RecordError::Detached)));
         }

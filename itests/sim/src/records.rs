@@ -13,10 +13,18 @@ use ctdb_protocol::membership::io::Recover;
 use ctdb_protocol::membership::message::DbInfo;
 use ctdb_protocol::record::header::{HEADER_BYTES, RecordFlags, RecordHeader};
 use ctdb_protocol::record::holdings::{Holding, Holdings};
+use ctdb_protocol::record::hot::StickyRules;
 use ctdb_protocol::record::io::Input;
 use ctdb_protocol::record::local::{Change, LocalOp, LocalOutcome, apply};
 use ctdb_protocol::wire::message::DbKind;
+use std::time::Duration;
 
+/// Records become sticky soon, as they never do with 4.17's figures in a run so short.
+const STICKY: StickyRules = StickyRules {
+    hops: 6,
+    duration: Duration::from_secs(5),
+    pindown: Duration::from_millis(20),
+};
 /// Records in one slice of a walk.
 const SLICE: usize = 4;
 
@@ -39,6 +47,10 @@ impl World {
         self.post(pnn, Mail::Record(Input::Opened { db, kind }));
         if self.bench.options.habits.readonly && kind == DbKind::Volatile {
             self.post(pnn, Mail::Record(Input::SetReadonly { db }));
+        }
+        if self.bench.options.habits.sticky && kind == DbKind::Volatile {
+            let rules = STICKY;
+            self.post(pnn, Mail::Record(Input::SetSticky { db, rules }));
         }
         self.post(
             pnn,

@@ -23,6 +23,8 @@ pub struct Habits {
     pub vacuums: bool,
     /// They read records, and nodes have read-only copies.
     pub readonly: bool,
+    /// They fight for records, which are sticky.
+    pub sticky: bool,
 }
 
 /// See the module.
@@ -103,6 +105,7 @@ impl Options {
             habits: Habits {
                 vacuums: seed % 2 == 1,
                 readonly: seed.is_multiple_of(3),
+                sticky: seed.is_multiple_of(5),
             },
             clients: 1 + rng.below(3) as u32,
             addresses: rng.below(u64::from(nodes) * 2 + 1) as u32,

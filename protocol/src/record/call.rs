@@ -21,9 +21,11 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// How long a record that others wait for stays with the clients that were just answered: without it
+/// How long a record that others wait for stays for each of the clients that were just answered: without it
 /// two busy nodes could pass a record between them and no client ever get its lock.
 const HOLD: Duration = Duration::from_millis(1);
+/// Clients that count for that: it stays no longer for a crowd, so that all nodes have their turn soon.
+const HOLD_CLIENTS_MAX: u32 = 8;
 
 impl Database {
     pub(super) fn on_client_call(
@@ -130,7 +132,9 @@ impl Database {
             && !work.waiters.is_empty()
             && !(work.gives.is_empty() && work.copies.borrowers.is_empty())
         {
-            work.hold_until = Some(out.now + HOLD);
+            let clients = HOLD_CLIENTS_MAX.min(work.waiters.len() as u32);
+            let until = Some(out.now + HOLD * clients);
+            work.hold_until = work.hold_until.max(until);
         }
     }
 
@@ -198,6 +202,9 @@ impl Database {
             return;
         };
         work.coming = Coming::Unknown;
+        if !work.gives.is_empty() {
+            work.hold_until = self.hot.pinned_until(key, out.now);
+        }
         self.hold(key, out);
         if let LocalOutcome::Mine { rsn, flags, data } = outcome {
             if data.is_empty() {

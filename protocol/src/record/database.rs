@@ -5,6 +5,7 @@
 //! stays true until the lmasters have decided.
 
 use super::directory::Directory;
+use super::hot::Hot;
 use super::io::Input;
 use super::local::{LocalOp, LocalOutcome};
 use super::message::RecordBody;
@@ -55,6 +56,7 @@ pub(super) struct Database {
     pub(super) sweep: Sweep,
     pub(super) replica: Replica,
     pub(super) vacuum: Vacuum,
+    pub(super) hot: Hot,
     /// Read-only copies may be made here.
     pub(super) is_readonly: bool,
     /// Nodes that have, or will have, read-only copies of records of which this node is dmaster.
@@ -83,6 +85,7 @@ impl Database {
             sweep: Sweep::default(),
             replica: Replica::new(id),
             vacuum: Vacuum::default(),
+            hot: Hot::default(),
             is_readonly: false,
             delegations: BTreeMap::new(),
             early: VecDeque::new(),
@@ -102,6 +105,7 @@ impl Database {
                 readonly,
                 ..
             } => self.on_client_call((call, kind), &key, readonly, out),
+            Input::SetSticky { rules, .. } => self.hot.set(rules),
             Input::SetReadonly { .. } => self.is_readonly = self.kind == DbKind::Volatile,
             Input::Local { key, outcome, .. } => self.on_outcome(&key, outcome, out),
             Input::Scanned { holdings, done, .. } if generation == out.composition.generation => {
@@ -147,8 +151,9 @@ impl Database {
                 rsn,
                 flags,
                 data,
-                ..
+                hops,
             } => {
+                self.hot.came(&key, hops, out.now);
                 self.on_migrate(&key, rsn, flags, data, out);
             }
             RecordBody::Lost { key, to } => self.seek(key, to, out),

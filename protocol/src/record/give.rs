@@ -30,7 +30,9 @@ impl Database {
             out.log(Notice::HighHopcount { db, hops });
             return out.send(lmaster, self.id, RecordBody::Lost { key, to });
         }
+        let pinned_until = self.hot.pinned_until(&key, out.now);
         let work = self.work.entry(key.clone()).or_default();
+        work.hold_until = work.hold_until.max(pinned_until);
         let is_of_search = core::mem::take(&mut work.search_gives);
         if to == out.own {
             // A search found it where it was wanted: look again.
@@ -74,7 +76,8 @@ impl Database {
                 rsn,
                 flags,
                 data,
-                hops: want.hops + 1,
+                // A record that is new in the cluster begins with none.
+                hops: want.hops.saturating_add(1 + self.hot.hops(key, out.now)),
             };
             return out.send(to, self.id, migrate);
         }

@@ -1,6 +1,7 @@
 //! What a record machine hears and asks for.
 
 use super::holdings::Holdings;
+use super::hot::StickyRules;
 use super::local::{LocalOp, LocalOutcome};
 use super::message::{Grave, RecordMessage};
 use super::replica::io::{CommitId, Job, JobId, Request};
@@ -69,6 +70,13 @@ pub enum Input {
     SetReadonly {
         /// The database.
         db: DbId,
+    },
+    /// Records that go from node to node stay for a while from now on, by these rules (`SET_DB_STICKY`).
+    SetSticky {
+        /// The database.
+        db: DbId,
+        /// When, and for how long.
+        rules: StickyRules,
     },
     /// The client of these calls is gone.
     Forget {

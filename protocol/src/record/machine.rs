@@ -96,6 +96,7 @@ impl RecordMachine {
             Input::Timeout => self.on_timeout(now, effects),
             Input::Call { db, .. }
             | Input::SetReadonly { db }
+            | Input::SetSticky { db, .. }
             | Input::Local { db, .. }
             | Input::Replica { db, .. }
             | Input::Schedule { db, .. }

@@ -6,6 +6,7 @@ mod directory;
 mod give;
 pub mod header;
 pub mod holdings;
+pub mod hot;
 pub mod io;
 pub mod local;
 pub mod machine;

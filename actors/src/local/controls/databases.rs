@@ -14,6 +14,7 @@ use ctdb_protocol::client::{ControlFlags, ControlReply, Opcode, Payload};
 use ctdb_protocol::flags::RunState;
 use ctdb_protocol::id::{DbId, Rsn};
 use ctdb_protocol::membership::view::RecoveryMode;
+use ctdb_protocol::record::hot::StickyRules;
 use ctdb_protocol::record::io::Input;
 use ctdb_protocol::tunable::TunableId;
 use ctdb_protocol::wire::message::{ClientMessage, DbKind};
@@ -34,7 +35,7 @@ pub(super) fn answer(router: &Arc<Router>, ask: &Ask<'_>) -> Option<Answer> {
         }
         Opcode::DbOpenFlags => entry(router, ask).and_then(|entry| data(&entry.open_flags)),
         Opcode::SetDbReadonly => set_readonly(router, ask),
-        Opcode::SetDbSticky => volatile(router, ask).and_then(|_| done()),
+        Opcode::SetDbSticky => set_sticky(router, ask),
         Opcode::DbVacuum => return Some(vacuum(router, ask).into()),
         Opcode::ScheduleForDeletion => schedule(router, ask),
         Opcode::DbAttach => return Some(attach(router, ask, DbKind::Volatile).into()),
@@ -83,6 +84,17 @@ fn volatile(router: &Router, ask: &Ask<'_>) -> Result<DbEntry, Refused> {
     }
 }
 
+fn flags(entry: &DbEntry) -> DbFlags {
+    let mut flags = match entry.kind {
+        DbKind::Volatile => DbFlags::empty(),
+        DbKind::Persistent => DbFlags::PERSISTENT,
+        DbKind::Replicated => DbFlags::REPLICATED,
+    };
+    flags.set(DbFlags::READONLY, entry.is_readonly);
+    flags.set(DbFlags::STICKY, entry.is_sticky);
+    flags
+}
+
 fn map(router: &Router) -> DbMap {
     let entries = router
         .databases
@@ -90,12 +102,7 @@ fn map(router: &Router) -> DbMap {
         .map(|databases| databases.table.list());
     let shown = |entry: DbEntry| dbmap::DbEntry {
         db_id: entry.id.0,
-        flags: match entry.kind {
-            DbKind::Volatile if entry.is_readonly => DbFlags::READONLY,
-            DbKind::Volatile => DbFlags::empty(),
-            DbKind::Persistent => DbFlags::PERSISTENT,
-            DbKind::Replicated => DbFlags::REPLICATED,
-        },
+        flags: flags(&entry),
     };
     DbMap {
         dbs: entries.unwrap_or_default().into_iter().map(shown).collect(),
@@ -107,6 +114,23 @@ fn set_readonly(router: &Router, ask: &Ask<'_>) -> Done {
     let shard = router.context.post.records_of(db);
     shard.send(Input::SetReadonly { db });
     done()
+}
+
+fn set_sticky(router: &Router, ask: &Ask<'_>) -> Done {
+    let db = volatile(router, ask)?.id;
+    tell_sticky(router, db);
+    done()
+}
+
+/// Has the hot records of a database stay as the tunables say.
+pub(super) fn tell_sticky(router: &Router, db: DbId) {
+    let rules = StickyRules {
+        hops: router.tunable(TunableId::HopcountMakeSticky),
+        duration: Duration::from_secs(router.tunable(TunableId::StickyDuration).into()),
+        pindown: Duration::from_millis(router.tunable(TunableId::StickyPindown).into()),
+    };
+    let shard = router.context.post.records_of(db);
+    shard.send(Input::SetSticky { db, rules });
 }
 
 fn schedule(router: &Router, ask: &Ask<'_>) -> Done {

@@ -1,5 +1,6 @@
 //! Tunables by name.
 
+use super::databases::tell_sticky;
 use super::{Answer, Ask, Done, Refused, data, done};
 use crate::duty::tuned;
 use crate::local::router::Router;
@@ -53,6 +54,16 @@ fn apply(router: &Router, id: TunableId, value: u32) {
     if id == TunableId::AllowMixedVersions {
         let mixed = &router.context.links.identity.mixed_releases;
         mixed.store(value != 0, Ordering::Relaxed);
+    }
+    if matches!(
+        id,
+        TunableId::HopcountMakeSticky | TunableId::StickyDuration | TunableId::StickyPindown
+    ) {
+        let databases = router.databases.get();
+        let list = databases.map(|databases| databases.table.list());
+        for entry in list.into_iter().flatten().filter(|entry| entry.is_sticky) {
+            tell_sticky(router, entry.id);
+        }
     }
     tuned::retune(&router.context, id);
 }

@@ -32,7 +32,9 @@ impl Database {
         if !self.is_readonly {
             return out.send(to, self.id, RecordBody::NoCopy { key });
         }
+        let pinned_until = self.hot.pinned_until(&key, out.now);
         let work = self.work.entry(key.clone()).or_default();
+        work.hold_until = work.hold_until.max(pinned_until);
         // A node has one request per record on its way, so the members bound this queue.
         if !work.copies.borrowers.contains(&to) {
             work.copies.borrowers.push_back(to);

@@ -20,11 +20,11 @@ use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
-const DB: DbId = DbId(9);
+pub(super) const DB: DbId = DbId(9);
 const GENERATION: Generation = Generation::new(5, 0);
 
-struct Bench {
-    machine: RecordMachine,
+pub(super) struct Bench {
+    pub(super) machine: RecordMachine,
 }
 
 impl Bench {
@@ -33,7 +33,7 @@ impl Bench {
         Self { machine }
     }
 
-    fn feed(&mut self, input: Input) -> Vec<Effect> {
+    pub(super) fn feed(&mut self, input: Input) -> Vec<Effect> {
         let mut effects = Effects::new();
         self.machine.step(Instant::ZERO, input, &mut effects);
         effects.drain().collect()
@@ -66,7 +66,7 @@ impl Bench {
         self.feed(Input::Recover(Recover::Commit { generation }))
     }
 
-    fn call(&mut self, call: u64, kind: CallKind) -> Vec<Effect> {
+    pub(super) fn call(&mut self, call: u64, kind: CallKind) -> Vec<Effect> {
         let call = CallId(call);
         self.feed(Input::Call {
             call,
@@ -77,7 +77,7 @@ impl Bench {
         })
     }
 
-    fn local(&mut self, outcome: LocalOutcome) -> Vec<Effect> {
+    pub(super) fn local(&mut self, outcome: LocalOutcome) -> Vec<Effect> {
         self.feed(Input::Local {
             db: DB,
             key: key(),
@@ -85,7 +85,7 @@ impl Bench {
         })
     }
 
-    fn peer_says(&mut self, body: RecordBody) -> Vec<Effect> {
+    pub(super) fn peer_says(&mut self, body: RecordBody) -> Vec<Effect> {
         let peer = Pnn(1);
         self.feed(Input::Message {
             peer,
@@ -94,7 +94,7 @@ impl Bench {
     }
 }
 
-fn key() -> Bytes {
+pub(super) fn key() -> Bytes {
     Bytes(b"key".to_vec())
 }
 
@@ -114,7 +114,7 @@ fn local(op: LocalOp) -> Effect {
     }
 }
 
-fn mine(data: &[u8]) -> LocalOutcome {
+pub(super) fn mine(data: &[u8]) -> LocalOutcome {
     LocalOutcome::Mine {
         rsn: Rsn(3),
         flags: 0x0001_0000,
@@ -123,7 +123,7 @@ fn mine(data: &[u8]) -> LocalOutcome {
 }
 
 /// A machine that serves a database which was opened after the recovery; node 1 is the lmaster.
-fn serving() -> Bench {
+pub(super) fn serving() -> Bench {
     let mut bench = Bench::new();
     bench.prepare(1);
     assert_eq!(bench.commit(), vec![]);

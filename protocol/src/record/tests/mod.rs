@@ -2,6 +2,7 @@
 
 mod border;
 mod clients;
+mod hot;
 mod leader;
 mod readonly;
 mod store;
