@@ -5,6 +5,7 @@ use super::clients;
 use super::world::World;
 use super::{check, world};
 use crate::id::{Pnn, Rsn};
+use crate::machine::Machine;
 use crate::record::hot::StickyRules;
 use crate::record::io::{CallKind, Effect, Input};
 use crate::record::local::LocalOutcome;
