@@ -112,7 +112,11 @@ fn sticky_records_reach_everybody() {
         check(&world, seed);
         if seed % 3 == 0 {
             let count = world.nodes.len() as u64 * 30;
-            assert_eq!(world.allowed[&clients::key(0)], (count, count), "seed {seed}");
+            assert_eq!(
+                world.allowed[&clients::key(0)],
+                (count, count),
+                "seed {seed}"
+            );
         }
     }
 }
