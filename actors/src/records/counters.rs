@@ -78,7 +78,6 @@ impl DbCounters {
             ro_revokes: counts.delegations.revoked,
             hop_count_buckets: counts.hop_count_buckets,
             hot_keys: counts.hot_keys.shown(),
-            ..DbStatistics::default()
         }
     }
 
