@@ -1,5 +1,6 @@
 //! What the tool answers without a daemon.
 
+use ctdb_actors::console::without_daemon;
 use ctdb_protocol::console::command::Command;
 use ctdb_protocol::console::render::node::ListNodes;
 use ctdb_protocol::console::render::render;
@@ -35,7 +36,7 @@ pub(super) fn answer(request: &Request) -> Option<Reply> {
         Command::Auth(_) | Command::Quit => {
             Reply::default().failed(1, "This command works in a session only")
         }
-        _ => return None,
+        command => return without_daemon(command, options),
     })
 }
 

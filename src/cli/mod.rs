@@ -11,6 +11,7 @@ pub(crate) mod event;
 mod interactive;
 mod local;
 mod manual;
+mod piped;
 mod place;
 
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use ctdb_protocol::console::Reply;
+use ctdb_protocol::console::command::Command;
 use ctdb_protocol::console::words::Access;
 use ctdb_protocol::console::{Request, Word, grammar};
 
@@ -49,13 +51,33 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         }
     }
     let words = arguments.console_words(std::env::var("CTDB_TIMEOUT").ok());
+    let console = arguments.console.as_deref();
     let reply = match grammar::read_words(words.clone()) {
         Err(refusal) => refusal.into(),
-        Ok(None) => return interactive::run(arguments.console.as_deref()),
-        Ok(Some((word, request))) => local::answer(&request)
-            .unwrap_or_else(|| ask(arguments.console.as_deref(), &words, word, &request)),
+        Ok(None) => return interactive::run(console),
+        Ok(Some((_, request))) if reads_connections(&request) => {
+            piped::give(&words, std::io::stdin().lock(), |line| give(console, line))
+        }
+        Ok(Some((word, request))) => answer(console, &words, word, &request),
     };
     print(&reply)
+}
+
+fn reads_connections(request: &Request) -> bool {
+    matches!(&request.command, Command::Tcp { connections, .. } if connections.is_empty())
+}
+
+/// The reply to a command that is made of lines from standard input.
+fn give(console: Option<&str>, words: Vec<Vec<u8>>) -> Reply {
+    match grammar::read_words(words.clone()) {
+        Err(refusal) => refusal.into(),
+        Ok(None) => Reply::default(),
+        Ok(Some((word, request))) => answer(console, &words, word, &request),
+    }
+}
+
+fn answer(console: Option<&str>, words: &[Vec<u8>], word: &Word, request: &Request) -> Reply {
+    local::answer(request).unwrap_or_else(|| ask(console, words, word, request))
 }
 
 fn ask(console: Option<&str>, words: &[Vec<u8>], word: &Word, request: &Request) -> Reply {

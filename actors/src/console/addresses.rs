@@ -34,7 +34,7 @@ impl Run<'_> {
         })
     }
 
-    async fn held(&self, pnn: u32) -> Result<Vec<(IpAddr, Option<u32>)>, Refusal> {
+    pub(super) async fn held(&self, pnn: u32) -> Result<Vec<(IpAddr, Option<u32>)>, Refusal> {
         let list: PublicIpList = self.ask.get(pnn, Opcode::GetPublicIps, Vec::new()).await?;
         let known = list
             .ips

@@ -118,7 +118,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn reallocate(&self) -> Result<Answer, Refusal> {
+    pub(super) async fn reallocate(&self) -> Result<Answer, Refusal> {
         self.executor.cluster.reallocate().await;
         Ok(Answer::new(Done))
     }

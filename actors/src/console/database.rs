@@ -52,7 +52,11 @@ impl Run<'_> {
     }
 
     /// Finds a database by name or id.
-    async fn find_db(&self, pnn: u32, wanted: &DbName) -> Result<(DbEntry, String), Refusal> {
+    pub(super) async fn find_db(
+        &self,
+        pnn: u32,
+        wanted: &DbName,
+    ) -> Result<(DbEntry, String), Refusal> {
         for entry in self.db_entries(pnn).await? {
             let name = self.db_text(pnn, Opcode::GetDbName, entry.db_id).await?;
             if name == wanted.0 || Some(entry.db_id) == wanted.id() {
@@ -147,10 +151,7 @@ impl Run<'_> {
     /// The id of a volatile database: records of the others change in transactions only.
     async fn volatile(&self, pnn: u32, name: &DbName) -> Result<DbId, Refusal> {
         let (entry, name) = self.find_db(pnn, name).await?;
-        if entry
-            .flags
-            .intersects(DbFlags::PERSISTENT | DbFlags::REPLICATED)
-        {
+        if !is_volatile(entry.flags) {
             return Err(Refusal::new(format!(
                 "DB {name} is not a volatile database"
             )));
@@ -168,6 +169,10 @@ impl Run<'_> {
             .map_err(Refusal::new)?;
         Ok(Answer::new(RecordValue(data.unwrap_or_default())))
     }
+}
+
+pub(super) fn is_volatile(flags: DbFlags) -> bool {
+    !flags.intersects(DbFlags::PERSISTENT | DbFlags::REPLICATED)
 }
 
 fn done(result: Result<(), String>) -> Answered {

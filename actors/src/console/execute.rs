@@ -1,6 +1,7 @@
 //! Carries out one command: chooses the nodes, asks them, shows their answers.
 
 use super::ask::{Ask, is_reachable};
+use super::tcp::without_daemon;
 use super::{Cluster, Control, RecordAccess};
 use ctdb_protocol::client::nodemap::NodeFlags;
 use ctdb_protocol::console::command::{Command, Request};
@@ -129,7 +130,7 @@ impl Run<'_> {
                     .filter(|word| verb.is_none_or(|verb| verb == word.verb));
                 shown(&Lines(words.map(Word::help_line).collect()))
             }
-            _ => None,
+            command => without_daemon(command, &self.options),
         }
     }
 
@@ -205,6 +206,15 @@ impl Run<'_> {
             return answer;
         }
         if let Some(answer) = self.nodes_file_command(command).await {
+            return answer;
+        }
+        if let Some(answer) = self.public_command(pnn, command).await {
+            return answer;
+        }
+        if let Some(answer) = self.tcp_command(pnn, command).await {
+            return answer;
+        }
+        if let Some(answer) = self.database_admin_command(pnn, command).await {
             return answer;
         }
         if let Some(answer) = self.change_command(pnn, command).await {

@@ -18,6 +18,7 @@ mod change;
 mod cluster;
 mod control;
 mod database;
+mod database_admin;
 mod event;
 mod execute;
 mod line;
@@ -25,8 +26,10 @@ mod listen;
 mod lvs;
 mod node;
 mod nodes_file;
+mod public;
 mod records;
 mod session;
+mod tcp;
 mod time;
 mod token;
 
@@ -38,6 +41,7 @@ pub use execute::Executor;
 pub use listen::start;
 pub use records::ClientRecords;
 pub use session::Limits;
+pub use tcp::without_daemon;
 pub use token::{Token, TokenError};
 
 use crate::event::Service;

@@ -18,7 +18,7 @@ use ctdb_protocol::console::grammar::level_name;
 use ctdb_protocol::console::json::Value;
 use ctdb_protocol::console::render::node::{NodeLine, NodeList, Status};
 use ctdb_protocol::console::render::simple::{
-    CapabilityList, Done, IsNotLeader, Ping, ProcessExists, Single, Variables,
+    CapabilityList, Done, IsNotLeader, Lines, Ping, ProcessExists, Single, Variables,
 };
 use ctdb_protocol::console::render::statistics::StatisticsReport;
 use ctdb_protocol::console::render::times::UptimeReport;
@@ -41,6 +41,7 @@ impl Run<'_> {
                 self.run_state(pnn, &wanted).await
             }
             Command::GetPid => self.get_pid(pnn).await,
+            Command::DumpMemory => self.memory(pnn).await,
             Command::GetCapabilities => self.capabilities(pnn).await,
             Command::GetDebug => self.get_debug(pnn).await,
             Command::SetDebug(level) => self.set(pnn, Opcode::SetDebug, level.to_bytes()).await,
@@ -227,13 +228,21 @@ impl Run<'_> {
         Err(Refusal::printed(format!("No such tunable {name}")))
     }
 
-    async fn variable(&self, pnn: u32, name: &str) -> Result<(String, u32), Refusal> {
+    pub(super) async fn variable(&self, pnn: u32, name: &str) -> Result<(String, u32), Refusal> {
         let query = TunableName { name: name.into() };
         let value = self
             .ask
             .get(pnn, Opcode::GetTunable, query.to_bytes())
             .await?;
         Ok((name.into(), value))
+    }
+
+    async fn memory(&self, pnn: u32) -> Answered {
+        let text = self.ask.data(pnn, Opcode::DumpMemory, Vec::new()).await?;
+        let text = String::from_utf8_lossy(&text);
+        Ok(Answer::new(Lines(
+            text.lines().map(str::to_owned).collect(),
+        )))
     }
 
     async fn get_variable(&self, pnn: u32, name: &str) -> Answered {

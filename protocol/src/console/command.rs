@@ -6,6 +6,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use crate::client::dbmap::DbFlags;
+use crate::client::sockaddr::Connection;
 use crate::flags::RunState;
 
 /// One line, understood.
@@ -72,6 +74,17 @@ pub enum FlagChange {
     Ban(u32),
     /// `unban`
     Unban,
+}
+
+/// What is done with TCP connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcpAction {
+    /// `tickle`: an ACK is sent from the first end to the second.
+    Tickle,
+    /// `addtickle`: whoever takes the address of the second end tickles the first one.
+    Add,
+    /// `deltickle`
+    Remove,
 }
 
 /// `event …` and `scriptstatus`.
@@ -151,6 +164,31 @@ pub enum Command {
         name: String,
         up: bool,
     },
+    AddIp {
+        address: IpAddr,
+        prefix: u8,
+        iface: String,
+    },
+    DelIp(IpAddr),
+    MoveIp {
+        address: IpAddr,
+        to: u32,
+    },
+    ReloadIps(Nodes),
+    GratuitousArp {
+        address: IpAddr,
+        iface: String,
+    },
+    /// No connections: the tool reads them from its standard input.
+    Tcp {
+        action: TcpAction,
+        connections: Vec<Connection>,
+    },
+    GetTickles {
+        address: IpAddr,
+        port: Option<u16>,
+    },
+    CheckTcpPort(u16),
     ProcessExists {
         pid: i32,
         srvid: Option<u64>,
@@ -167,6 +205,12 @@ pub enum Command {
         name: String,
         kind: AttachKind,
     },
+    Detach(Vec<DbName>),
+    SetDbFlag {
+        db: DbName,
+        flag: DbFlags,
+    },
+    DumpMemory,
     GetPid,
     Change(FlagChange),
     Shutdown,

@@ -1,5 +1,7 @@
 //! From a line to a [`Request`], or to the reason why it is none.
 
+mod addresses;
+
 use super::command::{
     AttachKind, Command, DbName, EventCommand, FlagChange, LvsCommand, Nodes, Request,
 };
@@ -7,6 +9,7 @@ use super::options::{self, NodeChoice};
 use super::quote;
 use super::reply::Refusal;
 use super::words::{self, Scope, Verb, WORDS, Word};
+use crate::client::dbmap::DbFlags;
 use crate::flags::RunState;
 use crate::limits::NODES_MAX;
 use crate::nearest::nearest;
@@ -177,6 +180,7 @@ fn command(verb: Verb, arguments: &mut Arguments) -> Result<Command, Refusal> {
         Verb::GetDebug => Command::GetDebug,
         Verb::Attach => attach(arguments)?,
         Verb::GetPid => Command::GetPid,
+        Verb::DumpMemory => Command::DumpMemory,
         Verb::Disable => Command::Change(FlagChange::Disable),
         Verb::Enable => Command::Change(FlagChange::Enable),
         Verb::Stop => Command::Change(FlagChange::Stop),
@@ -242,7 +246,19 @@ fn data_command(verb: Verb, arguments: &mut Arguments) -> Result<Command, Refusa
             None => None,
         }),
         Verb::Quit => Command::Quit,
-        _ => unreachable!("every other verb stands in `command`"),
+        Verb::Detach => Command::Detach(databases(arguments)?),
+        Verb::SetDbReadonly => Command::SetDbFlag {
+            db: arguments.db()?,
+            flag: DbFlags::READONLY,
+        },
+        Verb::SetDbSticky => Command::SetDbFlag {
+            db: arguments.db()?,
+            flag: DbFlags::STICKY,
+        },
+        _ => {
+            let address_command = addresses::command(verb, arguments)?;
+            return Ok(address_command.expect("every other verb stands in `command`"));
+        }
     })
 }
 
@@ -395,6 +411,14 @@ fn attach(arguments: &mut Arguments) -> Result<Command, Refusal> {
         return Err(Refusal::coded(EINVAL, "Invalid database name"));
     }
     Ok(Command::Attach { name, kind })
+}
+
+fn databases(arguments: &mut Arguments) -> Result<Vec<DbName>, Refusal> {
+    let mut names = alloc::vec![arguments.db()?];
+    while let Some(name) = arguments.optional()? {
+        names.push(DbName(name));
+    }
+    Ok(names)
 }
 
 fn ban_seconds(arguments: &mut Arguments) -> Result<u32, Refusal> {

@@ -1,7 +1,10 @@
+use super::super::command::TcpAction;
 use super::super::words::Access;
 use super::*;
+use crate::client::sockaddr::Connection;
 use alloc::string::ToString;
 use alloc::vec;
+use core::net::SocketAddr;
 
 fn command_of(line: &str) -> Command {
     let read = read(line.as_bytes()).unwrap_or_else(|refusal| panic!("{line}: {refusal:?}"));
@@ -12,6 +15,18 @@ fn refused(line: &str) -> (i32, String) {
     match read(line.as_bytes()) {
         Err(refusal) => (refusal.code, refusal.message),
         Ok(read) => panic!("{line}: {read:?}"),
+    }
+}
+
+fn tcp(action: TcpAction, ends: &[(&str, &str)]) -> Command {
+    let end = |text: &str| text.parse::<SocketAddr>().expect("a literal").into();
+    let connection = |(src, dst): &(&str, &str)| Connection {
+        src: end(src),
+        dst: end(dst),
+    };
+    Command::Tcp {
+        action,
+        connections: ends.iter().map(connection).collect(),
     }
 }
 
@@ -101,6 +116,73 @@ fn lines_and_what_they_mean() {
                 value: b"-v".to_vec(),
             },
         ),
+        (
+            "addip 10.0.0.9/24 eth1",
+            Command::AddIp {
+                address: "10.0.0.9".parse().expect("ip"),
+                prefix: 24,
+                iface: "eth1".into(),
+            },
+        ),
+        (
+            "delip fd88::9",
+            Command::DelIp("fd88::9".parse().expect("ip")),
+        ),
+        (
+            "moveip 10.0.0.9 2",
+            Command::MoveIp {
+                address: "10.0.0.9".parse().expect("ip"),
+                to: 2,
+            },
+        ),
+        ("reloadips", Command::ReloadIps(Nodes::Chosen)),
+        ("reloadips 2,0", Command::ReloadIps(Nodes::List(vec![2, 0]))),
+        (
+            "gratarp 10.0.0.9 eth1",
+            Command::GratuitousArp {
+                address: "10.0.0.9".parse().expect("ip"),
+                iface: "eth1".into(),
+            },
+        ),
+        ("addtickle", tcp(TcpAction::Add, &[])),
+        (
+            "tickle 10.0.0.1:1 10.0.0.2:2 [::1]:3 ::2:4",
+            tcp(
+                TcpAction::Tickle,
+                &[("10.0.0.1:1", "10.0.0.2:2"), ("[::1]:3", "[::2]:4")],
+            ),
+        ),
+        (
+            "-n 1 deltickle 10.0.0.1:1 10.0.0.2:2",
+            tcp(TcpAction::Remove, &[("10.0.0.1:1", "10.0.0.2:2")]),
+        ),
+        (
+            "gettickles 10.0.0.1 445",
+            Command::GetTickles {
+                address: "10.0.0.1".parse().expect("ip"),
+                port: Some(445),
+            },
+        ),
+        ("checktcpport 445", Command::CheckTcpPort(445)),
+        ("rddumpmemory", Command::DumpMemory),
+        (
+            "detach a.tdb 0x10",
+            Command::Detach(vec![db(), DbName("0x10".into())]),
+        ),
+        (
+            "setdbreadonly a.tdb",
+            Command::SetDbFlag {
+                db: db(),
+                flag: DbFlags::READONLY,
+            },
+        ),
+        (
+            "setdbsticky a.tdb",
+            Command::SetDbFlag {
+                db: db(),
+                flag: DbFlags::STICKY,
+            },
+        ),
         ("lvs", Command::Lvs(LvsCommand::List)),
         ("lvs list", Command::Lvs(LvsCommand::List)),
         ("lvs leader", Command::Lvs(LvsCommand::Leader)),
@@ -131,6 +213,23 @@ fn refusals_name_the_fault() {
         ("ban", 1, "Usage: ctdb [OPTION...] ban <bantime>"),
         ("ban 0", 22, "Ban time cannot be zero"),
         ("ban x", 22, "Invalid ban time x"),
+        ("addip 10.0.0.9 eth1", 1, "Invalid IP/Mask 10.0.0.9"),
+        ("addip 10.0.0.9/24", 1, "Usage: ctdb [OPTION...] addip"),
+        ("delip x", 1, "Invalid IP address x"),
+        ("moveip 10.0.0.9 x", 22, "Invalid PNN x"),
+        ("tickle 10.0.0.1:1", 1, "Usage:"),
+        (
+            "addtickle 10.0.0.1 10.0.0.2:2",
+            1,
+            "Invalid IP address 10.0.0.1",
+        ),
+        ("gettickles 10.0.0.1 x", 22, "Invalid port x"),
+        (
+            "-n 1 moveip 10.0.0.9 2",
+            1,
+            "Cannot specify node for command moveip",
+        ),
+        ("detach", 1, "Usage:"),
         ("setvar A", 1, "Usage:"),
         ("setvar A b", 22, "Invalid value b"),
         ("disable 3", 1, "Usage: ctdb [OPTION...] disable"),

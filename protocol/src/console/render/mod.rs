@@ -7,6 +7,7 @@ pub mod lvs;
 pub mod node;
 pub mod simple;
 pub mod statistics;
+pub mod tcp;
 pub mod times;
 
 use super::json::Value;

@@ -1,0 +1,205 @@
+//! Each word that changes something, or reads what only it reads, given with Debian's tool and with ours to one
+//! cluster: exit code and standard output agree to the letter, and what Debian's tool shows afterwards does too.
+
+use ctdb_itests::cluster::{Cluster, Daemon, Layout, Output, find, have_root, program};
+
+const DEBIANS: &str = "/usr/bin/ctdb";
+
+/// A word with what surrounds it; all of it are shell commands on node 0 in which `ctdb` is a tool.
+struct Case {
+    /// Given with Debian's tool before either one; may fail.
+    before: &'static [&'static str],
+    /// Given with either tool.
+    word: &'static str,
+    /// Given with Debian's tool after either one.
+    after: &'static [&'static str],
+}
+
+const fn case(word: &'static str) -> Case {
+    Case {
+        before: &[],
+        word,
+        after: &[],
+    }
+}
+
+impl Case {
+    const fn before(mut self, before: &'static [&'static str]) -> Self {
+        self.before = before;
+        self
+    }
+
+    const fn after(mut self, after: &'static [&'static str]) -> Self {
+        self.after = after;
+        self
+    }
+}
+
+/// Runs a shell command on node 0, `ctdb` in it being that tool.
+fn shell(cluster: &Cluster, tool: &str, text: &str) -> Output {
+    let script = format!("ctdb() {{ {tool} \"$@\"; }}\n{text}");
+    cluster.run(0, &["bash", "-c", &script])
+}
+
+/// What both show: a word's code and output, and what Debian's tool says afterwards.
+fn seen(cluster: &Cluster, tool: &str, case: &Case) -> (Option<i32>, String, Vec<String>) {
+    for before in case.before {
+        let _ = shell(cluster, DEBIANS, before);
+    }
+    let word = shell(cluster, tool, case.word);
+    if word.stderr.contains("panicked") {
+        panic!("{}: {}", case.word, word.stderr);
+    }
+    let after = case.after.iter();
+    let after = after.map(|after| shell(cluster, DEBIANS, after).stdout);
+    (word.code, word.stdout, after.collect())
+}
+
+/// Compares all; what a tool leaves behind may take a moment to be seen.
+fn compare(name: &str, cases: &[Case], prepare: impl FnOnce(&Cluster)) {
+    if !have_root(name) {
+        return;
+    }
+    if find("ctdb").is_none() || Daemon::from_env() == Daemon::Debian {
+        println!("NOT RUN: {name}: needs our tool and our daemon");
+        return;
+    }
+    let cluster = Cluster::up(&Layout {
+        ipv6: true,
+        ..Layout::new("words", 3)
+    });
+    prepare(&cluster);
+    let ours = program("ctdb");
+    let ours = ours.to_string_lossy();
+    let mut different = 0;
+    for case in cases {
+        let debian = seen(&cluster, DEBIANS, case);
+        let mut our = seen(&cluster, &ours, case);
+        for _ in 0..20 {
+            if our.2 == debian.2 {
+                break;
+            }
+            let after = case.after.iter();
+            our.2 = after
+                .map(|after| shell(&cluster, DEBIANS, after).stdout)
+                .collect();
+        }
+        if our != debian {
+            different += 1;
+            println!("--- {}: Debian's tool\n{debian:#?}", case.word);
+            let again = shell(&cluster, &ours, case.word);
+            println!("--- {}: ours\n{our:#?}\nagain: {again:#?}", case.word);
+        }
+        json(&cluster, &ours, case);
+    }
+    let count = cases.len();
+    assert_eq!(different, 0, "of {count} words differ");
+    cluster.assert_clean();
+}
+
+/// Every answer of ours has a JSON form.
+fn json(cluster: &Cluster, ours: &str, case: &Case) {
+    let text = shell(cluster, &format!("{ours} -j"), case.word).stdout;
+    let is_pipe = case.word.contains("| grep") || case.word.contains("| cut");
+    if !is_pipe && !text.is_empty() && !text.starts_with("Usage") {
+        let parsed: Result<serde_json::Value, _> = serde_json::from_str(&text);
+        assert!(parsed.is_ok(), "{} -j: {text}", case.word);
+    }
+}
+
+#[test]
+fn words_about_addresses() {
+    const TICKLES: &[&str] = &[
+        "ctdb gettickles 10.88.0.101 | sort",
+        "ctdb -X gettickles 10.88.0.101 | sort",
+    ];
+    const KNOWN: &[&str] = &["ctdb ip | grep -c '10.88.0.200 '"];
+    const MOVED: &[&str] = &["ctdb ip | grep '10.88.0.101 '"];
+    const NEW: &[&str] = &["ctdb delip 10.88.0.200"];
+    let cases = [
+        case("ctdb addip 10.88.0.200/16 eth1")
+            .before(NEW)
+            .after(KNOWN),
+        case("ctdb addip 10.88.0.200/16 eth1").after(KNOWN),
+        case("ctdb addip 10.88.0.200 eth1"),
+        case("ctdb addip x/16 eth1"),
+        case("ctdb delip 10.88.0.200")
+            .before(&["ctdb addip 10.88.0.200/16 eth1"])
+            .after(KNOWN),
+        case("ctdb delip 10.88.0.200").after(KNOWN),
+        case("ctdb delip x"),
+        case("ctdb moveip 10.88.0.101 1")
+            .before(&["ctdb moveip 10.88.0.101 0"])
+            .after(MOVED),
+        case("ctdb moveip 10.88.0.101 0")
+            .before(&["ctdb moveip 10.88.0.101 1"])
+            .after(MOVED),
+        case("ctdb moveip x 0"),
+        case("ctdb moveip 10.88.0.101 x"),
+        case("ctdb -n 1 moveip 10.88.0.101 1"),
+        case("ctdb reloadips"),
+        case("ctdb reloadips all"),
+        case("ctdb reloadips 1,2"),
+        case("ctdb reloadips 9"),
+        case("ctdb gratarp 10.88.0.101 eth1"),
+        case("ctdb gratarp x eth1"),
+        case("ctdb gettickles 10.88.0.101"),
+        case("ctdb gettickles 10.1.2.3"),
+        case("ctdb gettickles x"),
+        case("ctdb addtickle 10.88.0.50:1000 10.88.0.101:445").after(TICKLES),
+        case("ctdb addtickle [fd88::50]:1000 fd88::1065:445")
+            .after(&["ctdb gettickles fd88::1065", "ctdb -X gettickles fd88::1065"]),
+        case("ctdb gettickles fd88::1065"),
+        case("ctdb addtickle 10.88.0.50 10.88.0.101:445"),
+        case("ctdb addtickle 10.88.0.50:1"),
+        case("printf '10.88.0.50:1001 10.88.0.101:445\\n10.88.0.50:1002 10.88.0.101:22\\n' | ctdb addtickle")
+            .after(TICKLES),
+        case("printf 'x\\n' | ctdb addtickle"),
+        case("printf '' | ctdb addtickle"),
+        case("ctdb gettickles 10.88.0.101 | sort"),
+        case("ctdb -X gettickles 10.88.0.101 | sort | cut -c1-"),
+        case("ctdb gettickles 10.88.0.101 22"),
+        case("ctdb -Y -x , gettickles 10.88.0.101 22 | cut -c1-"),
+        case("ctdb gettickles 10.88.0.101 23"),
+        case("ctdb deltickle 10.88.0.50:1000 10.88.0.101:445").after(TICKLES),
+        case("ctdb deltickle 10.88.0.50:1000 10.88.0.101:445").after(TICKLES),
+        case("printf '# all\\n10.88.0.50:1001 10.88.0.101:445\\n' | ctdb deltickle").after(TICKLES),
+        case("ctdb -n 1 addtickle 10.88.0.50:7 10.88.0.101:445"),
+        case("ctdb tickle 10.88.0.50:1000 10.88.0.101:445"),
+        case("printf '10.88.0.50:1 10.88.0.101:445\\n' | ctdb tickle"),
+        case("printf 'x y\\n' | ctdb tickle"),
+        case("ctdb checktcpport 4444"),
+        case("ctdb checktcpport 4379"),
+        case("ctdb dumpmemory | cut -c1-31 | head -n 1"),
+        case("ctdb rddumpmemory | cut -c1-19 | head -n 1"),
+        case("ctdb -n 1 dumpmemory | cut -c1-19 | head -n 1"),
+    ];
+    compare("words_about_addresses", &cases, |_| {});
+}
+
+#[test]
+fn words_about_databases() {
+    const MAP: &[&str] = &["ctdb getdbmap | sort"];
+    const OFF: &str = "for n in 0 1 2; do ctdb -n $n setvar AllowClientDBAttach 0; done";
+    const ON: &str = "for n in 0 1 2; do ctdb -n $n setvar AllowClientDBAttach 1; done";
+    let cases = [
+        case("ctdb setdbsticky v.tdb"),
+        case("ctdb setdbsticky p.tdb"),
+        case("ctdb setdbsticky nosuch.tdb"),
+        case("ctdb setdbreadonly v.tdb"),
+        case("ctdb setdbreadonly p.tdb"),
+        case("ctdb detach v.tdb"),
+        case("ctdb detach p.tdb").before(&[OFF]),
+        case("ctdb detach nosuch.tdb"),
+        case("ctdb detach v.tdb")
+            .before(&[ON, "ctdb attach v.tdb", OFF])
+            .after(MAP),
+        case("ctdb detach v.tdb p.tdb nosuch.tdb")
+            .before(&[ON, "ctdb attach v.tdb", OFF])
+            .after(MAP),
+    ];
+    compare("words_about_databases", &cases, |cluster| {
+        cluster.attach(0, &["v.tdb"]);
+        cluster.attach(0, &["p.tdb", "persistent"]);
+    });
+}
