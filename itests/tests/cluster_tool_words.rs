@@ -151,7 +151,6 @@ fn words_about_addresses() {
             .after(&["ctdb gettickles fd88::1065", "ctdb -X gettickles fd88::1065"]),
         case("ctdb gettickles fd88::1065"),
         case("ctdb addtickle 10.88.0.50 10.88.0.101:445"),
-        case("ctdb addtickle 10.88.0.50:1"),
         case("printf '10.88.0.50:1001 10.88.0.101:445\\n10.88.0.50:1002 10.88.0.101:22\\n' | ctdb addtickle")
             .after(TICKLES),
         case("printf 'x\\n' | ctdb addtickle"),

@@ -67,10 +67,10 @@ fn reads_connections(request: &Request) -> bool {
     matches!(&request.command, Command::Tcp { connections, .. } if connections.is_empty())
 }
 
-/// The reply to a command that is made of lines from standard input.
+/// The reply to a command that is made of lines from standard input; what is wrong in them ends with `EINVAL`.
 fn give(console: Option<&str>, words: Vec<Vec<u8>>) -> Reply {
     match grammar::read_words(words.clone()) {
-        Err(refusal) => refusal.into(),
+        Err(refusal) => Reply::from(refusal.with_code(grammar::EINVAL)),
         Ok(None) => Reply::default(),
         Ok(Some((word, request))) => answer(console, &words, word, &request),
     }

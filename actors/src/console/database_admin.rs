@@ -3,7 +3,7 @@
 use super::ask::is_reachable;
 use super::database::is_volatile;
 use super::execute::{Answer, Run};
-use ctdb_protocol::client::dbmap::DbFlags;
+use ctdb_protocol::client::dbmap::{DbEntry, DbFlags};
 use ctdb_protocol::client::nodemap::Node;
 use ctdb_protocol::client::{Opcode, Payload};
 use ctdb_protocol::console::Refusal;
@@ -32,7 +32,7 @@ impl Run<'_> {
         Ok(nodes)
     }
 
-    /// Detaches one database after the other; one that fails spoils no other, and its code is the command's.
+    /// Detaches one database after the other; one that fails spoils no other.
     async fn detach(&self, pnn: u32, names: &[DbName]) -> Answered {
         if self.ask.status(pnn, Opcode::GetRecMode).await? != 0 {
             let message = "Database cannot be detached when recovery is active";
@@ -48,16 +48,31 @@ impl Run<'_> {
             }
             self.attaching_is_off(node.pnn).await?;
         }
-        let mut refused: Option<Refusal> = None;
+        let mut reasons = Vec::new();
+        let mut refused = false;
         for name in names {
-            if let Err(refusal) = self.detach_one(pnn, name).await {
-                match &mut refused {
-                    None => refused = Some(refusal),
-                    Some(first) => first.notes.push(refusal.message),
+            // One that is not there is detached already.
+            match self.find_db(pnn, name).await {
+                Err(refusal) => reasons.push(refusal.message),
+                Ok((entry, name)) => {
+                    if let Err(refusal) = self.detach_one(pnn, entry, &name).await {
+                        refused = true;
+                        reasons.extend(refusal.notes);
+                        reasons.push(refusal.message);
+                    }
                 }
             }
         }
-        refused.map_or_else(|| Ok(Answer::new(Done)), Err)
+        if !refused {
+            let mut answer = Answer::new(Done);
+            answer.note = (!reasons.is_empty()).then(|| reasons.join("\n"));
+            return Ok(answer);
+        }
+        let last = reasons.pop().unwrap_or_default();
+        Err(Refusal {
+            notes: reasons,
+            ..Refusal::new(last)
+        })
     }
 
     async fn attaching_is_off(&self, pnn: u32) -> Result<(), Refusal> {
@@ -70,8 +85,7 @@ impl Run<'_> {
         )))
     }
 
-    async fn detach_one(&self, pnn: u32, name: &DbName) -> Result<(), Refusal> {
-        let (entry, name) = self.find_db(pnn, name).await?;
+    async fn detach_one(&self, pnn: u32, entry: DbEntry, name: &str) -> Result<(), Refusal> {
         if !is_volatile(entry.flags) {
             return Err(Refusal::new("Only volatile databases can be detached"));
         }

@@ -105,17 +105,17 @@ impl Run<'_> {
         let reloads = nodes
             .iter()
             .map(|node| self.ask.data(node.pnn, Opcode::ReloadPublicIps, Vec::new()));
-        let mut notes = Vec::new();
+        let mut refused = Vec::new();
         for (node, reload) in nodes.iter().zip(join_all(reloads).await) {
             if let Err(refusal) = reload {
-                notes.push(format!("Node {}: {}", node.pnn, refusal.message));
+                refused.push(format!("Node {}: {}", node.pnn, refusal.message));
             }
         }
-        if notes.is_empty() {
+        if refused.is_empty() {
             return self.reallocate().await;
         }
         Err(Refusal {
-            notes,
+            notes: refused,
             ..Refusal::new("Failed to reload IPs on some nodes.")
         })
     }

@@ -114,11 +114,9 @@ impl Run<'_> {
     ) -> Result<Answer, Refusal> {
         let query = SockAddr::from(SocketAddr::new(address, port.unwrap_or(0))).to_bytes();
         let list: TickleList = self.ask.get(pnn, Opcode::GetTcpTickleList, query).await?;
-        let mut connections = list.connections;
-        connections.retain(|connection| port.is_none_or(|port| connection.dst.port() == port));
         Ok(Answer::new(Tickles {
             address,
-            connections,
+            connections: list.connections,
         }))
     }
 

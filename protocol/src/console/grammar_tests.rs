@@ -216,7 +216,7 @@ fn refusals_name_the_fault() {
         ("addip 10.0.0.9 eth1", 1, "Invalid IP/Mask 10.0.0.9"),
         ("addip 10.0.0.9/24", 1, "Usage: ctdb [OPTION...] addip"),
         ("delip x", 1, "Invalid IP address x"),
-        ("moveip 10.0.0.9 x", 22, "Invalid PNN x"),
+        ("moveip 10.0.0.9 x", 1, "Invalid PNN x"),
         ("tickle 10.0.0.1:1", 1, "Usage:"),
         (
             "addtickle 10.0.0.1 10.0.0.2:2",

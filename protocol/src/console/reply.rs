@@ -83,6 +83,12 @@ impl Refusal {
         }
     }
 
+    /// The same with another exit code.
+    #[must_use]
+    pub fn with_code(self, code: i32) -> Self {
+        Self { code, ..self }
+    }
+
     /// With exit code 1 and the text on standard output, where 4.17 writes it.
     pub fn printed(text: impl Into<String>) -> Self {
         let mut output: String = text.into();

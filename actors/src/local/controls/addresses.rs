@@ -154,11 +154,15 @@ fn of_client(ask: &Ask<'_>, change: impl FnOnce(ClientId, Connection)) -> Done {
 }
 
 fn tickles(router: &Router, view: &AddressView, ask: &Ask<'_>) -> Done {
+    let wanted: SockAddr = ask.parse()?;
     let address = address(ask)?;
     find(view, address).ok_or_else(|| Refused::status(UNKNOWN_ADDRESS))?;
+    let mut connections = router.tickles.of(address);
+    // Port 0 stands for all.
+    connections.retain(|one| wanted.port() == 0 || one.dst.port() == wanted.port());
     data(&TickleList {
         addr: SockAddr::from(address),
-        connections: router.tickles.of(address),
+        connections,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Commands that change public addresses, and those about TCP connections to them.
 
-use super::{Arguments, EINVAL, address, nodes, number, usage};
+use super::{Arguments, address, nodes, number, usage};
 use crate::client::sockaddr::Connection;
 use crate::console::command::{Command, TcpAction};
 use crate::console::reply::Refusal;
@@ -24,7 +24,7 @@ pub(super) fn command(verb: Verb, arguments: &mut Arguments) -> Result<Option<Co
         Verb::MoveIp => {
             let address = address(&arguments.text()?)?;
             let text = arguments.text()?;
-            let invalid = |_| Refusal::coded(EINVAL, format!("Invalid PNN {text}"));
+            let invalid = |_| Refusal::new(format!("Invalid PNN {text}"));
             let to = text.parse().map_err(invalid)?;
             Command::MoveIp { address, to }
         }

@@ -3,10 +3,9 @@
 use super::{Report, line, put_fields};
 use crate::client::sockaddr::{Connection, SockAddr};
 use crate::console::json::Value;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 /// `gettickles`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +20,9 @@ fn ip(end: &SockAddr) -> String {
     end.ip().map_or_else(String::new, |ip| ip.to_string())
 }
 
-/// As 4.17 writes an end: an IPv6 address has no brackets.
 fn end(end: &SockAddr) -> String {
-    format!("{}:{}", ip(end), end.port())
+    let ip = end.ip().map(|ip| SocketAddr::new(ip, end.port()));
+    ip.map_or_else(String::new, |end| end.to_string())
 }
 
 impl Report for Tickles {
@@ -74,7 +73,6 @@ mod tests {
     use super::*;
     use crate::console::options::{Format, Options};
     use crate::console::render::render;
-    use core::net::SocketAddr;
 
     fn tickles() -> Tickles {
         let end = |text: &str| text.parse::<SocketAddr>().expect("a literal").into();
@@ -104,7 +102,7 @@ mod tests {
         assert_eq!(
             shown(Format::Human),
             "Connections for IP: 10.0.0.31\nNum connections: 2\n\
-             SRC: 10.0.0.9:50000   DST: 10.0.0.31:445\nSRC: fd88::9:7   DST: fd88::31:2049\n"
+             SRC: 10.0.0.9:50000   DST: 10.0.0.31:445\nSRC: [fd88::9]:7   DST: [fd88::31]:2049\n"
         );
         assert_eq!(
             shown(Format::Machine('|')),
