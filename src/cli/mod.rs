@@ -68,11 +68,11 @@ fn reads_connections(request: &Request) -> bool {
 }
 
 /// The reply to a command that is made of lines from standard input; what is wrong in them ends with `EINVAL`.
-fn give(console: Option<&str>, words: Vec<Vec<u8>>) -> Reply {
-    match grammar::read_words(words.clone()) {
+fn give(console: Option<&str>, words: &[Vec<u8>]) -> Reply {
+    match grammar::read_words(words.to_vec()) {
         Err(refusal) => Reply::from(refusal.with_code(grammar::EINVAL)),
         Ok(None) => Reply::default(),
-        Ok(Some((word, request))) => answer(console, &words, word, &request),
+        Ok(Some((word, request))) => answer(console, words, word, &request),
     }
 }
 

@@ -12,7 +12,7 @@ const CONNECTIONS_PER_LINE: usize = 500;
 pub(super) fn give(
     words: &[Vec<u8>],
     input: impl BufRead,
-    mut give: impl FnMut(Vec<Vec<u8>>) -> Reply,
+    mut give: impl FnMut(&[Vec<u8>]) -> Reply,
 ) -> Reply {
     let connections = match read(input) {
         Ok(connections) => connections,
@@ -22,7 +22,7 @@ pub(super) fn give(
     for part in connections.chunks(CONNECTIONS_PER_LINE) {
         let mut line = words.to_vec();
         line.extend(part.iter().flatten().map(|end| end.as_bytes().to_vec()));
-        let reply = give(line);
+        let reply = give(&line);
         whole.output.extend(reply.output);
         whole.notes.extend(reply.notes);
         if reply.code != 0 {
@@ -57,13 +57,12 @@ mod tests {
 
     #[test]
     fn lines_become_words_some_at_a_time() {
-        let mut input = String::from("# comment\n\n");
-        for port in 1..=CONNECTIONS_PER_LINE + 1 {
-            input.push_str(&format!("10.0.0.1:{port}  10.0.0.2:445\n"));
-        }
+        let connection = |port| format!("10.0.0.1:{port}  10.0.0.2:445\n");
+        let connections: String = (1..=CONNECTIONS_PER_LINE + 1).map(connection).collect();
+        let input = format!("# comment\n\n{connections}");
         let mut lines = Vec::new();
         let reply = give(&[b"addtickle".to_vec()], input.as_bytes(), |line| {
-            lines.push(line);
+            lines.push(line.to_vec());
             Reply::default().failed(i32::try_from(lines.len()).unwrap_or(0) - 1, "no")
         });
         let lengths: Vec<usize> = lines.iter().map(Vec::len).collect();
