@@ -47,9 +47,8 @@ fn seen(cluster: &Cluster, tool: &str, case: &Case) -> (Option<i32>, String, Vec
         let _ = shell(cluster, DEBIANS, before);
     }
     let word = shell(cluster, tool, case.word);
-    if word.stderr.contains("panicked") {
-        panic!("{}: {}", case.word, word.stderr);
-    }
+    let panicked = word.stderr.contains("panicked");
+    assert!(!panicked, "{}: {}", case.word, word.stderr);
     let after = case.after.iter();
     let after = after.map(|after| shell(cluster, DEBIANS, after).stdout);
     (word.code, word.stdout, after.collect())
