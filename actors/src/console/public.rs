@@ -9,6 +9,12 @@ use ctdb_protocol::console::command::{Command, Nodes};
 use ctdb_protocol::console::render::simple::Done;
 use futures_util::future::join_all;
 use std::net::IpAddr;
+use std::time::Duration;
+
+/// A move is asked for so often: another one may be under way.
+const MOVES_MAX: u32 = 5;
+/// Pause before it is asked for again.
+const MOVE_AGAIN: Duration = Duration::from_secs(1);
 
 type Answered = Result<Answer, Refusal>;
 
@@ -79,13 +85,16 @@ impl Run<'_> {
             pnn: to,
             addr: address.into(),
         };
-        let opcode = Opcode::TakeoverIp;
-        let reply = self.ask.reply(to, opcode, order.to_bytes()).await?;
-        if reply.status == 0 {
-            return Ok(Answer::new(Done));
-        }
         let mut refusal = Refusal::new(format!("Failed to move IP {address} to node {to}"));
-        refusal.notes.push(failed(opcode, &reply).message);
+        for _ in 0..MOVES_MAX {
+            let opcode = Opcode::TakeoverIp;
+            let reply = self.ask.reply(to, opcode, order.to_bytes()).await?;
+            if reply.status == 0 {
+                return Ok(Answer::new(Done));
+            }
+            refusal.notes = vec![failed(opcode, &reply).message];
+            tokio::time::sleep(MOVE_AGAIN).await;
+        }
         Err(refusal)
     }
 
