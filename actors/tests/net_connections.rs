@@ -11,6 +11,7 @@ use ctdb_actors::net::address::Addresses;
 use ctdb_actors::net::cleanup::release_all;
 use ctdb_actors::net::connections::Connections;
 use ctdb_actors::net::gate::{Block, Gate, GateConfig};
+use ctdb_actors::net::kill::{Direction, kill};
 use netns::{Client, held, inside, sh};
 
 const PORT: u16 = 4451;
@@ -201,4 +202,58 @@ fn a_blocked_address_lets_nothing_out_but_resets() {
         gate.remove().unwrap();
         assert_eq!(sh("nft list tables"), "");
     });
+}
+
+#[test]
+fn a_far_end_without_a_socket_here_is_reset_by_packets() {
+    inside(
+        "a_far_end_without_a_socket_here_is_reset_by_packets",
+        || {
+            let client = Client::new();
+            set_public();
+            let server = server();
+            let mut clients: Vec<TcpStream> = PUBLIC.map(|ip| connect(&client, ip).unwrap()).into();
+            // Resets of the kernel do not count here; ours have a window of their own.
+            sh(
+                "nft add table inet t; nft 'add chain inet t o { type filter hook output priority 0; }'",
+            );
+            sh("nft 'add rule inet t o tcp flags & rst == rst tcp window != 1234 drop'");
+            let mut kernel = Connections::open().unwrap();
+            let found = kernel.of(&addresses()).unwrap();
+            assert_eq!(kernel.destroy(&found).0, 2);
+            for end in &mut clients {
+                assert_eq!(hear(end, SILENCE), Heard::Nothing);
+            }
+            let mut wanted: Vec<Direction> = clients
+                .iter()
+                .map(|end| Direction {
+                    far: end.local_addr().unwrap(),
+                    near: end.peer_addr().unwrap(),
+                })
+                .collect();
+            // A connection that the far end does not have either: it says so.
+            let mut unknown = wanted[0];
+            unknown.far.set_port(1);
+            wanted.push(unknown);
+            assert_eq!(kill("eth1", &wanted).unwrap(), []);
+            for end in &mut clients {
+                assert_eq!(hear(end, Duration::from_secs(5)), Heard::Reset);
+            }
+            assert!(kill("eth9", &wanted).is_err(), "no such interface");
+            // With a socket here no packets are needed, nor an interface.
+            let end = connect(&client, PUBLIC[0]).unwrap();
+            let mut accepted = loop {
+                let (stream, from) = server.accept().unwrap();
+                if from.port() == end.local_addr().unwrap().port() {
+                    break stream;
+                }
+            };
+            let direction = Direction {
+                far: end.local_addr().unwrap(),
+                near: end.peer_addr().unwrap(),
+            };
+            assert_eq!(kill("eth9", &[direction]).unwrap(), []);
+            assert!(accepted.read(&mut [0; 8]).is_err());
+        },
+    );
 }

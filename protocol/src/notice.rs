@@ -219,6 +219,8 @@ notices! {
     "This node took an address." AddressTaken { address: IpAddr, interface: String } "takeover.taken" Notice "Takeover of IP {address} on interface {interface}";
     "This node gave up an address." AddressReleased { address: IpAddr, interface: String } "takeover.released" Notice "Release of IP {address} on interface {interface}";
     "An address changed its interface within the node." AddressMoved { address: IpAddr, from: String, to: String } "takeover.moved" Notice "Update of IP {address} from interface {from} to {to}";
+    "An address of this node was taken off its interface by somebody else; it was put back." AddressRestored { address: IpAddr, interface: String } "takeover.restored" Warning "Assigned IP {address} not on an interface: somebody took it off {interface}, it was put back";
+    "A public address that is not this node's now was put on an interface by somebody else; it was removed." AddressIntruded { address: IpAddr, interface: String } "takeover.intruded" Warning "IP {address} incorrectly on an interface: somebody put it on {interface}, it was removed";
     "All addresses were dropped." AddressesDropped { reason: String } "takeover.dropped" Notice "Dropping all public IP addresses: {reason}";
     "No node can host an address." AddressUnhosted { address: IpAddr } "takeover.unhosted" Warning "Failed to find node to cover ip {address}";
     "The kernel refused an address operation." AddressFailed { address: IpAddr, reason: String } "takeover.failed" Err "Public address {address}: {reason}";

@@ -3,10 +3,12 @@
 
 mod config_tool;
 mod event_tool;
+mod killtcp;
 mod lock_keeper;
 mod lvs_tool;
 mod mutex_fcntl;
 mod path_tool;
+mod smnotify;
 
 use std::env;
 use std::ffi::OsString;
@@ -22,9 +24,11 @@ Usage: ctdb-helper mutex-fcntl FILE [RECHECK_S [PING_TIMEOUT_S]]
        ctdb-helper path COMMAND…
        ctdb-helper config COMMAND…
        ctdb-helper event COMMAND…
+       ctdb-helper killtcp INTERFACE [SOURCE:PORT DESTINATION:PORT]
+       ctdb-helper smnotify OPTION…
        ctdb-helper lvs leader|list|status
-The names ctdb_mutex_fcntl_helper, ctdb-path, ctdb-config, ctdb-event and ctdb_lvs stand for mutex-fcntl, path,
-config, event and lvs";
+The names ctdb_mutex_fcntl_helper, ctdb-path, ctdb-config, ctdb-event, ctdb_killtcp and ctdb_lvs stand for
+mutex-fcntl, path, config, event, killtcp and lvs";
 
 /// The status that a cluster lock helper prints as its first character (contract of CTDB's
 /// `cluster_mutex_helper.txt`).
@@ -75,6 +79,8 @@ pub fn main() -> ExitCode {
         Some("ctdb-path") => Some("path".to_owned()),
         Some("ctdb-config") => Some("config".to_owned()),
         Some("ctdb-event") => Some("event".to_owned()),
+        Some("ctdb_killtcp") => Some("killtcp".to_owned()),
+        Some("smnotify") => Some("smnotify".to_owned()),
         Some("ctdb_lvs") => Some("lvs".to_owned()),
         _ => arguments.next().and_then(|name| name.into_string().ok()),
     };
@@ -86,6 +92,8 @@ pub fn main() -> ExitCode {
         Some("path") => path_tool::run(&rest),
         Some("config") => config_tool::run(&rest),
         Some("event") => event_tool::run(&rest),
+        Some("killtcp") => killtcp::run(&rest),
+        Some("smnotify") => smnotify::run(&rest),
         Some("lvs") => lvs_tool::run(&rest),
         Some("help" | "-h" | "--help") => {
             println!("{USAGE}");

@@ -12,7 +12,7 @@ use super::clients;
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::log::notice;
-use crate::net::address::{Addresses, HeldAddress};
+use crate::net::address::{Addresses, HeldAddress, Outcome};
 use crate::net::announce::Announcer;
 use crate::net::error::NetError;
 use crate::net::gate::GateConfig;
@@ -40,6 +40,9 @@ const ANNOUNCEMENTS: [Duration; 3] = [
     Duration::from_millis(1_100),
 ];
 
+/// What failed, in the log.
+const CONNECTIONS: &str = "connections of released addresses";
+
 /// The interfaces that takeover hears of.
 type WatchedInterfaces = Arc<RwLock<BTreeSet<String>>>;
 
@@ -47,10 +50,25 @@ type WatchedInterfaces = Arc<RwLock<BTreeSet<String>>>;
 #[derive(Default)]
 struct Guarded {
     wanted: Vec<HeldAddress>,
+    /// Their addresses.
+    public: BTreeSet<IpAddr>,
     held: BTreeMap<IpAddr, HeldAddress>,
 }
 
 impl Guarded {
+    fn want(&mut self, places: Vec<HeldAddress>) {
+        self.public = places.iter().map(|place| place.ip).collect();
+        self.wanted = places;
+    }
+
+    /// Whether that address on that interface is as it should be.
+    fn expects(&self, interface: &str, ip: IpAddr, present: bool) -> bool {
+        let held = self.held.get(&ip);
+        let here = held.is_some_and(|held| held.interface == interface);
+        let ours = here || self.public.contains(&ip);
+        !ours || here == present
+    }
+
     fn config(&self) -> GateConfig {
         let places = || self.wanted.iter().chain(self.held.values());
         let interfaces: BTreeSet<&String> = places().map(|place| &place.interface).collect();
@@ -66,6 +84,8 @@ enum Job {
     Add(HeldAddress, LeaseId),
     Remove(HeldAddress, Parting),
     Announce(HeldAddress),
+    /// Somebody else may have added or removed addresses.
+    Compare,
     End,
 }
 
@@ -118,12 +138,11 @@ impl Real {
         })?;
         let keeper = Arc::new(keeper);
         let interfaces: WatchedInterfaces = Arc::new(RwLock::new(interfaces));
-        let watch = watch(interfaces.clone(), post)?;
         let (jobs, todo) = channel();
-        let guarded = Arc::new(Mutex::new(Guarded {
-            wanted: configured.to_vec(),
-            held: BTreeMap::new(),
-        }));
+        let mut guarded = Guarded::default();
+        guarded.want(configured.to_vec());
+        let guarded = Arc::new(Mutex::new(guarded));
+        let watch = watch(interfaces.clone(), guarded.clone(), jobs.clone(), post)?;
         let worker = Worker {
             keeper: keeper.clone(),
             guarded: guarded.clone(),
@@ -153,9 +172,23 @@ impl Real {
     }
 }
 
-/// Tells takeover of the interfaces at every change; each is a reason to check the node's health now.
-fn watch(interfaces: WatchedInterfaces, post: &Post) -> Result<NetWatch, NetError> {
+/// Tells takeover of the interfaces at every change; each is a reason to check the node's health now. Has addresses put
+/// right that somebody else changed.
+fn watch(
+    interfaces: WatchedInterfaces,
+    guarded: Arc<Mutex<Guarded>>,
+    jobs: Sender<Job>,
+    post: &Post,
+) -> Result<NetWatch, NetError> {
     let post = post.clone();
+    let all = jobs.clone();
+    let compare = move |interface: &str, ip, present| {
+        let guarded = guarded.lock().expect("no panic while held");
+        if !guarded.expects(interface, ip, present) {
+            // The thread ends only with the daemon.
+            let _ = jobs.send(Job::Compare);
+        }
+    };
     NetWatch::start(move |event| {
         let watched = interfaces.read().expect("no panic while held");
         let changed = |name, up| {
@@ -165,15 +198,14 @@ fn watch(interfaces: WatchedInterfaces, post: &Post) -> Result<NetWatch, NetErro
         match event {
             NetEvent::LinkChanged { name, up } if watched.contains(&name) => changed(name, up),
             NetEvent::LinkGone { name } if watched.contains(&name) => changed(name, false),
+            NetEvent::AddressAdded { interface, ip } => compare(&interface, ip, true),
+            NetEvent::AddressRemoved { interface, ip } => compare(&interface, ip, false),
             NetEvent::Resync => {
                 tell_interfaces(watched.iter(), &post);
                 post.monitor.send(monitor::io::Input::Recheck);
+                let _ = all.send(Job::Compare);
             }
-            NetEvent::LinkChanged { .. }
-            | NetEvent::LinkGone { .. }
-            | NetEvent::AddressAdded { .. }
-            | NetEvent::AddressRemoved { .. }
-            | NetEvent::Failed(_) => {}
+            NetEvent::LinkChanged { .. } | NetEvent::LinkGone { .. } | NetEvent::Failed(_) => {}
         }
     })
 }
@@ -238,7 +270,7 @@ impl AddressKernel for Real {
             }
         }
         let mut guarded = self.guarded.lock().expect("no panic while held");
-        guarded.wanted = places;
+        guarded.want(places);
         if let Some(keeper) = &self.keeper {
             keeper.set_public(guarded.config());
         }
@@ -329,7 +361,7 @@ impl Worker {
     /// Works off what has gathered, removals first; answers whether the end was asked for.
     fn work(&mut self, jobs: Vec<Job>) -> bool {
         let mut adds: BTreeMap<LeaseId, Vec<HeldAddress>> = BTreeMap::new();
-        let (mut removes, mut end) = (Vec::new(), false);
+        let (mut removes, mut compare, mut end) = (Vec::new(), false, false);
         let now = std::time::Instant::now();
         for job in jobs {
             match job {
@@ -338,6 +370,7 @@ impl Worker {
                 Job::Announce(HeldAddress { ip, interface, .. }) => {
                     self.announcements.push((now, interface, vec![ip]));
                 }
+                Job::Compare => compare = true,
                 Job::End => end = true,
             }
         }
@@ -349,7 +382,59 @@ impl Worker {
         for (lease, adds) in adds {
             self.add(&adds, lease);
         }
+        if compare && !end {
+            let compared = self.compare();
+            self.report_failure("addresses that somebody changed", compared);
+        }
         end
+    }
+
+    /// Puts right what somebody else did to public addresses.
+    fn compare(&mut self) -> Result<(), NetError> {
+        let mut kernel = Addresses::open()?;
+        let present: Vec<HeldAddress> = kernel.list()?.into_iter().map(|one| one.held).collect();
+        let (missing, intruders) = {
+            let guarded = self.guarded();
+            let held = guarded.held.values();
+            let missing: Vec<_> = held
+                .filter(|held| !present.contains(held))
+                .cloned()
+                .collect();
+            let is_foreign = |one: &&HeldAddress| !guarded.expects(&one.interface, one.ip, true);
+            let intruders: Vec<_> = present.iter().filter(is_foreign).cloned().collect();
+            (missing, intruders)
+        };
+        for (held, result) in self.keeper.restore(&missing) {
+            let HeldAddress {
+                ip: address,
+                interface,
+                ..
+            } = held;
+            match result {
+                Ok(Outcome::Unchanged) => {}
+                Ok(Outcome::Done) => {
+                    let now = std::time::Instant::now();
+                    self.announcements
+                        .push((now, interface.clone(), vec![address]));
+                    notice(&self.log, &Notice::AddressRestored { address, interface });
+                }
+                Err(error) => {
+                    self.guarded().held.remove(&address);
+                    let (present, error) = (false, Some(error.to_string()));
+                    self.post.takeover.send(Input::Kernel {
+                        address,
+                        present,
+                        error,
+                    });
+                }
+            }
+        }
+        for (intruder, result) in intruders.iter().zip(kernel.remove(&intruders)) {
+            result?;
+            let (address, interface) = (intruder.ip, intruder.interface.clone());
+            notice(&self.log, &Notice::AddressIntruded { address, interface });
+        }
+        Ok(())
     }
 
     fn remove(&mut self, removes: &[(HeldAddress, Parting)]) {
@@ -361,16 +446,19 @@ impl Worker {
             same.map(|(address, _)| address.ip).collect::<Vec<_>>()
         };
         let forsaken = with(Parting::Forsake);
-        self.report_failure(clients::forsake(&forsaken));
+        self.report_failure(CONNECTIONS, clients::forsake(&forsaken));
         let addresses: Vec<HeldAddress> = removes.iter().map(|(held, _)| held.clone()).collect();
         self.release(&addresses);
-        self.report_failure(clients::unblock(&forsaken));
-        self.report_failure(clients::cut(&with(Parting::HandOver), &self.board));
+        self.report_failure(CONNECTIONS, clients::unblock(&forsaken));
+        self.report_failure(
+            CONNECTIONS,
+            clients::cut(&with(Parting::HandOver), &self.board),
+        );
     }
 
-    fn report_failure(&self, result: Result<(), NetError>) {
+    fn report_failure(&self, what: &str, result: Result<(), NetError>) {
         if let Err(error) = result {
-            let said = format_args!("connections of released addresses: {error}");
+            let said = format_args!("{what}: {error}");
             crate::log::text(&self.log, Level::Warning, said);
         }
     }

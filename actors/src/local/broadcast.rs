@@ -208,7 +208,7 @@ pub(super) async fn run(router: Arc<Router>) {
             event = events.recv() => match event {
                 Ok(event) => on_event(&router, &tickler, &event),
                 // What was missed of addresses can't be told any more; the state that follows is told.
-                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Lagged(_)) => router.look_which_are_here(),
                 Err(RecvError::Closed) => return,
             },
             _ = leader_tick.tick() => {

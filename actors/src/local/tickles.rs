@@ -114,6 +114,11 @@ impl Tickles {
         }
     }
 
+    /// These addresses are on this node, and no others.
+    fn only_here(&self, addresses: BTreeSet<IpAddr>) {
+        self.table().here = addresses;
+    }
+
     /// Whether this node has it.
     pub(super) fn is_here(&self, address: IpAddr) -> bool {
         self.table().here.contains(&address)
@@ -184,6 +189,14 @@ impl Router {
             self.tickles.remove(connection);
             self.tell_peers(Opcode::TcpRemove, connection);
         }
+    }
+
+    /// Learns from the published picture which addresses are on this node.
+    pub(super) fn look_which_are_here(&self) {
+        let view = self.context.board.addresses();
+        let active = view.addresses.iter().filter(|one| one.active.is_some());
+        self.tickles
+            .only_here(active.map(|one| one.address).collect());
     }
 
     /// An address left this node with these connections: whoever takes it shall know of them.

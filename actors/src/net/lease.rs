@@ -250,6 +250,17 @@ impl LeaseKeeper {
         results
     }
 
+    /// Sets addresses again that are held but were taken off by somebody else: `Done` for those that were missing,
+    /// nothing for those that are held no more.
+    pub fn restore(&self, missing: &[HeldAddress]) -> Vec<(HeldAddress, Result<Outcome>)> {
+        let mut kernel = lock(&self.addresses);
+        let held = lock(&self.shared.held);
+        let mut still = missing.to_vec();
+        still.retain(|address| held.alive.is_some() && held.list.contains(address));
+        let results = kernel.add(&still, Some(self.valid_s));
+        still.into_iter().zip(results).collect()
+    }
+
     /// Removes addresses from their interfaces; they are renewed no more.
     pub fn release(&self, gone: &[HeldAddress]) -> Vec<Result<Outcome>> {
         let mut kernel = lock(&self.addresses);

@@ -21,6 +21,7 @@ mod gate_check;
 mod gate_rules;
 pub mod gate_watch;
 mod gate_wire;
+pub mod kill;
 pub mod lease;
 mod lease_plan;
 mod lease_worker;

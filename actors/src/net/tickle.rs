@@ -24,15 +24,25 @@ const WHOLE_PACKETS: i32 = 255;
 /// Any but zero, which would ask the client to stop sending.
 const WINDOW: u16 = 1_234;
 
-/// The packet from `server` to `client`, with its IP header; `None` if one is of IPv4 and the other of IPv6.
+/// The tickle from `server` to `client`, with its IP header; `None` if one is of IPv4 and the other of IPv6.
 pub fn packet(server: SocketAddr, client: SocketAddr) -> Option<Vec<u8>> {
+    segment(server, client, TcpFlags::ACK, 0)
+}
+
+/// The same for a reset of the client's end, whose number must be the one that it waits for.
+pub fn reset_packet(server: SocketAddr, client: SocketAddr, number: u32) -> Option<Vec<u8>> {
+    segment(server, client, TcpFlags::RST, number)
+}
+
+fn segment(server: SocketAddr, client: SocketAddr, flags: u8, number: u32) -> Option<Vec<u8>> {
     let mut segment = [0; TCP_LEN];
     {
         let mut tcp = MutableTcpPacket::new(&mut segment)?;
         tcp.set_source(server.port());
         tcp.set_destination(client.port());
         tcp.set_data_offset(5);
-        tcp.set_flags(TcpFlags::ACK);
+        tcp.set_sequence(number);
+        tcp.set_flags(flags);
         tcp.set_window(WINDOW);
         let tcp_view = tcp.to_immutable();
         let sum = match (server.ip(), client.ip()) {
@@ -101,8 +111,20 @@ impl TickleSender {
     /// # Errors
     /// The kernel has no way to the client, or no room now; or the two ends are of different families.
     pub fn send(&self, server: SocketAddr, client: SocketAddr) -> Result<()> {
-        let said = format!("tickle {client}");
-        let bytes = packet(server, client).ok_or_else(|| NetError::Invalid(said.clone()))?;
+        self.transmit("tickle", client, packet(server, client))
+    }
+
+    /// Resets the client's end, which waits for the byte of that number.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn reset(&self, server: SocketAddr, client: SocketAddr, number: u32) -> Result<()> {
+        self.transmit("reset", client, reset_packet(server, client, number))
+    }
+
+    fn transmit(&self, what: &str, client: SocketAddr, packet: Option<Vec<u8>>) -> Result<()> {
+        let said = format!("{what} {client}");
+        let bytes = packet.ok_or_else(|| NetError::Invalid(said.clone()))?;
         let socket = match client {
             SocketAddr::V4(_) => Some(&self.v4),
             SocketAddr::V6(_) => self.v6.as_ref(),

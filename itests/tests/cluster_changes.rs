@@ -1,0 +1,329 @@
+//! What somebody else does to addresses and interfaces is put right, or obeyed, at once; tunables and lists that keep
+//! addresses where they are.
+
+mod clients;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use clients::owner;
+use ctdb_itests::cluster::{Cable, Cluster, Layout, NodeStatus, Whom, have_root, wait_until};
+
+/// Two nodes that answer for so long at once cannot be told from a hand-over.
+const HAND_OVER_S: f64 = 0.04;
+
+fn patience(cluster: &Cluster) -> Duration {
+    cluster.layout().daemon.patience()
+}
+
+/// The public addresses on a node's public interface, in the kernel's order: the primary one first.
+fn present(cluster: &Cluster, node: usize) -> Vec<IpAddr> {
+    let public = cluster.layout().public_addresses();
+    let shown = cluster
+        .run(node, &["ip", "-o", "addr", "show", "dev", "eth1"])
+        .ok();
+    let address = |line: &str| {
+        let word = line.split_whitespace().nth(3)?;
+        word.split('/').next()?.parse().ok()
+    };
+    let all = shown.lines().filter_map(address);
+    all.filter(|ip| public.contains(ip)).collect()
+}
+
+fn records(cluster: &Cluster, node: usize, name: &str) -> usize {
+    let log = cluster.log(node);
+    log.lines().filter(|line| line.contains(name)).count()
+}
+
+fn settled_owners(cluster: &Cluster) -> BTreeMap<IpAddr, Option<usize>> {
+    cluster.wait_settled("every address has a node");
+    cluster.owners(0).expect("the addresses")
+}
+
+/// Does something to addresses while the client watches them all; prints the gap of `address` and of the others.
+fn watched(cluster: &Cluster, name: &str, address: IpAddr, work: impl FnOnce()) {
+    let watch = cluster.watch();
+    work();
+    wait_until(patience(cluster), "every address answers", || {
+        cluster.all_answer(&cluster.layout().public_addresses())
+    });
+    let seen = watch.end();
+    let gap = |wanted: bool| {
+        let entries = seen
+            .outage
+            .0
+            .iter()
+            .filter(|(ip, _)| (*ip == address) == wanted);
+        let gaps = entries.map(|(_, gap)| gap.as_ref().map_or(f64::INFINITY, |gap| gap.length_s));
+        gaps.fold(0.0, f64::max)
+    };
+    println!(
+        "{name}: {address} silent for {:.3} s, others {:.3} s, dual {:.3} s",
+        gap(true),
+        gap(false),
+        seen.dual.longest_s
+    );
+    assert!(seen.dual.longest_s <= HAND_OVER_S, "answered twice");
+}
+
+/// `ip addr` with an address and its mask on the public interface of a node.
+fn by_hand(cluster: &Cluster, node: usize, word: &str, ip: IpAddr) {
+    let bits = if ip.is_ipv4() { 16 } else { 64 };
+    let with_mask = format!("{ip}/{bits}");
+    cluster
+        .run(node, &["ip", "addr", word, &with_mask, "dev", "eth1"])
+        .ok();
+}
+
+/// Asserts that all these addresses are there.
+fn assert_present(cluster: &Cluster, node: usize, wanted: &[IpAddr]) {
+    let left = present(cluster, node);
+    let missing: Vec<_> = wanted.iter().filter(|ip| !left.contains(ip)).collect();
+    assert!(missing.is_empty(), "missing: {missing:?}");
+}
+
+/// Node 1 has all of `here`, the primary one first; that one is deleted.
+fn deleted(cluster: &Cluster, here: &[IpAddr]) {
+    let primary = here[0];
+    let restored = records(cluster, 1, "takeover.restored");
+    watched(cluster, "deleted by hand", primary, || {
+        // The keeper's renewal may be first, once in a hundred times, and says nothing.
+        wait_until(
+            patience(cluster),
+            "it came back, and the log says so",
+            || {
+                by_hand(cluster, 1, "del", primary);
+                assert_present(cluster, 1, &here[1..]);
+                wait_until(patience(cluster), "it is back", || {
+                    present(cluster, 1).contains(&primary)
+                });
+                records(cluster, 1, "takeover.restored") > restored
+            },
+        );
+    });
+}
+
+/// An address of node 1 is put on node 0.
+fn added(cluster: &Cluster, address: IpAddr) {
+    let intruded = records(cluster, 0, "takeover.intruded");
+    watched(cluster, "added by hand to another node", address, || {
+        by_hand(cluster, 0, "add", address);
+        wait_until(patience(cluster), "it is gone again, and said so", || {
+            !present(cluster, 0).contains(&address)
+                && records(cluster, 0, "takeover.intruded") == intruded + 1
+        });
+    });
+}
+
+/// The primary one of node 1 goes to node 0 as planned.
+fn moved(cluster: &Cluster, primary: IpAddr) {
+    watched(cluster, "the primary moves away", primary, || {
+        let mut here = present(cluster, 1);
+        here.retain(|ip| *ip != primary);
+        cluster.ctdb(0, &["moveip", &primary.to_string(), "0"]).ok();
+        wait_until(patience(cluster), "it has moved", || {
+            owner(cluster, 0, primary) == Some(0)
+        });
+        assert_present(cluster, 1, &here);
+    });
+}
+
+#[test]
+fn addresses_that_somebody_changed_are_put_right() {
+    if !have_root("addresses_that_somebody_changed_are_put_right") {
+        return;
+    }
+    let mut layout = Layout::new("changes", 2);
+    layout.addresses = 8;
+    layout.ipv6 = true;
+    let cluster = Cluster::up(&layout);
+    settled_owners(&cluster);
+    for ipv6 in [false, true] {
+        let mut here = present(&cluster, 1);
+        here.retain(|ip| ip.is_ipv6() == ipv6);
+        assert!(here.len() > 1, "an address with secondaries: {here:?}");
+        deleted(&cluster, &here);
+        added(&cluster, here[0]);
+        moved(&cluster, here[0]);
+        let log = cluster.log(1);
+        for ip in &here[1..] {
+            let sign = format!("takeover.restored address={ip} ");
+            assert!(!log.contains(&sign), "{ip} was missing too:\n{log}");
+        }
+    }
+    assert_eq!(
+        records(&cluster, 0, "takeover.intruded"),
+        2,
+        "no more than was added"
+    );
+    // An address that is nobody's business is left alone.
+    by_hand(&cluster, 0, "add", [10, 88, 9, 9].into());
+    let shown = cluster
+        .run(0, &["ip", "-o", "addr", "show", "dev", "eth1"])
+        .ok();
+    assert!(shown.contains("10.88.9.9"), "{shown}");
+    cluster.assert_clean();
+}
+
+#[test]
+fn a_pulled_cable_makes_its_node_unhealthy_at_once() {
+    if !have_root("a_pulled_cable_makes_its_node_unhealthy_at_once") {
+        return;
+    }
+    let cluster = Cluster::up(&Layout::new("link", 2));
+    settled_owners(&cluster);
+    let begin = Instant::now();
+    cluster.cut(1, Cable::Public);
+    wait_until(patience(&cluster), "its state in its own log", || {
+        records(&cluster, 1, "monitor.unhealthy") == 1
+    });
+    println!(
+        "link down: UNHEALTHY after {:.3} s (promised: 0.2 s)",
+        begin.elapsed().as_secs_f64()
+    );
+    let moved = cluster.wait_unhealthy(1, 0);
+    println!(
+        "its addresses have moved {:.3} s later",
+        moved.as_secs_f64()
+    );
+    let begin = Instant::now();
+    cluster.heal(1);
+    cluster.wait_settled("all OK again");
+    wait_until(patience(&cluster), "it has addresses again", || {
+        !present(&cluster, 1).is_empty()
+    });
+    println!(
+        "link up: all OK, addresses shared after {:.3} s",
+        begin.elapsed().as_secs_f64()
+    );
+    cluster.assert_clean();
+}
+
+#[test]
+fn tunables_keep_addresses_where_they_are() {
+    if !have_root("tunables_keep_addresses_where_they_are") {
+        return;
+    }
+    let cluster = Cluster::up(&Layout::new("noip", 3));
+    let begin = settled_owners(&cluster);
+    let set = |name: &str, value: &str| {
+        for node in cluster.nodes() {
+            cluster.ctdb(node, &["setvar", name, value]).ok();
+        }
+    };
+    let of = |node: usize| begin.iter().filter(move |(_, owner)| **owner == Some(node));
+    let not_on_1 = || {
+        let owners = cluster.owners(0).unwrap_or_default();
+        owners.len() == begin.len()
+            && owners
+                .values()
+                .all(|owner| owner.is_some_and(|pnn| pnn != 1))
+    };
+    set("NoIPFailback", "1");
+    cluster.ctdb(1, &["disable"]).ok();
+    wait_until(patience(&cluster), "its addresses have moved", not_on_1);
+    cluster.ctdb(1, &["enable"]).ok();
+    wait_until(patience(&cluster), "the node is OK", || {
+        cluster
+            .status(0)
+            .is_some_and(|list| list.iter().all(NodeStatus::is_ok))
+    });
+    cluster.ctdb(0, &["ipreallocate"]).ok();
+    assert!(not_on_1(), "NoIPFailback: {:?}", cluster.owners(0));
+    set("NoIPFailback", "0");
+    cluster.ctdb(0, &["ipreallocate"]).ok();
+    wait_until(patience(&cluster), "they come back without it", || {
+        let owners = cluster.owners(0).unwrap_or_default();
+        owners.values().any(|owner| *owner == Some(1))
+    });
+
+    let before = settled_owners(&cluster);
+    set("NoIPTakeover", "1");
+    cluster.ctdb(1, &["disable"]).ok();
+    let unserved = || {
+        let owners = cluster.owners(0).unwrap_or_default();
+        before.iter().all(|(address, owner)| {
+            let wanted = owner.filter(|pnn| *pnn != 1);
+            owners.get(address) == Some(&wanted)
+        })
+    };
+    wait_until(
+        patience(&cluster),
+        "its addresses are nobody's, the others stay",
+        unserved,
+    );
+    cluster.ctdb(0, &["ipreallocate"]).ok();
+    assert!(unserved(), "NoIPTakeover: {:?}", cluster.owners(0));
+    set("NoIPTakeover", "0");
+    cluster.ctdb(0, &["ipreallocate"]).ok();
+    wait_until(patience(&cluster), "the others take them", not_on_1);
+    assert!(of(1).count() > 0, "the node had some");
+    cluster.assert_clean();
+}
+
+/// The sample of the manual: two groups of two nodes, each with its own network.
+#[test]
+fn an_address_never_leaves_its_group_of_nodes() {
+    if !have_root("an_address_never_leaves_its_group_of_nodes") {
+        return;
+    }
+    let file = "ctdb/public_addresses";
+    let (first, second) = (
+        "10.1.1.1/24 eth1\n10.1.1.2/24 eth1\n",
+        "10.1.2.1/24 eth1\n10.1.2.2/24 eth1\n",
+    );
+    let mut layout = Layout::new("groups", 4);
+    for (node, text) in [(0, first), (1, first), (2, second), (3, second)] {
+        layout = layout.with_file(Some(node), file, text);
+    }
+    let cluster = Cluster::build(&layout);
+    cluster.start_all();
+    let served = |node: usize| {
+        let owners = cluster.owners(node).unwrap_or_default();
+        let is_in_group = |(address, owner): (&IpAddr, &Option<usize>)| {
+            let first = address.to_string().starts_with("10.1.1.");
+            owner.is_some_and(|pnn| (pnn < 2) == first)
+        };
+        owners.len() == 4 && owners.iter().all(is_in_group)
+    };
+    wait_until(patience(&cluster), "each group serves its own", || {
+        served(0) && served(3)
+    });
+    for node in [0, 1] {
+        assert!(cluster.kill(node, Whom::All) > 0);
+    }
+    let lost: Vec<IpAddr> = vec![[10, 1, 1, 1].into(), [10, 1, 1, 2].into()];
+    wait_until(
+        patience(&cluster),
+        "the first group's addresses are nobody's",
+        || {
+            let owners = cluster.owners(2).unwrap_or_default();
+            let served = owners.values().flatten().count();
+            served == 2
+                && lost
+                    .iter()
+                    .all(|address| owners.get(address).is_none_or(Option::is_none))
+        },
+    );
+    for node in [2, 3] {
+        cluster.ctdb(node, &["ipreallocate"]).ok();
+        let shown = cluster
+            .run(node, &["ip", "-o", "addr", "show", "dev", "eth1"])
+            .ok();
+        assert!(!shown.contains("10.1.1."), "node {node}: {shown}");
+        assert!(
+            !cluster.log(node).contains("Takeover of IP 10.1.1."),
+            "node {node} had one"
+        );
+    }
+    for node in [0, 1] {
+        cluster.start(node);
+    }
+    wait_until(
+        patience(&cluster),
+        "they come back with their nodes",
+        || served(0) && served(3),
+    );
+    cluster.assert_clean();
+}
