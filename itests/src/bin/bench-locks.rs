@@ -7,9 +7,14 @@ use std::process::{Child, ExitCode};
 
 const SOCKET: &str = "/run/ctdb/ctdbd.socket";
 const DB: &str = "bench.tdb";
+/// Its hot records stay for `StickyPindown`.
+const STICKY_DB: &str = "bench-sticky.tdb";
 
 /// Who takes part: node, number of clients, time that each holds the lock, pause between turns (µs).
 type Party = (usize, usize, u64, u64);
+
+/// All clients of three nodes at once, each with its lock for 0.1 ms.
+const CROWD: &[Party] = &[(0, 8, 100, 0), (1, 8, 100, 0), (2, 8, 100, 0)];
 
 /// What is measured: name, who takes part, whose waits count.
 const SCENES: &[(&str, &[Party], usize)] = &[
@@ -40,7 +45,11 @@ const SCENES: &[(&str, &[Party], usize)] = &[
         &[(0, 2, 1000, 0), (1, 2, 1000, 0), (2, 2, 1000, 0)],
         2,
     ),
+    ("three nodes, 8 clients each, held 0.1 ms", CROWD, 2),
+    (STICKY, CROWD, 2),
 ];
+/// In the sticky database.
+const STICKY: &str = "the same, sticky";
 
 fn main() -> ExitCode {
     if !have_root("bench-locks") {
@@ -79,14 +88,25 @@ fn measure(daemon: Daemon, seconds: &str) -> Vec<f64> {
     let cluster = Cluster::build(&layout);
     cluster.start_all();
     cluster.wait_settled("all nodes OK with addresses");
-    cluster.ctdb(0, &["attach", DB]).ok();
+    for db in [DB, STICKY_DB] {
+        cluster.attach(0, &[db]);
+    }
+    for node in cluster.nodes() {
+        cluster.ctdb(node, &["setdbsticky", STICKY_DB]).ok();
+        // As low as here, where a request never chases a record, and there, where it does.
+        cluster
+            .ctdb(node, &["setvar", "HopcountMakeSticky", "6"])
+            .ok();
+    }
     let mut means = Vec::new();
     for (number, (name, parties, counts)) in SCENES.iter().enumerate() {
         let key = format!("key{number}");
+        let db = if *name == STICKY { STICKY_DB } else { DB };
         let mut children: Vec<(usize, Child)> = Vec::new();
         for (node, clients, hold, pause) in *parties {
             for _ in 0..*clients {
-                children.push((*node, start(&cluster, *node, &key, seconds, *hold, *pause)));
+                let words = [db, &key, seconds];
+                children.push((*node, start(&cluster, *node, words, *hold, *pause)));
             }
         }
         let lines: Vec<(usize, Value)> = children
@@ -99,9 +119,15 @@ fn measure(daemon: Daemon, seconds: &str) -> Vec<f64> {
     means
 }
 
-fn start(cluster: &Cluster, node: usize, key: &str, seconds: &str, hold: u64, pause: u64) -> Child {
+fn start(
+    cluster: &Cluster,
+    node: usize,
+    [db, key, seconds]: [&str; 3],
+    hold: u64,
+    pause: u64,
+) -> Child {
     let (hold, pause) = (hold.to_string(), pause.to_string());
-    cluster.client(node, &["turns", SOCKET, DB, key, seconds, &hold, &pause])
+    cluster.client(node, &["turns", SOCKET, db, key, seconds, &hold, &pause])
 }
 
 /// Prints a scene and answers the mean wait, on the node that counts, of the turns for which the record had
@@ -133,10 +159,11 @@ fn report(name: &str, counts: usize, lines: &[(usize, Value)]) -> f64 {
         .sum();
     let (p99, max) = (greatest(&counted, "p99_ms"), greatest(&counted, "max_ms"));
     let longest = greatest(&all, "max_ms");
+    let in_all: u64 = turns.iter().sum();
     println!("{name}");
     println!(
         "    node {counts}, {field}: {total} turns, mean {:.3} ms, p99 {p99:.1} ms, longest {max:.1} ms; \
-         longest of all {longest:.1} ms; turns {turns:?}",
+         longest of all {longest:.1} ms; {in_all} turns in all, {turns:?}",
         waited / total.max(1.0),
     );
     if total == 0.0 {
