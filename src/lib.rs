@@ -2,6 +2,7 @@
 //! entry points in `bin/`.
 
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod daemon;
 pub mod helper;

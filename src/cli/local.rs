@@ -8,7 +8,7 @@ use ctdb_protocol::console::render::simple::{Lines, Single};
 use ctdb_protocol::console::words::{WORDS, Word};
 use ctdb_protocol::console::{Reply, Request};
 
-use super::event;
+use super::{data, event};
 use crate::config::{Environment, SystemHost, load_nodes};
 
 /// The answer to a command that needs no daemon.
@@ -33,6 +33,7 @@ pub(super) fn answer(request: &Request) -> Option<Reply> {
             Err(message) => Reply::default().failed(1, message),
         },
         Command::Event(command) => event::answer(command, options),
+        Command::Data(command) => data::answer(command, options),
         Command::Auth(_) | Command::Quit => {
             Reply::default().failed(1, "This command works in a session only")
         }

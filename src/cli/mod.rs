@@ -7,6 +7,7 @@
 mod args;
 mod client;
 mod completion;
+mod data;
 pub(crate) mod event;
 mod interactive;
 mod local;

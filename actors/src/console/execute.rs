@@ -222,6 +222,9 @@ impl Run<'_> {
         }
         match self.database_command(pnn, command).await {
             Some(answer) => answer,
+            None if matches!(command, Command::Data(_)) => Err(Refusal::new(
+                "This command is about files where it is given: give it to the ctdb tool",
+            )),
             // `auth` and `quit` belong to the session.
             None => Err(Refusal::new("This command works in a session only")),
         }

@@ -42,6 +42,7 @@ pub use listen::start;
 pub use records::ClientRecords;
 pub use session::Limits;
 pub use tcp::without_daemon;
+pub use time::local_date;
 pub use token::{Token, TokenError};
 
 use crate::event::Service;

@@ -227,6 +227,13 @@ async fn status_needs_no_token_and_changes_do() {
     let (note, code, _) = client.ask("disable").await;
     assert_eq!((&*note, code), ("Node 0 is already disabled", 0));
     assert_eq!(client.ask("nodestatus").await.1, 4);
+    // Files named here would be the daemon's.
+    let (_, code, message) = client.ask("backupdb a.tdb /tmp/x").await;
+    assert_eq!(
+        (code, message.contains("ctdb tool")),
+        (1, true),
+        "{message}"
+    );
     // Log lines that look like the end of a reply are not taken for one.
     assert_eq!(client.ask("getlog 4").await.0, "OK\nERR 3 x\n\\=\nplain\n");
 }

@@ -13,6 +13,7 @@
 //! written reads back the same; padding is ignored when read and zero when written. Numbers are
 //! plain integers here: their meanings (pnn, `db_id`, generation) begin where behaviour begins.
 
+pub mod backup;
 pub mod ban;
 pub mod capability;
 pub mod cursor;

@@ -87,6 +87,79 @@ pub enum TcpAction {
     Remove,
 }
 
+/// Commands about the content of databases and of files. They read and write files of whoever gives them, so the tool
+/// carries them out, over the client socket; a session has no such files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataCommand {
+    /// `cattdb`
+    Dump(DbName),
+    /// `backupdb`
+    Backup {
+        /// What.
+        db: DbName,
+        /// Where to.
+        file: String,
+    },
+    /// `restoredb`
+    Restore {
+        /// Where from.
+        file: String,
+        /// Into which database, if not into the one that the file names.
+        name: Option<String>,
+    },
+    /// `dumpdbbackup`
+    DumpBackup(String),
+    /// `wipedb`
+    Wipe(DbName),
+    /// `pfetch`
+    Fetch {
+        /// The database.
+        db: DbName,
+        /// The key.
+        key: Vec<u8>,
+    },
+    /// `pstore`, `pdelete`
+    Store {
+        /// The database.
+        db: DbName,
+        /// The key.
+        key: Vec<u8>,
+        /// The data; empty deletes the record.
+        value: Vec<u8>,
+    },
+    /// `ptrans`
+    Transaction {
+        /// The database.
+        db: DbName,
+        /// Keys and values, a line each; `None` stands for the standard input.
+        file: Option<String>,
+    },
+    /// `tfetch`
+    FetchFromFile {
+        /// The TDB file.
+        tdb: String,
+        /// The key.
+        key: Vec<u8>,
+        /// Where the record, its header included, goes to.
+        file: Option<String>,
+    },
+    /// `tstore`
+    StoreInFile {
+        /// The TDB file.
+        tdb: String,
+        /// The key.
+        key: Vec<u8>,
+        /// The data.
+        value: Vec<u8>,
+        /// Sequence number for the header.
+        rsn: u64,
+        /// Dmaster for the header.
+        dmaster: u32,
+        /// Flags for the header.
+        flags: u32,
+    },
+}
+
 /// `event …` and `scriptstatus`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventCommand {
@@ -238,6 +311,7 @@ pub enum Command {
         key: Vec<u8>,
     },
     GetDbSeqnum(DbName),
+    Data(DataCommand),
     NodeStatus(Nodes),
     DbStatistics(DbName),
     Event(EventCommand),

@@ -1,6 +1,7 @@
 //! From a line to a [`Request`], or to the reason why it is none.
 
 mod addresses;
+pub mod data;
 
 use super::command::{
     AttachKind, Command, DbName, EventCommand, FlagChange, LvsCommand, Nodes, Request,
@@ -205,7 +206,7 @@ fn command(verb: Verb, arguments: &mut Arguments) -> Result<Command, Refusal> {
 fn data_command(verb: Verb, arguments: &mut Arguments) -> Result<Command, Refusal> {
     Ok(match verb {
         Verb::ReadKey => {
-            let (db, key) = (arguments.db()?, arguments.bytes()?);
+            let (db, key) = (arguments.db()?, data::key(arguments)?);
             match arguments.optional()?.as_deref() {
                 None | Some("readonly") => Command::ReadKey { db, key },
                 Some(_) => return Err(usage(arguments.word)),
@@ -213,12 +214,12 @@ fn data_command(verb: Verb, arguments: &mut Arguments) -> Result<Command, Refusa
         }
         Verb::WriteKey => Command::WriteKey {
             db: arguments.db()?,
-            key: arguments.bytes()?,
-            value: arguments.bytes()?,
+            key: data::key(arguments)?,
+            value: data::value(arguments)?,
         },
         Verb::DeleteKey => Command::DeleteKey {
             db: arguments.db()?,
-            key: arguments.bytes()?,
+            key: data::key(arguments)?,
         },
         Verb::GetDbSeqnum => Command::GetDbSeqnum(arguments.db()?),
         Verb::NodeStatus => Command::NodeStatus(nodes(arguments)?),
@@ -256,6 +257,9 @@ fn data_command(verb: Verb, arguments: &mut Arguments) -> Result<Command, Refusa
             flag: DbFlags::STICKY,
         },
         _ => {
+            if let Some(command) = data::command(verb, arguments)? {
+                return Ok(command);
+            }
             let address_command = addresses::command(verb, arguments)?;
             return Ok(address_command.expect("every other verb stands in `command`"));
         }

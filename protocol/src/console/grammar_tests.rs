@@ -1,4 +1,4 @@
-use super::super::command::TcpAction;
+use super::super::command::{DataCommand, TcpAction};
 use super::super::words::Access;
 use super::*;
 use crate::client::sockaddr::Connection;
@@ -163,6 +163,46 @@ fn lines_and_what_they_mean() {
                 port: Some(445),
             },
         ),
+        (
+            "pdelete a.tdb 0x6b",
+            Command::Data(DataCommand::Store {
+                db: db(),
+                key: b"k".to_vec(),
+                value: Vec::new(),
+            }),
+        ),
+        (
+            "ptrans a.tdb",
+            Command::Data(DataCommand::Transaction {
+                db: db(),
+                file: None,
+            }),
+        ),
+        (
+            "restoredb f b.tdb",
+            Command::Data(DataCommand::Restore {
+                file: "f".into(),
+                name: Some("b.tdb".into()),
+            }),
+        ),
+        (
+            "tstore f 0x6b v 5 1 0x10",
+            Command::Data(DataCommand::StoreInFile {
+                tdb: "f".into(),
+                key: b"k".to_vec(),
+                value: b"v".to_vec(),
+                rsn: 5,
+                dmaster: 1,
+                flags: 16,
+            }),
+        ),
+        (
+            "readkey a.tdb 0x6b",
+            Command::ReadKey {
+                db: db(),
+                key: b"k".to_vec(),
+            },
+        ),
         ("checktcpport 445", Command::CheckTcpPort(445)),
         ("rddumpmemory", Command::DumpMemory),
         (
@@ -218,6 +258,10 @@ fn refusals_name_the_fault() {
         ("delip x", 1, "Invalid IP address x"),
         ("moveip 10.0.0.9 x", 1, "Invalid PNN x"),
         ("tickle 10.0.0.1:1", 1, "Usage:"),
+        ("pstore a.tdb 0x0 v", 22, "Failed to parse key 0x0"),
+        ("tstore f k v x", 22, "Invalid rsn x"),
+        ("tstore f k v 1 0x100000000", 22, "Invalid dmaster"),
+        ("backupdb a.tdb", 1, "Usage:"),
         (
             "addtickle 10.0.0.1 10.0.0.2:2",
             1,

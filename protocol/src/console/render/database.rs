@@ -1,4 +1,4 @@
-//! Databases and records: `getdbmap`, `getdbstatus`, `catdb`, `readkey`, `getdbseqnum`.
+//! Databases and records: `getdbmap`, `getdbstatus`, `catdb`, `cattdb`, `dumpdbbackup`, `tfetch`, `readkey`.
 
 use super::{Report, bit, line, put_fields, yes};
 use crate::client::dbmap::DbFlags;
@@ -184,34 +184,89 @@ fn flag_names(flags: u32) -> String {
     set.map(|(_, name)| *name).collect()
 }
 
+impl RecordLine {
+    fn put_value(&self, out: &mut Vec<u8>) {
+        line!(out, "dmaster: {}", self.dmaster);
+        line!(out, "rsn: {}", self.rsn);
+        let names = flag_names(self.flags);
+        line!(out, "flags: 0x{:08x}{names}", self.flags);
+        put_bytes(out, "data", &self.data);
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        put_bytes(out, "key", &self.key);
+        self.put_value(out);
+        out.push(b'\n');
+    }
+}
+
+/// `tfetch`: one record, whose key is known.
+impl Report for RecordLine {
+    fn human(&self, out: &mut Vec<u8>, _verbose: bool) {
+        self.put_value(out);
+    }
+
+    fn json(&self) -> Value {
+        Value::object([
+            ("key", Value::bytes(&self.key)),
+            ("dmaster", self.dmaster.into()),
+            ("rsn", self.rsn.into()),
+            ("flags", self.flags.into()),
+            ("data", Value::bytes(&self.data)),
+        ])
+    }
+}
+
 impl Report for Dump {
     fn human(&self, out: &mut Vec<u8>, _verbose: bool) {
         for record in &self.0 {
-            put_bytes(out, "key", &record.key);
-            line!(out, "dmaster: {}", record.dmaster);
-            line!(out, "rsn: {}", record.rsn);
-            line!(
-                out,
-                "flags: 0x{:08x}{}",
-                record.flags,
-                flag_names(record.flags)
-            );
-            put_bytes(out, "data", &record.data);
-            out.push(b'\n');
+            record.put(out);
         }
         line!(out, "Dumped {} records", self.0.len());
     }
 
     fn json(&self) -> Value {
-        Value::list(self.0.iter().map(|record| {
-            Value::object([
-                ("key", Value::bytes(&record.key)),
-                ("dmaster", record.dmaster.into()),
-                ("rsn", record.rsn.into()),
-                ("flags", record.flags.into()),
-                ("data", Value::bytes(&record.data)),
-            ])
-        }))
+        Value::list(self.0.iter().map(Report::json))
+    }
+}
+
+/// `cattdb`, `dumpdbbackup`: records of one file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileDump {
+    /// Said before them.
+    pub heading: Option<String>,
+    /// The records, also those without data.
+    pub records: Vec<RecordLine>,
+}
+
+impl Report for FileDump {
+    fn human(&self, out: &mut Vec<u8>, _verbose: bool) {
+        if let Some(heading) = &self.heading {
+            line!(out, "{heading}");
+        }
+        for record in &self.records {
+            record.put(out);
+        }
+        line!(out, "Dumped {} record(s)", self.records.len());
+    }
+
+    fn json(&self) -> Value {
+        Value::list(self.records.iter().map(Report::json))
+    }
+}
+
+/// `pfetch`: the data alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordText(pub Vec<u8>);
+
+impl Report for RecordText {
+    fn human(&self, out: &mut Vec<u8>, _verbose: bool) {
+        out.extend(&self.0);
+        out.push(b'\n');
+    }
+
+    fn json(&self) -> Value {
+        Value::object([("data", Value::bytes(&self.0))])
     }
 }
 

@@ -1,7 +1,9 @@
 //! Golden outputs: what Debian's 4.17.12 printed for the same data, plus the seeds' lines.
 
 use super::addresses::{Ifaces, IpInfo, IpLine, IpList};
-use super::database::{DbInfo, DbList, DbStatus, Dump, RecordLine, RecordValue};
+use super::database::{
+    DbInfo, DbList, DbStatus, Dump, FileDump, RecordLine, RecordText, RecordValue,
+};
 use super::node::{ListNodes, NodeLine, NodeList, Status};
 use super::simple::{CapabilityList, Ping, ProcessExists, Single, Variables};
 use super::statistics::{DbStatisticsReport, StatisticsReport};
@@ -349,6 +351,20 @@ fn databases_and_records() {
          data(7) = \"a\\01b\\FF\\22\\5Cx\"\n\nDumped 1 records\n"
     );
     assert_eq!(json(&dump)[0]["data"]["hex"], "610162ff225c78");
+    let record = RecordLine {
+        flags: 0x10,
+        ..dump.0[0].clone()
+    };
+    assert!(human(&record).starts_with("dmaster: 0\nrsn: 2\n"));
+    let file = FileDump {
+        heading: Some("Dumping it".into()),
+        records: vec![record],
+    };
+    let text = human(&file);
+    assert!(text.starts_with("Dumping it\nkey(3) = \"bin\"\n"), "{text}");
+    assert!(text.ends_with("5Cx\"\n\nDumped 1 record(s)\n"), "{text}");
+    assert_eq!(json(&file)[0]["rsn"], 2);
+    assert_eq!(human(&RecordText(b"v".to_vec())), "v\n");
     let mut out = Vec::new();
     RecordValue(b"a\xff\n".to_vec()).human(&mut out, false);
     assert_eq!(out, b"Data: size:3 ptr:[a\xff\n]\n");

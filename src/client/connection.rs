@@ -17,7 +17,7 @@ use rustix::net::RecvFlags;
 use super::error::{ClientError, Result};
 
 /// Bound of the queue of messages that arrived and were not asked for yet.
-pub(super) const MAX_QUEUED_MESSAGES: usize = 100_000;
+pub const MAX_QUEUED_MESSAGES: usize = 100_000;
 
 /// How long a read may sleep before the deadline is looked at again: the socket option is set once,
 /// not once a read.

@@ -1,4 +1,4 @@
-//! What can go wrong for a test client.
+//! What can go wrong for a client.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use thiserror::Error;
 /// Result of a client call.
 pub type Result<T> = std::result::Result<T, ClientError>;
 
-/// An error of a test client. After one of the first five the connection is of no use any more.
+/// An error of a client. After one of the first five the connection is of no use any more.
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// The socket could not be reached.

@@ -46,15 +46,20 @@ impl Client {
         self.attach_kind(name, DbKind::Volatile)
     }
 
-    /// Attaches a database: the id, the path, the flags, then the file.
-    pub fn attach_kind(&mut self, name: &str, kind: DbKind) -> Result<Db> {
+    /// Attaches a database without opening its file; answers its id.
+    pub fn attach_id(&mut self, name: &str, kind: DbKind) -> Result<u32> {
         let opcode = match kind {
             DbKind::Volatile => Opcode::DbAttach,
             DbKind::Persistent => Opcode::DbAttachPersistent,
             DbKind::Replicated => Opcode::DbAttachReplicated,
         };
         let answer = self.control_ok(opcode, &Text(name.into()).to_bytes())?;
-        let db_id = u32::parse(&answer)?;
+        Ok(u32::parse(&answer)?)
+    }
+
+    /// Attaches a database: the id, the path, the flags, then the file.
+    pub fn attach_kind(&mut self, name: &str, kind: DbKind) -> Result<Db> {
+        let db_id = self.attach_id(name, kind)?;
         let path = self.control_ok(Opcode::GetDbPath, &db_id.to_bytes())?;
         let path = PathBuf::from(Text::parse(&path)?.0);
         let flags = u32::parse(&self.control_ok(Opcode::DbOpenFlags, &db_id.to_bytes())?)?;
@@ -91,12 +96,7 @@ impl Db {
     }
 
     /// Calls many records at once; returns when all are answered.
-    pub(super) fn call_many(
-        &mut self,
-        call_id: CallId,
-        flags: CallFlags,
-        keys: &[Vec<u8>],
-    ) -> Result<()> {
+    pub fn call_many(&mut self, call_id: CallId, flags: CallFlags, keys: &[Vec<u8>]) -> Result<()> {
         let calls = keys.iter().map(|key| Call {
             flags,
             db_id: self.id,

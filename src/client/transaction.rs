@@ -94,6 +94,9 @@ fn commit(
         changes: Vec::new(),
     };
     work(&mut transaction)?;
+    if transaction.changes.is_empty() {
+        return Ok(Ended::Committed);
+    }
     transaction.write(SEQNUM_KEY, &(old + 1).to_bytes())?;
     let buffer = Marshall {
         db_id: db.id(),
