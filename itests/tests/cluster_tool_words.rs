@@ -7,7 +7,7 @@ const DEBIANS: &str = "/usr/bin/ctdb";
 
 /// A word with what surrounds it; all of it are shell commands on node 0 in which `ctdb` is a tool.
 struct Case {
-    /// Given with Debian's tool before either one; may fail.
+    /// Given with ours before either one, as it waits less; may fail.
     before: &'static [&'static str],
     /// Given with either tool.
     word: &'static str,
@@ -43,8 +43,9 @@ fn shell(cluster: &Cluster, tool: &str, text: &str) -> Output {
 
 /// What both show: a word's code and output, and what Debian's tool says afterwards.
 fn seen(cluster: &Cluster, tool: &str, case: &Case) -> (Option<i32>, String, Vec<String>) {
+    let ours = program("ctdb");
     for before in case.before {
-        let _ = shell(cluster, DEBIANS, before);
+        let _ = shell(cluster, &ours.to_string_lossy(), before);
     }
     let word = shell(cluster, tool, case.word);
     let panicked = word.stderr.contains("panicked");
