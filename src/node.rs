@@ -212,5 +212,7 @@ fn of_guard(held: &HeldAddress) -> address::HeldAddress {
         ip: held.address.addr(),
         prefix_len: held.address.prefix_len(),
         interface: held.interface.clone(),
+        // Removal does not ask for it.
+        passive: false,
     }
 }

@@ -24,6 +24,7 @@ pub mod link;
 pub mod local;
 pub mod lock;
 pub mod log;
+pub mod lvs;
 pub mod net;
 pub mod nodes;
 pub mod poison;

@@ -4,7 +4,7 @@
 use crate::fatal::Fatal;
 use actix::Recipient;
 use actix::prelude::{Message, SendError};
-use ctdb_protocol::{election, event, heartbeat, membership, monitor, record, takeover};
+use ctdb_protocol::{election, event, heartbeat, lvs, membership, monitor, record, takeover};
 use std::sync::{Arc, RwLock};
 
 /// One input for a machine.
@@ -79,6 +79,8 @@ pub struct Post {
     pub membership: Slot<membership::io::Input>,
     /// Public addresses.
     pub takeover: Slot<takeover::io::Input>,
+    /// LVS.
+    pub lvs: Slot<lvs::io::Input>,
     /// Run state and health.
     pub monitor: Slot<monitor::io::Input>,
     /// Event scripts.
@@ -95,6 +97,7 @@ impl Post {
             election: Slot::new("election", fatal),
             membership: Slot::new("membership", fatal),
             takeover: Slot::new("takeover", fatal),
+            lvs: Slot::new("lvs", fatal),
             monitor: Slot::new("monitor", fatal),
             events: Slot::new("events", fatal),
             records: (0..shards.max(1))

@@ -1,17 +1,27 @@
 //! The public addresses that this node may host, as they are now: the configuration's at start, then what
 //! `ctdb addip`, `delip` and `reloadips` made of them.
 
-use crate::net::address::HeldAddress;
+use crate::net::address::{HeldAddress, host_prefix};
 use crate::post::Post;
 use ctdb_protocol::settings::PublicAddress;
-use ctdb_protocol::takeover::io::{ConfiguredAddress, Input};
+use ctdb_protocol::takeover::io::{ConfiguredAddress, Input, Kind};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Reads the addresses of the configuration anew; the error is a text for the admin.
 pub type Reread = Box<dyn Fn() -> Result<Vec<PublicAddress>, String> + Send + Sync>;
 /// Tells the guard which addresses to remove should this process die. May wait some milliseconds.
 pub type TellGuard = Box<dyn Fn(Vec<HeldAddress>) + Send + Sync>;
+
+/// The LVS address as far as takeover, gate and guard are concerned.
+#[derive(Clone, Debug)]
+pub struct LvsAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// The interface on which this node may answer for it; none if it never leads.
+    pub interface: Option<String>,
+}
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
@@ -21,6 +31,9 @@ pub struct PublicAddresses {
 
 struct Shared {
     list: Mutex<Vec<PublicAddress>>,
+    lvs: Option<LvsAddress>,
+    /// `event script disable 91.lvs`
+    lvs_off: AtomicBool,
     reread: Reread,
     tell_guard: TellGuard,
     /// Addresses are only recorded: there is nothing to remove.
@@ -31,6 +44,7 @@ impl PublicAddresses {
     /// Those of the configuration.
     pub fn new(
         list: Vec<PublicAddress>,
+        lvs: Option<LvsAddress>,
         recorded: bool,
         reread: Reread,
         tell_guard: TellGuard,
@@ -38,6 +52,8 @@ impl PublicAddresses {
         Self {
             shared: Arc::new(Shared {
                 list: Mutex::new(list),
+                lvs: lvs.filter(|_| !recorded),
+                lvs_off: AtomicBool::new(false),
                 reread,
                 tell_guard,
                 recorded,
@@ -80,12 +96,45 @@ impl PublicAddresses {
         Ok(())
     }
 
+    /// Switches LVS on or off; true if that is a change.
+    pub fn set_lvs(&self, on: bool) -> bool {
+        self.shared.lvs.is_some() && self.shared.lvs_off.swap(!on, Ordering::Relaxed) == on
+    }
+
+    /// The LVS address with its interface, if this node may answer for it.
+    fn lvs_place(&self) -> Option<(IpAddr, &String)> {
+        let on = !self.shared.lvs_off.load(Ordering::Relaxed);
+        let lvs = self.shared.lvs.as_ref().filter(|_| on)?;
+        Some((lvs.address, lvs.interface.as_ref()?))
+    }
+
+    /// Every place where one of the addresses could be put.
+    pub fn places(&self) -> Vec<HeldAddress> {
+        let mut places = Vec::new();
+        for public in self.list() {
+            let interfaces = public.interfaces.into_iter();
+            places.extend(interfaces.map(|interface| HeldAddress {
+                ip: public.address,
+                prefix_len: public.prefix,
+                interface,
+                passive: false,
+            }));
+        }
+        let lvs = self.lvs_place();
+        places.extend(lvs.map(|(address, interface)| HeldAddress::passive(address, interface)));
+        places
+    }
+
     /// Tells the guard. Not on an arbiter.
     pub fn tell_guard(&self) {
-        let list = self.list();
-        if !self.shared.recorded {
-            (self.shared.tell_guard)(places(&list));
+        if self.shared.recorded {
+            return;
         }
+        let mut places = self.places();
+        // Every node of an LVS group has the address on its loopback.
+        let lvs = self.shared.lvs.as_ref();
+        places.extend(lvs.map(|lvs| HeldAddress::passive(lvs.address, "lo")));
+        (self.shared.tell_guard)(places);
     }
 
     /// Tells the takeover duty, after the guard when there are new ones.
@@ -95,21 +144,19 @@ impl PublicAddresses {
             address: public.address,
             prefix: public.prefix,
             interfaces: public.interfaces,
+            kind: Kind::Public,
         });
-        post.takeover.send(Input::Configure(addresses.collect()));
+        let lvs = self
+            .lvs_place()
+            .map(|(address, interface)| ConfiguredAddress {
+                address,
+                prefix: host_prefix(address),
+                interfaces: vec![interface.clone()],
+                kind: Kind::Lvs,
+            });
+        post.takeover
+            .send(Input::Configure(addresses.chain(lvs).collect()));
     }
-}
-
-/// Every place where one of the addresses could be put.
-pub fn places(list: &[PublicAddress]) -> Vec<HeldAddress> {
-    let places = list.iter().flat_map(|public| {
-        public.interfaces.iter().map(|interface| HeldAddress {
-            ip: public.address,
-            prefix_len: public.prefix,
-            interface: interface.clone(),
-        })
-    });
-    places.collect()
 }
 
 #[cfg(test)]
@@ -130,6 +177,7 @@ mod tests {
         let ear = heard.clone();
         let addresses = PublicAddresses::new(
             vec![public(1)],
+            None,
             false,
             Box::new(|| Ok(vec![public(7)])),
             Box::new(move |places| ear.lock().expect("no panic").push(places.len())),
@@ -144,5 +192,31 @@ mod tests {
         addresses.reread().expect("readable");
         assert_eq!(addresses.list(), [public(7)]);
         assert_eq!(*heard.lock().expect("no panic"), [4, 2]);
+    }
+
+    #[test]
+    fn the_guard_knows_the_lvs_address_on_loopback_even_where_it_never_leads() {
+        let places = |interface: Option<&str>, on: bool| {
+            let heard = Arc::new(Mutex::new(Vec::new()));
+            let ear = heard.clone();
+            let addresses = PublicAddresses::new(
+                vec![],
+                Some(LvsAddress {
+                    address: IpAddr::from([10, 1, 1, 237]),
+                    interface: interface.map(String::from),
+                }),
+                false,
+                Box::new(|| Ok(vec![])),
+                Box::new(move |places| ear.lock().expect("no panic").extend(places)),
+            );
+            assert_eq!(addresses.set_lvs(on), !on, "it is on at first");
+            addresses.tell_guard();
+            let heard = heard.lock().expect("no panic");
+            heard.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let (eth, lo) = ("10.1.1.237/32 on eth1", "10.1.1.237/32 on lo");
+        assert_eq!(places(Some("eth1"), true), [eth, lo]);
+        assert_eq!(places(None, true), [lo]);
+        assert_eq!(places(Some("eth1"), false), [lo]);
     }
 }

@@ -224,5 +224,8 @@ notices! {
     "All addresses were dropped." AddressesDropped { reason: String } "takeover.dropped" Notice "Dropping all public IP addresses: {reason}";
     "No node can host an address." AddressUnhosted { address: IpAddr } "takeover.unhosted" Warning "Failed to find node to cover ip {address}";
     "The kernel refused an address operation." AddressFailed { address: IpAddr, reason: String } "takeover.failed" Err "Public address {address}: {reason}";
+    "This node receives what clients send to the LVS address." LvsReceives { address: IpAddr } "lvs.receives" Notice "LVS: this node is the leader for {address}";
+    "The nodes changed that new connections to the LVS address go to." LvsServers { address: IpAddr, nodes: String } "lvs.servers" Notice "LVS: new connections to {address} go to nodes {nodes}";
+    "The LVS address, its rules or the settings for it could not be brought into the kernel." LvsFailed { address: IpAddr, reason: String } "lvs.failed" Err "LVS address {address}: {reason}";
     "An interface's link changed." InterfaceLink { interface: String, old: String, new: String } "interface.link" Err "iface[{interface}] has changed it's link status {old} => {new}";
 }

@@ -259,6 +259,17 @@ pub struct Paths {
     pub notify_script: String,
 }
 
+impl Lvs {
+    /// Whether the node with this private address may hold the LVS address.
+    pub fn may_lead(&self, own: IpAddr) -> bool {
+        let is_listed = |lines: &Vec<GroupLine>| {
+            let mut lines = lines.iter();
+            lines.any(|line| line.address == own && !line.follower_only)
+        };
+        self.interface.is_some() && self.group.as_ref().is_none_or(is_listed)
+    }
+}
+
 impl Settings {
     /// Is this node in LVS mode? The seed: naming the public address switches the capability on.
     pub fn lvs_capability(&self) -> bool {

@@ -4,11 +4,13 @@ use ctdb_protocol::election::message::ElectionMessage;
 use ctdb_protocol::flags::{Capabilities, NodeFlags, RunState};
 use ctdb_protocol::heartbeat::message::{Claim, Keepalive, NodeState};
 use ctdb_protocol::id::{DbId, Generation, Instance, Pnn, Rsn, SrvId, Term};
+use ctdb_protocol::lvs::message::LvsMessage;
 use ctdb_protocol::membership::message::{Composition, DbInfo, MembershipMessage, Stamp};
 use ctdb_protocol::record::holdings::Holding;
 use ctdb_protocol::record::message::{Grave, RecordBody, RecordMessage, Settle};
 use ctdb_protocol::record::replica::message::{Change, Copy, ReplicaMessage};
 use ctdb_protocol::rng::Rng;
+use ctdb_protocol::takeover::io::Kind;
 use ctdb_protocol::takeover::message::{Assignment, KnownAddress, TakeoverMessage};
 use ctdb_protocol::wire::bytes::Bytes;
 use ctdb_protocol::wire::codec::{DecodeError, LENGTH_BYTES, decode, encode};
@@ -76,6 +78,13 @@ fn control() -> Vec<(&'static str, ControlMessage)> {
     ]
 }
 
+fn seat() -> ControlMessage {
+    ControlMessage::Lvs(LvsMessage::Seat {
+        address: IpAddr::from([10, 1, 1, 237]),
+        mac: Some([2, 0, 0, 0, 0, 7]),
+    })
+}
+
 fn takeovers() -> Vec<(&'static str, ControlMessage)> {
     let address = IpAddr::from([10, 0, 0, 31]);
     let six: IpAddr = "fd00::31".parse().expect("a literal");
@@ -113,6 +122,7 @@ fn takeovers() -> Vec<(&'static str, ControlMessage)> {
                     held: false,
                     settled: true,
                     home: true,
+                    kind: Kind::Public,
                 }],
             }),
         ),
@@ -477,6 +487,7 @@ fn packets() -> Vec<(&'static str, Packet)> {
     let control = control()
         .into_iter()
         .chain(takeovers())
+        .chain([("seat", seat())])
         .map(|(name, m)| (name, Packet::Control(m)));
     let membership = membership()
         .into_iter()

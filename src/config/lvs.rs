@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
-use ctdb_protocol::settings::{GroupLine, Lvs};
+use ctdb_protocol::settings::{GroupLine, Lvs, PublicAddress};
 
 use super::error::Place;
 use super::files::read_text;
@@ -49,6 +49,15 @@ pub(super) fn settings(
         interface,
         group,
     })
+}
+
+/// An address is either a public one or that of LVS.
+pub(super) fn refuse_public(loader: &mut Loader, lvs: Option<&Lvs>, public: &[PublicAddress]) {
+    let address = lvs.map(|lvs| lvs.address);
+    if public.iter().any(|public| Some(public.address) == address) {
+        let message = "is a public address too: take it out of the list of those";
+        refuse(loader, ADDRESS, message);
+    }
 }
 
 /// The group file, if one is named or stands in its usual place.

@@ -376,7 +376,15 @@ impl Worker {
         }
         if end {
             let held = self.guarded().held.clone();
-            removes.extend(held.into_values().map(|held| (held, Parting::HandOver)));
+            removes.extend(held.into_values().map(|held| {
+                let stays = held.passive;
+                let parting = if stays {
+                    Parting::Stay
+                } else {
+                    Parting::HandOver
+                };
+                (held, parting)
+            }));
         }
         self.remove(&removes);
         for (lease, adds) in adds {

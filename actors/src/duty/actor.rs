@@ -8,7 +8,7 @@ use crate::supervise::{LifeGuard, last_panic};
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 use ctdb_protocol::machine::{Effects, Machine};
 use ctdb_protocol::time::Instant;
-use ctdb_protocol::{election, event, heartbeat, membership, monitor, record, takeover};
+use ctdb_protocol::{election, event, heartbeat, lvs, membership, monitor, record, takeover};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Inputs that say "your deadline has come".
@@ -25,6 +25,7 @@ timeout!(
     election::io::Input,
     membership::io::Input,
     takeover::io::Input,
+    lvs::io::Input,
     monitor::io::Input,
     event::io::Input,
     record::io::Input

@@ -9,6 +9,7 @@
 pub mod actor;
 pub mod election;
 pub mod heartbeat;
+pub mod lvs;
 pub mod membership;
 pub mod monitor;
 pub mod takeover;

@@ -6,6 +6,7 @@ use crate::board::Board;
 use crate::event::EventDesk;
 use crate::link::table::Links;
 use crate::log::notice;
+use crate::lvs::LvsKernel;
 use crate::net::address::HeldAddress;
 use ctdb_protocol::takeover::io::{Effect, Input};
 use ctdb_protocol::takeover::machine::Takeover;
@@ -13,6 +14,7 @@ use ctdb_protocol::wire::message::ControlMessage;
 use slog::Logger;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 use tokio::sync::watch;
 
 /// See the module.
@@ -23,6 +25,8 @@ pub struct TakeoverCarry {
     pub kernel: SharedKernel,
     /// Runs the scripts, beside all else.
     pub events: EventDesk,
+    /// The LVS address that this node may hold, with those who must hear of that.
+    pub lvs: Option<(IpAddr, Rc<LvsKernel>)>,
     /// Where each address was last put, or is taken from.
     pub places: BTreeMap<IpAddr, HeldAddress>,
     /// The picture, and the clients' ears.
@@ -41,21 +45,21 @@ impl Carry<Takeover> for TakeoverCarry {
                     .send_control(peer, ControlMessage::Takeover(message));
             }
             Effect::Prepare(addresses) => {
-                let places = addresses.into_iter().flat_map(|new| {
+                let mut places = Vec::new();
+                for new in addresses {
                     let (address, prefix) = (new.address, new.prefix);
-                    let place = move |interface| held(address, prefix, interface);
-                    new.interfaces.into_iter().map(place)
-                });
-                self.kernel.borrow().prepare(places.collect());
+                    let interfaces = new.interfaces.into_iter();
+                    places.extend(interfaces.map(|on| self.held(address, prefix, on)));
+                }
+                self.kernel.borrow().prepare(places);
             }
             Effect::Announce {
                 address,
                 prefix,
                 interface,
             } => {
-                self.kernel
-                    .borrow()
-                    .announce(held(address, prefix, interface));
+                let held = self.held(address, prefix, interface);
+                self.kernel.borrow().announce(held);
             }
             Effect::Add {
                 address,
@@ -63,7 +67,7 @@ impl Carry<Takeover> for TakeoverCarry {
                 interface,
                 lease,
             } => {
-                let held = held(address, prefix, interface);
+                let held = self.held(address, prefix, interface);
                 self.kernel.borrow().add(held.clone(), lease);
                 self.places.insert(address, held);
             }
@@ -73,10 +77,14 @@ impl Carry<Takeover> for TakeoverCarry {
                 interface,
                 parting,
             } => {
-                let held = held(address, prefix, interface);
+                let held = self.held(address, prefix, interface);
                 self.kernel.borrow().remove(held.clone(), parting);
                 self.places.insert(address, held);
             }
+            Effect::Taken(address) if self.is_lvs(address) => self.tell_lvs(true),
+            Effect::Released(address) if self.is_lvs(address) => self.tell_lvs(false),
+            // It has one interface.
+            Effect::Moved { address, .. } if self.is_lvs(address) => {}
             Effect::Taken(address) => {
                 self.board.address_taken(address);
                 self.tell("takeip", address);
@@ -105,6 +113,25 @@ impl Carry<Takeover> for TakeoverCarry {
 }
 
 impl TakeoverCarry {
+    fn is_lvs(&self, address: IpAddr) -> bool {
+        self.lvs.as_ref().is_some_and(|(lvs, _)| *lvs == address)
+    }
+
+    fn tell_lvs(&self, held: bool) {
+        if let Some((_, kernel)) = &self.lvs {
+            kernel.set_held(held);
+        }
+    }
+
+    fn held(&self, ip: IpAddr, prefix_len: u8, interface: String) -> HeldAddress {
+        HeldAddress {
+            ip,
+            prefix_len,
+            interface,
+            passive: self.is_lvs(ip),
+        }
+    }
+
     /// Has the scripts told; the clients, and the address itself, do not wait for them.
     fn tell(&self, event: &str, address: IpAddr) {
         if let Some(place) = self.places.get(&address) {
@@ -112,13 +139,5 @@ impl TakeoverCarry {
             let args = vec![interface, address.to_string(), prefix];
             self.events.tell(event, args);
         }
-    }
-}
-
-const fn held(ip: IpAddr, prefix_len: u8, interface: String) -> HeldAddress {
-    HeldAddress {
-        ip,
-        prefix_len,
-        interface,
     }
 }

@@ -35,6 +35,10 @@ const IFA_CACHEINFO: u16 = 6;
 const IFA_FLAGS: u16 = 8;
 const IFA_F_NODAD: u32 = 0x02;
 const FOREVER: u32 = u32::MAX;
+/// `RT_SCOPE_*` of `linux/rtnetlink.h`.
+const SCOPE_UNIVERSE: u8 = 0;
+const SCOPE_LINK: u8 = 253;
+const SCOPE_HOST: u8 = 254;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 
@@ -47,6 +51,28 @@ pub struct HeldAddress {
     pub prefix_len: u8,
     /// Name of the interface.
     pub interface: String,
+    /// Clients reach it, but this host never chooses it for what it sends by itself.
+    pub passive: bool,
+}
+
+impl HeldAddress {
+    /// An address without a network of its own that this host never sends from by itself.
+    pub fn passive(ip: IpAddr, interface: &str) -> Self {
+        Self {
+            ip,
+            prefix_len: host_prefix(ip),
+            interface: interface.to_owned(),
+            passive: true,
+        }
+    }
+}
+
+/// The prefix that holds this address alone.
+pub const fn host_prefix(ip: IpAddr) -> u8 {
+    match ip {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
 }
 
 impl std::fmt::Display for HeldAddress {
@@ -163,6 +189,8 @@ impl Addresses {
                 ip,
                 prefix_len,
                 interface: interface.clone(),
+                // What it was set for the kernel does not say.
+                passive: false,
             };
             found.push(PresentAddress { held, valid_s });
         })?;
@@ -225,6 +253,16 @@ impl Addresses {
     }
 }
 
+/// Of an IPv4 address: whose scope is narrower than that of the destination is never chosen as a source. On loopback it
+/// is that of the host, which `arp_ignore` 3 does not answer for either.
+fn scope(address: &HeldAddress) -> u8 {
+    match address.ip {
+        IpAddr::V4(_) if address.passive && address.interface == "lo" => SCOPE_HOST,
+        IpAddr::V4(_) if address.passive => SCOPE_LINK,
+        _ => SCOPE_UNIVERSE,
+    }
+}
+
 fn write_request(
     writer: &mut Writer,
     seq: u32,
@@ -241,7 +279,7 @@ fn write_request(
         IpAddr::V4(ip) => (AF_INET, ip.octets().to_vec()),
         IpAddr::V6(ip) => (AF_INET6, ip.octets().to_vec()),
     };
-    writer.raw(&[family, address.prefix_len, 0, 0]);
+    writer.raw(&[family, address.prefix_len, 0, scope(address)]);
     writer.raw(&index.to_ne_bytes());
     writer.attribute(IFA_LOCAL, &bytes);
     let Request::Add { valid_s, .. } = request else {
@@ -255,8 +293,13 @@ fn write_request(
         Ok(IpNet::V6(_)) => writer.attribute(IFA_FLAGS, &IFA_F_NODAD.to_ne_bytes()),
         _ => {}
     }
+    // The kernel takes no deprecated IPv6 address as the source of a new connection while there is another one.
+    let preferred_s = match address.ip {
+        IpAddr::V6(_) if address.passive => 0,
+        _ => valid_s,
+    };
     let mut lifetimes = Vec::with_capacity(16);
-    for value in [valid_s, valid_s, 0, 0] {
+    for value in [preferred_s, valid_s, 0, 0] {
         lifetimes.extend_from_slice(&value.to_ne_bytes());
     }
     writer.attribute(IFA_CACHEINFO, &lifetimes);

@@ -10,6 +10,7 @@ use super::address::{Addresses, HeldAddress, Outcome};
 use super::connections::Connections;
 use super::error::{NetError, Result};
 use super::gate;
+use super::lvs_nft;
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -37,6 +38,10 @@ pub fn release_all(addresses: &[HeldAddress]) -> Cleanup {
     // Connections that outlived their address would disturb the clients when it comes back.
     if let Err(error) = end_connections(&done.removed) {
         done.failures.push(error);
+    }
+    // Where an LVS address is, it is on loopback too. Its rules go while the gate still keeps clients out.
+    if addresses.iter().any(|address| address.interface == "lo") {
+        done.failures.extend(lvs_nft::remove_table().err());
     }
     if done.gate_shut && done.failures.is_empty() {
         done.failures.extend(gate::remove_table().err());

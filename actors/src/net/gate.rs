@@ -272,7 +272,8 @@ fn commit(socket: &mut NetlinkSocket, what: &str, transaction: Transaction) -> R
     }
 }
 
-fn run_nft(options: &[&str], batch: &str) -> Result<()> {
+/// Gives the `nft` program a batch, which it carries out as a whole or not at all.
+pub(crate) fn run_nft(options: &[&str], batch: &str) -> Result<()> {
     let fail = |what: &str, error: std::io::Error| NetError::Nft(format!("{what}: {error}"));
     let mut child = Command::new("nft")
         .args(options)

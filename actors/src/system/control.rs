@@ -1,6 +1,7 @@
 //! The control plane: its duties, links, cluster lock, all on the arbiter that calls this.
 
 use super::data::DataPlane;
+use super::lvs::SharedLvs;
 use super::{BootError, address_kernel};
 use crate::context::NodeContext;
 use crate::duty::actor::Duty;
@@ -44,6 +45,7 @@ use tokio::sync::watch;
 /// What the end of the node needs of the control plane.
 pub(super) struct ControlPlane {
     pub(super) kernel: SharedKernel,
+    pub(super) lvs: SharedLvs,
     pub(super) left: watch::Receiver<bool>,
     pub(super) lock: SharedLock,
     pub(super) peers: PeerLinks,
@@ -58,6 +60,7 @@ pub(super) fn start(
     helper: &Path,
 ) -> Result<ControlPlane, BootError> {
     let kernel: SharedKernel = Rc::new(RefCell::new(address_kernel(context, timing)?));
+    let lvs = super::lvs::kernel(context)?;
     let peers = PeerLinks::default();
     let lock = SharedLock::default();
     let (left_sender, left) = watch::channel(false);
@@ -65,10 +68,12 @@ pub(super) fn start(
     keep_lock(context, supervisor, timing, helper, &lock);
     keep_election(context, supervisor, timing, &lock);
     keep_membership(context, supervisor, timing);
-    keep_takeover(context, supervisor, timing, &kernel, &left_sender);
+    super::lvs::keep(context, supervisor, &lvs);
+    keep_takeover(context, supervisor, timing, (&kernel, &lvs), &left_sender);
     keep_links(context, supervisor, data, &peers)?;
     Ok(ControlPlane {
         kernel,
+        lvs,
         left,
         lock,
         peers,
@@ -296,16 +301,19 @@ fn keep_takeover(
     context: &NodeContext,
     supervisor: &Supervisor,
     timing: Timing,
-    kernel: &SharedKernel,
+    (kernel, lvs): (&SharedKernel, &SharedLvs),
     left: &watch::Sender<bool>,
 ) {
     let (context, kernel, left) = (context.clone(), kernel.clone(), left.clone());
+    let address = context.settings.lvs.as_ref().map(|lvs| lvs.address);
+    let lvs = address.zip(lvs.clone());
     supervisor.once("takeover", move |life| {
         let machine = Takeover::new(own(&context), timing, tuned::takeover(&context));
         let carry = TakeoverCarry {
             links: context.links.clone(),
             kernel: kernel.clone(),
             events: context.events.clone(),
+            lvs: lvs.clone(),
             places: BTreeMap::new(),
             board: context.board.clone(),
             left: left.clone(),
@@ -468,6 +476,6 @@ fn keep_link(
     });
 }
 
-fn own(context: &NodeContext) -> Pnn {
+pub(super) fn own(context: &NodeContext) -> Pnn {
     context.links.identity.own
 }

@@ -6,6 +6,7 @@
 
 mod control;
 mod data;
+mod lvs;
 mod start;
 mod stop;
 
@@ -28,13 +29,13 @@ use crate::net::lease::LeaseConfig;
 use crate::nodes::{self, NodesFile};
 use crate::poison::PoisonCabinet;
 use crate::post::Post;
-use crate::public::{self, PublicAddresses, TellGuard};
+use crate::public::{self, LvsAddress, PublicAddresses, TellGuard};
 use crate::realtime;
 use crate::records::{DbTable, LockLimits, LockWatch};
 use crate::supervise::{Supervisor, install_panic_hook};
 use ctdb_protocol::id::{Instance, Pnn};
 use ctdb_protocol::notice::{Level, Notice};
-use ctdb_protocol::settings::{ClusterLock, Settings};
+use ctdb_protocol::settings::{ClusterLock, Lvs, Settings};
 use ctdb_protocol::timing::Timing;
 use ctdb_protocol::tunable::{TunableId, Tunables};
 use ctdb_protocol::wire::hello::Release;
@@ -165,6 +166,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
     let (shutdown_asked, mut shutdown_here) = watch::channel(false);
     let public = PublicAddresses::new(
         settings.failover.public_addresses.clone(),
+        settings.lvs.as_ref().map(|lvs| lvs_address(lvs, &settings)),
         settings.startup.test_mode,
         reread_public,
         guarded,
@@ -335,6 +337,14 @@ fn identity(
     }
 }
 
+fn lvs_address(lvs: &Lvs, settings: &Settings) -> LvsAddress {
+    let leads = lvs.may_lead(settings.cluster.node_address);
+    LvsAddress {
+        address: lvs.address,
+        interface: lvs.interface.clone().filter(|_| leads),
+    }
+}
+
 fn address_kernel(
     context: &NodeContext,
     timing: Timing,
@@ -351,7 +361,7 @@ fn address_kernel(
             Real::start(places, &lease, &post, &board, clock, &log)
         })
     };
-    let places = public::places(&context.public.list());
+    let places = context.public.places();
     if places.is_empty() {
         let (post, log) = (context.post.clone(), context.log.clone());
         return Ok(Box::new(Dormant::new(start, post, log)));

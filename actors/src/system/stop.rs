@@ -55,5 +55,8 @@ pub(super) async fn orderly(context: &NodeContext, mut control: ControlPlane, re
         let _ = link.try_send(EndLink);
     }
     control.kernel.borrow_mut().end();
+    if let Some(lvs) = &control.lvs {
+        lvs.end();
+    }
     notice(&context.log, &Notice::ShutdownDone {});
 }

@@ -59,6 +59,7 @@ pub fn held(ip: &str, prefix_len: u8, interface: &str) -> HeldAddress {
         ip,
         prefix_len,
         interface: interface.to_owned(),
+        passive: false,
     }
 }
 

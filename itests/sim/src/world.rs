@@ -20,7 +20,7 @@ use ctdb_protocol::membership::message::MembershipMessage;
 use ctdb_protocol::monitor::io::Outcome;
 use ctdb_protocol::notice::Notice;
 use ctdb_protocol::record::io::CallId;
-use ctdb_protocol::takeover::io::ConfiguredAddress;
+use ctdb_protocol::takeover::io::{ConfiguredAddress, Kind};
 use ctdb_protocol::timing::Timing;
 use ctdb_protocol::wire::hello::Lane;
 use ctdb_protocol::wire::message::{ControlMessage, DataMessage, Packet};
@@ -307,6 +307,8 @@ impl World {
             ControlMessage::Takeover(message) => {
                 Mail::Takeover(takeover::io::Input::Message { peer, message })
             }
+            // Nobody here has an LVS address.
+            ControlMessage::Lvs(_) => return,
         };
         if let Some(mail) = self.sabotage_mail(pnn, mail) {
             self.post(pnn, mail);
@@ -469,5 +471,6 @@ fn public_address(number: u32) -> ConfiguredAddress {
         address: address_number(number),
         prefix: 24,
         interfaces: vec![String::from(INTERFACE)],
+        kind: Kind::Public,
     }
 }

@@ -8,3 +8,8 @@
 pub mod buckets;
 pub mod choice;
 pub mod group;
+pub mod io;
+pub mod machine;
+pub mod message;
+#[cfg(test)]
+mod tests;

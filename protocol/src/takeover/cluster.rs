@@ -3,6 +3,7 @@
 use crate::election::standing::Standing;
 use crate::flags::{NodeFlags, RunState};
 use crate::id::{Pnn, Term};
+use crate::lvs::choice;
 use crate::membership::view::{MembershipView, NodeView};
 use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -116,16 +117,31 @@ impl Cluster {
 
     /// Nodes that obey this leader and are fit to host addresses.
     pub(super) fn fit(&self) -> BTreeSet<Pnn> {
+        self.serving(NodeFlags::is_ok)
+    }
+
+    /// Nodes that obey this leader and could hold an LVS address.
+    pub(super) fn usable(&self) -> BTreeSet<Pnn> {
+        self.serving(choice::is_usable)
+    }
+
+    fn serving(&self, is_good: fn(NodeFlags) -> bool) -> BTreeSet<Pnn> {
         (0..self.view.nodes.len() as u32)
             .map(Pnn)
             .zip(&self.view.nodes)
             .filter(|(pnn, node)| {
-                node.flags.is_ok()
+                is_good(node.flags)
                     && node.state.run_state == RunState::Running
                     && self.follows(*pnn)
             })
             .map(|(pnn, _)| pnn)
             .collect()
+    }
+
+    /// The node's flags.
+    pub(super) fn flags(&self, pnn: Pnn) -> NodeFlags {
+        self.node(pnn)
+            .map_or(NodeFlags::DISCONNECTED, |node| node.flags)
     }
 
     /// Peers that have certainly fallen silent.

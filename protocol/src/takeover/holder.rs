@@ -9,13 +9,14 @@
 //!   the address counts as held.
 
 use super::interfaces::Interfaces;
-use super::io::{ConfiguredAddress, Effect, LeaseId, Parting};
+use super::io::{ConfiguredAddress, Effect, Kind, LeaseId, Parting};
 use super::message::{Assignment, KnownAddress};
 use super::reporter::Reporter;
 use super::view::{AddressStatus, AddressView};
 use crate::flags::{NodeFlags, RunState};
 use crate::id::{Pnn, Term};
 use crate::limits::ADDRESSES_MAX;
+use crate::lvs::choice;
 use crate::machine::Effects;
 use crate::membership::view::NodeView;
 use crate::notice::Notice;
@@ -45,6 +46,7 @@ enum Place {
 struct Entry {
     prefix: u8,
     interfaces: Vec<String>,
+    kind: Kind,
     /// Still in the configuration.
     configured: bool,
     place: Place,
@@ -223,6 +225,7 @@ impl Holder {
             let entry = self.entries.entry(new.address).or_insert(Entry {
                 prefix: new.prefix,
                 interfaces: Vec::new(),
+                kind: new.kind,
                 configured: true,
                 place: Place::Absent,
                 assigned: None,
@@ -234,6 +237,7 @@ impl Holder {
                 penalty_until: None,
             });
             entry.configured = true;
+            entry.kind = new.kind;
             entry.interfaces = new.interfaces;
             if entry.place == Place::Absent {
                 entry.prefix = new.prefix;
@@ -477,6 +481,8 @@ impl Holder {
         let to_nobody = entry.assigned.is_some_and(|plan| plan.owner.is_none());
         match dropped {
             false => Parting::Stay,
+            // It stays on loopback, and whoever receives passes on what belongs to connections of this node.
+            true if entry.kind == Kind::Lvs => Parting::Stay,
             true if self.has_heirs && !to_nobody => Parting::HandOver,
             true => Parting::Forsake,
         }
@@ -493,22 +499,26 @@ impl Holder {
         &mut self,
         now: Instant,
     ) -> Option<(Pnn, super::message::TakeoverMessage)> {
-        let fit = self.node.flags.is_ok()
-            && self.node.state.run_state == RunState::Running
-            && !self.leaving;
+        let serves = self.node.state.run_state == RunState::Running && !self.leaving;
+        let flags = self.node.flags;
+        let fit = |kind| match kind {
+            Kind::Public => serves && flags.is_ok(),
+            Kind::Lvs => serves && choice::is_usable(flags),
+        };
         let (entries, interfaces) = (&self.entries, &self.interfaces);
         self.reporter.due(now, self.sequence, || {
             entries
                 .iter()
                 .map(|(address, entry)| KnownAddress {
                     address: *address,
-                    available: fit
+                    available: fit(entry.kind)
                         && entry.configured
                         && entry.penalty_until.is_none_or(|until| until <= now)
                         && interfaces.any_up(&entry.interfaces),
                     held: entry.place != Place::Absent,
                     settled: entry.is_settled(),
                     home: entry.home,
+                    kind: entry.kind,
                 })
                 .collect()
         })
@@ -543,7 +553,8 @@ impl Holder {
     }
 
     pub(super) fn view(&self) -> AddressView {
-        let configured = || self.entries.iter().filter(|(_, entry)| entry.configured);
+        let is_shown = |entry: &Entry| entry.configured && entry.kind == Kind::Public;
+        let configured = || self.entries.iter().filter(|(_, entry)| is_shown(entry));
         let names: BTreeSet<&str> = configured()
             .flat_map(|(_, entry)| &entry.interfaces)
             .map(String::as_str)

@@ -12,6 +12,17 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
+/// What an address is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// A public address.
+    #[default]
+    Public,
+    /// That of an LVS group: it is on the first usable node that may lead the group, counts for no other address, and
+    /// neither scripts nor clients hear of it.
+    Lvs,
+}
+
 /// A public address of this node's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfiguredAddress {
@@ -21,6 +32,8 @@ pub struct ConfiguredAddress {
     pub prefix: u8,
     /// Interfaces that may carry it, in the order of the file.
     pub interfaces: Vec<String>,
+    /// What it is for.
+    pub kind: Kind,
 }
 
 /// The settings that takeover obeys.

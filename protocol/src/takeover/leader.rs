@@ -14,7 +14,7 @@ mod plan;
 mod runs;
 
 use super::cluster::Cluster;
-use super::io::{Effect, Settings};
+use super::io::{Effect, Kind, Settings};
 use super::message::{Assignment, KnownAddress, TakeoverMessage};
 use super::pace::Pace;
 use crate::id::{Pnn, Term};
@@ -80,6 +80,10 @@ pub(super) struct Leader {
     unhosted: BTreeSet<IpAddr>,
     /// Fit nodes at the last look.
     fit: BTreeSet<Pnn>,
+    /// Nodes that could hold an LVS address, if there is one.
+    usable: BTreeSet<Pnn>,
+    /// A node reported an LVS address.
+    has_lvs: bool,
     /// Nodes that reported without knowing a plan: they get the present one, once it knows of their reports.
     lacking: BTreeSet<Pnn>,
     /// Connected nodes were asked for their reports.
@@ -119,6 +123,8 @@ impl Leader {
             waiting: BTreeSet::new(),
             unhosted: BTreeSet::new(),
             fit: BTreeSet::new(),
+            usable: BTreeSet::new(),
+            has_lvs: false,
             lacking: BTreeSet::new(),
             prompted: false,
             planned: false,
@@ -158,6 +164,13 @@ impl Leader {
             self.want_plan_soon(now, "a node can host addresses now");
         }
         self.fit = fit;
+        if self.has_lvs {
+            let usable = cluster.usable();
+            if self.usable.difference(&usable).next().is_some() {
+                self.want_plan(now, "a node can't hold the LVS address any more");
+            }
+            self.usable = usable;
+        }
         if !self.planned {
             self.plan_pace.want(now);
         }
@@ -215,6 +228,7 @@ impl Leader {
             .take(ADDRESSES_MAX)
             .map(|known| (known.address, known))
             .collect();
+        self.has_lvs |= new.values().any(|known| known.kind == Kind::Lvs);
         self.index_held(peer, &old.addresses, &new);
         if first {
             self.want_plan_soon(now, "a node reported its addresses");

@@ -1,6 +1,7 @@
 //! Public addresses between leader and nodes. Both messages carry the whole state, so a lost or repeated
 //! one does no harm.
 
+use super::io::Kind;
 use crate::id::{Pnn, Term};
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -32,6 +33,8 @@ pub struct KnownAddress {
     /// The node had it last, as far as it knows: no leader has told it since then that another one shall
     /// have it. Held or not (a lease can end): it should go on living there.
     pub home: bool,
+    /// What it is for.
+    pub kind: Kind,
 }
 
 /// Between the takeover machines.

@@ -10,7 +10,7 @@
 mod world;
 
 use super::alloc::Algorithm;
-use super::io::{Input, LeaseId};
+use super::io::{Input, Kind, LeaseId};
 use crate::flags::NodeFlags;
 use crate::id::Pnn;
 use crate::notice::Notice;
@@ -390,7 +390,8 @@ fn what_was_held_when_the_lease_ended_goes_before_it_is_taken_again() {
         Input::Configure(alloc::vec![ConfiguredAddress {
             address,
             prefix: 24,
-            interfaces
+            interfaces,
+            kind: Kind::Public,
         }]),
     );
     orders(
@@ -414,4 +415,70 @@ fn what_was_held_when_the_lease_ended_goes_before_it_is_taken_again() {
     // A lease that ended and came back unheard counts as ended.
     assert!(orders(602, lease(Some(3))).is_empty());
     assert_eq!(orders(603, kernel(address, true)), ["remove"]);
+}
+
+/// A world whose first address is that of an LVS group.
+fn with_lvs(seed: u64) -> (World, IpAddr) {
+    let mut world = World::new(seed, 3, 4);
+    let address = world.addresses[0];
+    world.lvs.push(address);
+    for pnn in 0..3 {
+        let configuration = world.configuration();
+        world.feed(pnn, Input::Configure(configuration));
+    }
+    (world, address)
+}
+
+#[test]
+fn an_lvs_address_is_on_the_first_usable_node_and_shown_as_no_public_address() {
+    let (mut world, address) = with_lvs(3);
+    world.run_for(ms(4_000));
+    let (ok, sick, off) = (
+        NodeFlags::empty(),
+        NodeFlags::UNHEALTHY,
+        NodeFlags::DISABLED,
+    );
+    for (flags, holders) in [
+        ([ok, ok, ok], &[0][..]),
+        ([sick, ok, ok], &[1]),
+        ([sick, sick, sick], &[0]),
+        ([off, sick, sick], &[1]),
+        ([off, sick, ok], &[2]),
+        ([off, NodeFlags::BANNED, NodeFlags::STOPPED], &[]),
+        ([ok, ok, ok], &[0]),
+    ] {
+        for (pnn, flags) in flags.into_iter().enumerate() {
+            world.set_flags(pnn, flags);
+        }
+        world.run_for(ms(4_000));
+        assert_eq!(world.holders(address), holders, "{flags:?}");
+        let shown = |pnn: usize| world.nodes[pnn].view.addresses.len();
+        assert_eq!([shown(0), shown(1), shown(2)], [3; 3]);
+    }
+    // The last usable node that is not healthy goes: no fit one has gone.
+    for pnn in 0..3 {
+        world.set_flags(pnn, sick);
+    }
+    world.run_for(ms(4_000));
+    world.cut(0);
+    world.run_for(ms(4_000));
+    assert_eq!(world.holders(address), [1]);
+    assert_eq!(world.doubles, 0);
+}
+
+#[test]
+fn no_two_nodes_answer_for_an_lvs_address() {
+    for seed in 0..300 {
+        let (mut world, address) = with_lvs(seed);
+        world.failures = seed % 20;
+        for _ in 0..20 {
+            let pause = world.rng.below(900);
+            world.run_for(ms(pause));
+            fault(&mut world);
+            assert_eq!(world.doubles, 0, "seed {seed}");
+        }
+        settle(&mut world);
+        assert_eq!(world.doubles, 0, "seed {seed}");
+        assert_eq!(world.holders(address), [0], "seed {seed}");
+    }
 }

@@ -5,6 +5,7 @@ use super::hello::Hello;
 use crate::election::message::ElectionMessage;
 use crate::heartbeat::message::Keepalive;
 use crate::id::{Pnn, SrvId};
+use crate::lvs::message::LvsMessage;
 use crate::membership::message::MembershipMessage;
 use crate::record::message::RecordMessage;
 use crate::takeover::message::TakeoverMessage;
@@ -37,6 +38,8 @@ pub enum ControlMessage {
     Membership(MembershipMessage),
     /// Between the takeover machines.
     Takeover(TakeoverMessage),
+    /// Between the LVS machines.
+    Lvs(LvsMessage),
 }
 
 /// Messages of the data lane.

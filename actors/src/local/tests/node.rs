@@ -190,6 +190,7 @@ fn context(dir: &Path, own: u32, nodes: u32) -> NodeContext {
     let fatal = Fatal::new(&log);
     let public = crate::public::PublicAddresses::new(
         Vec::new(),
+        None,
         true,
         Box::new(|| Err(String::from("there is no file"))),
         Box::new(|_| {}),

@@ -4,13 +4,15 @@ use super::runs::Run;
 use super::{Leader, REPORTS_WAIT};
 use crate::id::Pnn;
 use crate::limits::ADDRESSES_MAX;
+use crate::lvs::choice;
 use crate::machine::Effects;
 use crate::notice::Notice;
 use crate::takeover::alloc::{self, AddressState, Plan};
 use crate::takeover::cluster::Cluster;
-use crate::takeover::io::{Effect, Settings};
+use crate::takeover::io::{Effect, Kind, Settings};
+use crate::takeover::message::KnownAddress;
 use crate::time::Instant;
-use ::alloc::collections::BTreeMap;
+use ::alloc::collections::{BTreeMap, BTreeSet};
 use ::alloc::string::String;
 use ::alloc::vec::Vec;
 use core::net::IpAddr;
@@ -37,7 +39,8 @@ impl Leader {
             .addresses
             .values()
             .any(|state| state.current.is_some() || !state.able.is_empty());
-        let plan = alloc::plan(settings.algorithm, &input);
+        let mut plan = alloc::plan(settings.algorithm, &input);
+        plan.extend(self.lvs(cluster));
         let moved = self.carry_over(&plan);
         self.note_unhosted(someone, out);
         self.note_run(now, moved, out);
@@ -65,7 +68,8 @@ impl Leader {
             if !cluster.follows(*pnn) {
                 continue;
             }
-            for known in reported.addresses.values() {
+            let public = |known: &&KnownAddress| known.kind == Kind::Public;
+            for known in reported.addresses.values().filter(public) {
                 if input.addresses.len() >= ADDRESSES_MAX
                     && !input.addresses.contains_key(&known.address)
                 {
@@ -85,6 +89,29 @@ impl Leader {
             state.current = self.current(*address, state, home, cluster);
         }
         input
+    }
+
+    /// Who shall hold the LVS addresses: of the nodes that may lead the group the one that the group's nodes choose too.
+    fn lvs(&self, cluster: &Cluster) -> Plan {
+        let mut able: BTreeMap<IpAddr, BTreeSet<Pnn>> = BTreeMap::new();
+        let usable = cluster.usable();
+        for (pnn, reported) in &self.reports {
+            for known in reported.addresses.values() {
+                if known.kind == Kind::Lvs {
+                    let able = able.entry(known.address).or_default();
+                    if known.available && usable.contains(pnn) {
+                        able.insert(*pnn);
+                    }
+                }
+            }
+        }
+        let first = |nodes: BTreeSet<Pnn>| {
+            let nodes = choice::usable(nodes.into_iter(), |pnn| cluster.flags(pnn));
+            nodes.first().copied()
+        };
+        able.into_iter()
+            .map(|(address, nodes)| (address, first(nodes)))
+            .collect()
     }
 
     /// Number of the plan that gave the address to its owner: who has not seen it does not know of that.

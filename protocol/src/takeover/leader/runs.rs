@@ -5,7 +5,7 @@ use crate::id::Pnn;
 use crate::machine::Effects;
 use crate::notice::Notice;
 use crate::takeover::cluster::Cluster;
-use crate::takeover::io::Effect;
+use crate::takeover::io::{Effect, Kind};
 use crate::takeover::message::TakeoverMessage;
 use crate::time::Instant;
 use alloc::vec::Vec;
@@ -60,7 +60,7 @@ impl Leader {
                 .reports
                 .get(&to)
                 .and_then(|reported| reported.addresses.get(&address))
-                .is_some_and(|known| known.available);
+                .is_some_and(|known| known.available && known.kind == Kind::Public);
         if can_host && self.slots.contains_key(&address) {
             self.assign(address, Some(to));
         }

@@ -13,7 +13,7 @@ use crate::id::Pnn;
 use crate::machine::{Effects, Machine};
 use crate::rng::Rng;
 use crate::takeover::alloc::Algorithm;
-use crate::takeover::io::{ConfiguredAddress, Effect, Input, LeaseId, Settings};
+use crate::takeover::io::{ConfiguredAddress, Effect, Input, Kind, LeaseId, Settings};
 use crate::takeover::machine::Takeover;
 use crate::takeover::view::AddressView;
 use crate::time::Instant;
@@ -55,6 +55,8 @@ pub(super) struct World {
     pub(super) settings: Settings,
     pub(super) nodes: Vec<Node>,
     pub(super) addresses: Vec<IpAddr>,
+    /// Those of them that are LVS addresses.
+    pub(super) lvs: Vec<IpAddr>,
     queue: BTreeMap<(Instant, u64), Event>,
     order: u64,
     /// Last delivery on each link: links keep the order.
@@ -97,6 +99,7 @@ impl World {
             settings,
             nodes: Vec::new(),
             addresses,
+            lvs: Vec::new(),
             queue: BTreeMap::new(),
             order: 0,
             links: BTreeMap::new(),
@@ -154,6 +157,11 @@ impl World {
                 address: *address,
                 prefix: 24,
                 interfaces: ["eth0", "eth1"].map(String::from).into(),
+                kind: if self.lvs.contains(address) {
+                    Kind::Lvs
+                } else {
+                    Kind::Public
+                },
             })
             .collect()
     }

@@ -1,0 +1,129 @@
+//! The client's side: opens connections, keeps them, and says which of them live.
+
+use super::{CHUNK, swallow};
+use serde_json::json;
+use socket2::{Domain, Socket, Type};
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// For one connection, or one answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+struct Flow {
+    /// Who serves it.
+    name: String,
+    stream: BufReader<TcpStream>,
+}
+
+impl Flow {
+    fn open(to: SocketAddr, from: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&from.into())?;
+        socket.connect_timeout(&to.into(), PATIENCE)?;
+        let stream = TcpStream::from(socket);
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut stream = BufReader::new(stream);
+        let mut greeting = String::new();
+        stream.read_line(&mut greeting)?;
+        let name = greeting.split_whitespace().next();
+        let name = name.ok_or(io::ErrorKind::UnexpectedEof)?.to_owned();
+        Ok(Self { name, stream })
+    }
+
+    fn say(&mut self, line: &str) -> io::Result<()> {
+        self.stream
+            .get_mut()
+            .write_all(format!("{line}\n").as_bytes())
+    }
+
+    fn hears(&mut self, expected: &str) -> io::Result<()> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line)?;
+        if line.trim_end() == expected {
+            return Ok(());
+        }
+        Err(io::ErrorKind::InvalidData.into())
+    }
+}
+
+/// Opens connections, prints a line of JSON about them, and one for each line of standard input.
+pub fn connect(to: SocketAddr, count: u16, first: u16, sources: &[IpAddr]) -> io::Result<()> {
+    let mut flows = Vec::new();
+    let mut failed: BTreeMap<String, u32> = BTreeMap::new();
+    for (port, source) in (first..first + count).zip(sources.iter().cycle()) {
+        match Flow::open(to, (*source, port).into()) {
+            Ok(flow) => flows.push(flow),
+            Err(error) => *failed.entry(error.to_string()).or_default() += 1,
+        }
+    }
+    println!("{}", json!({ "served": names(&flows), "failed": failed }));
+    for line in io::stdin().lines() {
+        let line = line?;
+        let answer = match line.split_whitespace().collect::<Vec<_>>()[..] {
+            ["check"] => check(&mut flows),
+            [way @ ("get" | "put"), bytes] => {
+                let bytes = bytes.parse().map_err(io::Error::other)?;
+                move_bytes(&mut flows, way, bytes)?
+            }
+            _ => return Err(io::ErrorKind::InvalidInput.into()),
+        };
+        println!("{answer}");
+    }
+    Ok(())
+}
+
+fn names(flows: &[Flow]) -> BTreeMap<&str, u32> {
+    let mut names = BTreeMap::new();
+    for flow in flows {
+        *names.entry(&*flow.name).or_default() += 1;
+    }
+    names
+}
+
+/// Asks all at once, waits for each; those that do not answer are forgotten.
+fn check(flows: &mut Vec<Flow>) -> serde_json::Value {
+    let asked: Vec<bool> = flows
+        .iter_mut()
+        .map(|flow| flow.say("ping").is_ok())
+        .collect();
+    let mut alive = Vec::new();
+    let mut dead = Vec::new();
+    for (mut flow, asked) in flows.drain(..).zip(asked) {
+        let answered = asked && flow.hears("pong").is_ok();
+        if answered { &mut alive } else { &mut dead }.push(flow);
+    }
+    let answer = json!({ "alive": names(&alive), "dead": names(&dead) });
+    *flows = alive;
+    answer
+}
+
+/// Over the first connection of each node; in bytes a second.
+fn move_bytes(flows: &mut [Flow], way: &str, bytes: u32) -> io::Result<serde_json::Value> {
+    let mut rates = BTreeMap::new();
+    for flow in flows {
+        if rates.contains_key(&flow.name) {
+            continue;
+        }
+        let begin = Instant::now();
+        flow.say(&format!("{way} {bytes}"))?;
+        if way == "get" {
+            swallow(&mut flow.stream, bytes as usize)?;
+        } else {
+            let chunk = vec![0; CHUNK];
+            let mut left = bytes as usize;
+            while left > 0 {
+                let part = left.min(CHUNK);
+                flow.stream.get_mut().write_all(&chunk[..part])?;
+                left -= part;
+            }
+            flow.hears("done")?;
+        }
+        let rate = f64::from(bytes) / begin.elapsed().as_secs_f64();
+        rates.insert(flow.name.clone(), rate);
+    }
+    Ok(json!(rates))
+}

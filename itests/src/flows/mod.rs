@@ -1,0 +1,26 @@
+//! Connections that tell which node serves them.
+//!
+//! A server greets with its name and the client's address in one line, then answers lines: `ping` with `pong`, `get N`
+//! with N bytes, `put N` and N bytes with `done`.
+
+mod client;
+mod server;
+
+pub use client::connect;
+pub use server::serve;
+
+use std::io::{self, Read};
+
+/// Bytes moved at a time.
+const CHUNK: usize = 64 << 10;
+
+/// Reads so many bytes and forgets them.
+fn swallow(mut from: impl Read, mut bytes: usize) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK];
+    while bytes > 0 {
+        let part = bytes.min(CHUNK);
+        from.read_exact(&mut chunk[..part])?;
+        bytes -= part;
+    }
+    Ok(())
+}

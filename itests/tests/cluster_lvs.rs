@@ -1,0 +1,413 @@
+//! One address for the whole cluster, with real packets: who serves, who answers, what a lost, a new and a leading node
+//! cost.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
+
+use ctdb_itests::cluster::{Cable, Cluster, Layout, Whom, have_root, program, wait_until};
+use serde_json::Value;
+
+/// The lines of the manual.
+const SEED: &str = "CTDB_PUBLIC_INTERFACE=eth1\nCTDB_LVS_PUBLIC_IP=10.1.1.237\n";
+const ADDRESS: &str = "10.1.1.237";
+const PORT: &str = "4451";
+const CLIENTS: [&str; 3] = ["10.1.1.51", "10.1.1.52", "10.1.1.53"];
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A `flows` program; ended by drop.
+struct Flows {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Flows {
+    fn start(mut command: std::process::Command, args: &[&str]) -> Self {
+        command
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().expect("nsenter(1) runs");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        let input = child.stdin.take();
+        Self {
+            child,
+            input,
+            lines,
+        }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).expect("a line");
+        line.trim_end().to_owned()
+    }
+
+    fn json(&mut self) -> Value {
+        let line = self.line();
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line:?}"))
+    }
+
+    fn ask(&mut self, line: &str) -> Value {
+        let input = self.input.as_mut().expect("open");
+        writeln!(input, "{line}").expect("it reads");
+        self.json()
+    }
+}
+
+impl Drop for Flows {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn flows_program() -> String {
+    program("flows").to_string_lossy().into_owned()
+}
+
+/// Starts a server on every node; each says `n` and the node's number.
+fn servers(cluster: &Cluster) -> Vec<Flows> {
+    let start = |node: usize| {
+        let command = cluster.command(node, &flows_program());
+        let mut server = Flows::start(command, &["serve", &format!("n{node}"), PORT]);
+        assert_eq!(server.line(), "ready");
+        server
+    };
+    cluster.nodes().map(start).collect()
+}
+
+/// Opens connections; answers how many each node serves.
+fn connect(cluster: &Cluster, to: &str, count: u32, first: u32, from: &[&str]) -> (Flows, Counts) {
+    let (count, first) = (count.to_string(), first.to_string());
+    let mut args = vec!["connect", to, PORT, &count, &first];
+    args.extend(from);
+    let mut flows = Flows::start(cluster.client_command(&flows_program()), &args);
+    let said = flows.json();
+    assert_eq!(said["failed"], serde_json::json!({}), "{said}");
+    let served = counts(&said["served"]);
+    (flows, served)
+}
+
+type Counts = BTreeMap<String, u64>;
+
+fn counts(value: &Value) -> Counts {
+    let object = value.as_object().expect("an object");
+    let count = |(name, count): (&String, &Value)| (name.clone(), count.as_u64().unwrap_or(0));
+    object.iter().map(count).collect()
+}
+
+/// The permanent addresses that the manual asks for, and the clients'.
+fn number(cluster: &Cluster) {
+    for node in cluster.nodes() {
+        let address = format!("10.1.1.{}/24", node + 1);
+        cluster
+            .run(node, &["ip", "addr", "add", &address, "dev", "eth1"])
+            .ok();
+    }
+    for client in CLIENTS {
+        let address = format!("{client}/24");
+        cluster
+            .on_client(&["ip", "addr", "add", &address, "dev", "eth1"])
+            .ok();
+    }
+}
+
+fn mac(cluster: &Cluster, node: usize) -> String {
+    let text = cluster.run(node, &["ip", "-br", "link", "show", "dev", "eth1"]);
+    let text = text.ok();
+    text.split_whitespace().nth(2).expect("a MAC").to_owned()
+}
+
+/// The node of each bucket, by its MAC, as a node's kernel has it.
+fn buckets(cluster: &Cluster, node: usize) -> BTreeMap<u64, String> {
+    let list = ["nft", "-j", "list", "map", "netdev", "ctdb_lvs", "buckets"];
+    let text = cluster.run(node, &list).ok();
+    let value: Value = serde_json::from_str(&text).expect("JSON");
+    let all = value["nftables"].as_array().expect("a list");
+    let map = all
+        .iter()
+        .find_map(|entry| entry.get("map"))
+        .expect("the map");
+    let pair = |pair: &Value| Some((pair[0].as_u64()?, pair[1].as_str()?.to_owned()));
+    // None while nobody serves.
+    let elements = map["elem"].as_array();
+    elements.into_iter().flatten().filter_map(pair).collect()
+}
+
+fn wait_live(cluster: &Cluster, at: usize, nodes: usize) {
+    wait_until(PATIENCE, "the table has all nodes", || {
+        let all = buckets(cluster, at);
+        let distinct: std::collections::BTreeSet<&String> = all.values().collect();
+        distinct.len() == nodes
+    });
+}
+
+fn lvs_leader(cluster: &Cluster, at: usize) -> String {
+    cluster
+        .our_ctdb(at, &["lvs", "leader"])
+        .stdout
+        .trim()
+        .to_owned()
+}
+
+/// Waits until a node answers for the address, by its own interface.
+fn wait_holder(cluster: &Cluster, node: usize) {
+    wait_until(PATIENCE, "the leader has the address", || {
+        cluster
+            .run(node, &["ip", "addr", "show", "dev", "eth1"])
+            .stdout
+            .contains(ADDRESS)
+    });
+}
+
+/// Counts what the client hears from the address, by the node that sent it.
+fn count_replies(cluster: &Cluster) {
+    let mut rules = String::from(
+        "table netdev test { chain in { type filter hook ingress device eth1 priority 0;",
+    );
+    for node in cluster.nodes() {
+        let (mac, name) = (mac(cluster, node), format!("n{node}"));
+        let _ = write!(
+            rules,
+            " ip saddr {ADDRESS} ether saddr {mac} counter comment \"{name}\";"
+        );
+    }
+    rules.push_str("\n}\n}\n");
+    cluster.on_client(&["nft", &rules]).ok();
+}
+
+/// Packets of each node.
+fn replies(cluster: &Cluster) -> Vec<u64> {
+    let text = cluster
+        .on_client(&["nft", "list", "table", "netdev", "test"])
+        .ok();
+    let number = |line: &str| {
+        let rest = line.split("counter packets ").nth(1)?;
+        rest.split(' ').next()?.parse().ok()
+    };
+    text.lines().filter_map(number).collect()
+}
+
+fn assert_no_source(cluster: &Cluster) {
+    for node in cluster.nodes() {
+        let route = cluster.run(node, &["ip", "route", "get", CLIENTS[0]]).ok();
+        let own = format!("src 10.1.1.{}", node + 1);
+        assert!(route.contains(&own), "node {node}: {route}");
+        // What the other end sees.
+        let script = format!("exec 3<>/dev/tcp/{}/{PORT}; head -n 1 <&3", CLIENTS[0]);
+        let seen = cluster.run(node, &["bash", "-c", &script]).ok();
+        assert_eq!(seen.trim(), format!("client 10.1.1.{}", node + 1));
+    }
+}
+
+fn megabytes(rates: &Value) -> String {
+    let object = rates.as_object().expect("an object");
+    let show = |(name, rate): (&String, &Value)| {
+        format!("{name} {:.0} MB/s", rate.as_f64().unwrap_or(0.0) / 1e6)
+    };
+    object.iter().map(show).collect::<Vec<_>>().join(", ")
+}
+
+/// A node fewer, then that node again.
+fn add_a_node(cluster: &Cluster) {
+    cluster.ctdb(3, &["disable"]).ok();
+    wait_live(cluster, 0, 3);
+    let list = cluster.our_ctdb(0, &["lvs", "list"]).ok();
+    assert_eq!(list, "0 10.99.0.1\n1 10.99.0.2\n2 10.99.0.3\n");
+    let before = buckets(cluster, 0);
+    let (mut old, served) = connect(cluster, ADDRESS, 300, 20_000, &CLIENTS);
+    println!("three nodes: {served:?}");
+    assert_eq!(served.keys().collect::<Vec<_>>(), ["n0", "n1", "n2"]);
+    cluster.ctdb(3, &["enable"]).ok();
+    wait_live(cluster, 0, 4);
+    let after = buckets(cluster, 0);
+    let moved = before.iter().filter(|(bucket, mac)| after[bucket] != **mac);
+    let moved = moved.count();
+    println!("a node added: {moved} of {} buckets moved", before.len());
+    assert!(moved * 100 <= before.len() * (25 + 2));
+    let alive = old.ask("check");
+    assert_eq!(
+        counts(&alive["alive"]),
+        served,
+        "established connections stay"
+    );
+    wait_until(PATIENCE, "every node has the same table", || {
+        buckets(cluster, 2) == after
+    });
+}
+
+/// A thousand connections, and the way of the replies.
+fn spread(cluster: &Cluster) -> (Flows, Counts) {
+    count_replies(cluster);
+    let (flows, served) = connect(cluster, ADDRESS, 1_000, 22_000, &CLIENTS);
+    println!("four nodes: {served:?}");
+    for count in served.values() {
+        assert!(count.abs_diff(250) * 100 <= 250 * 15, "{served:?}");
+    }
+    let replies = replies(cluster);
+    println!("replies by the node that sent them: {replies:?}");
+    for (node, packets) in replies.iter().enumerate() {
+        // Handshake and greeting take two packets at least.
+        let least = 2 * served[&format!("n{node}")];
+        assert!(*packets >= least, "node {node}: {replies:?}");
+    }
+    (flows, served)
+}
+
+fn measure(cluster: &Cluster, flows: &mut Flows) {
+    println!("download: {}", megabytes(&flows.ask("get 50000000")));
+    println!("upload: {}", megabytes(&flows.ask("put 50000000")));
+    let (mut direct, _) = connect(cluster, "10.1.1.2", 1, 29_000, &CLIENTS);
+    let rate = megabytes(&direct.ask("put 50000000"));
+    println!("upload without the leader: {rate}");
+}
+
+/// The leader is lost in the middle of all this.
+fn lose_the_leader(cluster: &Cluster, mut flows: Flows, served: Counts) {
+    let begin = Instant::now();
+    cluster.cut(0, Cable::Both);
+    wait_until(PATIENCE, "another leader", || lvs_leader(cluster, 1) == "1");
+    wait_holder(cluster, 1);
+    println!(
+        "another leader after {:.2} s",
+        begin.elapsed().as_secs_f64()
+    );
+    let said = flows.ask("check");
+    println!("leader lost: {said}");
+    let mut survivors = served;
+    let lost = survivors.remove("n0").unwrap_or(0);
+    assert_eq!(counts(&said["alive"]), survivors);
+    assert_eq!(counts(&said["dead"]), Counts::from([("n0".into(), lost)]));
+    let (_new, served) = connect(cluster, ADDRESS, 300, 30_000, &CLIENTS);
+    println!("after that: {served:?}");
+    assert_eq!(served.keys().collect::<Vec<_>>(), ["n1", "n2", "n3"]);
+    cluster.heal(0);
+    cluster.wait_settled("all nodes are back");
+    wait_live(cluster, 0, 4);
+}
+
+/// A worker that is killed leaves nothing that its guard does not clear, and the next one serves again.
+fn kill_a_worker(cluster: &Cluster) {
+    cluster.kill(2, Whom::Worker);
+    wait_live(cluster, 0, 3);
+    cluster.wait_settled("the killed worker has a successor");
+    wait_live(cluster, 0, 4);
+}
+
+/// Nothing is left of an orderly end; of the rules of others nothing is missing.
+fn stop_in_order(cluster: &Cluster) {
+    cluster.run(1, &["nft", "add table inet admin"]).ok();
+    cluster.stop(1);
+    let tables = cluster.run(1, &["nft", "list", "tables"]).ok();
+    assert_eq!(tables.trim(), "table inet admin");
+    let addresses = cluster.run(1, &["ip", "-o", "addr"]).ok();
+    assert!(!addresses.contains(ADDRESS), "{addresses}");
+    for setting in ["arp_ignore", "arp_announce"] {
+        let path = format!("/proc/sys/net/ipv4/conf/eth1/{setting}");
+        let value = cluster.run(1, &["cat", &path]).ok();
+        assert_eq!(value.trim(), "0", "{setting}");
+    }
+}
+
+#[test]
+fn a_thousand_connections_a_new_node_and_a_lost_leader() {
+    if !have_root("cluster_lvs") {
+        return;
+    }
+    let layout = Layout {
+        addresses: 2,
+        ..Layout::new("lvs", 4)
+    };
+    let cluster = Cluster::build(&layout.with_file(None, "ctdb/script.options", SEED));
+    number(&cluster);
+    cluster.start_all();
+    cluster.wait_settled("all nodes OK with addresses after start");
+    let _servers = servers(&cluster);
+    wait_holder(&cluster, 0);
+    wait_live(&cluster, 0, 4);
+    println!("{}", cluster.our_ctdb(0, &["lvs", "status"]).ok());
+    let list = cluster.our_ctdb(2, &["lvs", "list"]).ok();
+    assert_eq!(cluster.our_ctdb(2, &["lvs"]).ok(), list);
+    assert_eq!(cluster.our_ctdb(1, &["lvsmaster"]).ok(), "0\n");
+    add_a_node(&cluster);
+    let (mut flows, served) = spread(&cluster);
+    measure(&cluster, &mut flows);
+    let public = cluster.owners(0).expect("an answer");
+    assert!(
+        public.len() == 2 && public.values().all(Option::is_some),
+        "{public:?}"
+    );
+    let command = cluster.client_command(&flows_program());
+    let mut listener = Flows::start(command, &["serve", "client", PORT]);
+    assert_eq!(listener.line(), "ready");
+    assert_no_source(&cluster);
+    lose_the_leader(&cluster, flows, served);
+    kill_a_worker(&cluster);
+    stop_in_order(&cluster);
+}
+
+#[test]
+fn six_works_as_four_and_a_follower_never_leads() {
+    if !have_root("cluster_lvs") {
+        return;
+    }
+    let options = "CTDB_LVS_PUBLIC_IFACE=eth1\nCTDB_LVS_PUBLIC_IP=fd88::237\nCTDB_LVS_NODES=/etc/ctdb/lvs_nodes\n";
+    let layout = Layout {
+        addresses: 0,
+        ..Layout::new("lvs6", 3)
+    };
+    let layout = layout
+        .with_file(None, "ctdb/script.options", options)
+        .with_file(
+            None,
+            "ctdb/lvs_nodes",
+            "10.99.0.1 follower-only\n10.99.0.2\n10.99.0.3\n",
+        );
+    let cluster = Cluster::build(&layout);
+    for node in cluster.nodes() {
+        let address = format!("fd88::{}/64", node + 1);
+        cluster
+            .run(
+                node,
+                &["ip", "addr", "add", &address, "dev", "eth1", "nodad"],
+            )
+            .ok();
+    }
+    cluster.start_all();
+    cluster.wait_settled("all nodes OK after start");
+    let _servers = servers(&cluster);
+    wait_until(PATIENCE, "the leader has the address", || {
+        let shown = cluster.run(1, &["ip", "addr", "show", "dev", "eth1"]);
+        shown.stdout.contains("fd88::237")
+    });
+    assert_eq!(lvs_leader(&cluster, 0), "1");
+    wait_live(&cluster, 1, 3);
+    let (mut flows, served) = connect(&cluster, "fd88::237", 100, 20_000, &["fd88::50"]);
+    println!("IPv6: {served:?}");
+    assert_eq!(served.keys().collect::<Vec<_>>(), ["n0", "n1", "n2"]);
+    assert_eq!(counts(&flows.ask("check")["alive"]), served);
+    for node in cluster.nodes() {
+        let route = cluster
+            .run(node, &["ip", "-6", "route", "get", "fd88::50"])
+            .ok();
+        assert!(
+            route.contains(&format!("src fd88::{} ", node + 1)),
+            "{route}"
+        );
+    }
+    // The leader hands over: who is on the nodes stays there.
+    cluster.ctdb(1, &["disable"]).ok();
+    wait_until(PATIENCE, "another leader", || {
+        lvs_leader(&cluster, 0) == "2"
+    });
+    wait_until(PATIENCE, "it has the address", || {
+        let shown = cluster.run(2, &["ip", "addr", "show", "dev", "eth1"]);
+        shown.stdout.contains("fd88::237")
+    });
+    println!("leader disabled: {}", flows.ask("check"));
+}
