@@ -88,6 +88,13 @@ impl Daemon for Node {
         // The guard has no log; what failed here ends with the kernel's own life times.
         let _ = cleanup::release_all(&held);
     }
+
+    fn remove_leftovers(&self, leftovers: &[String]) {
+        let known = leftovers.iter().map(|text| serde_json::from_str(text));
+        let known: Vec<_> = known.filter_map(Result::ok).collect();
+        // As above: nobody reads what the guard says.
+        let _ = cleanup::remove_leftovers(&known);
+    }
 }
 
 fn live(
@@ -110,6 +117,7 @@ fn live(
         return Exit::Failed(error.to_string());
     }
     let (guard, shutdown) = (context.guard.clone(), context.shutdown.clone());
+    let second_guard = guard.clone();
     let (readiness, events) = context.split();
     watch_life(events, logger, handle);
     let release = release(startup.test_mode);
@@ -125,6 +133,10 @@ fn live(
         ready: Box::new(move || readiness.tell()),
         guarded: Box::new(move |all| guard.addresses(all.iter().filter_map(to_guard).collect())),
         reread_nodes: Box::new(reread_nodes(&options)),
+        leftovers: Box::new(move |all| {
+            let texts = all.iter().map(serde_json::to_string);
+            second_guard.leftovers(texts.filter_map(Result::ok).collect());
+        }),
         reread_public: Box::new(move || {
             let loaded = load(&options).map_err(|refused| refused.to_string())?;
             Ok(loaded.settings.failover.public_addresses)

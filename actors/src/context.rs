@@ -1,5 +1,6 @@
 //! What client sessions and the console share of a running node.
 
+use crate::addresses::routing::KernelRouting;
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::event::EventDesk;
@@ -26,6 +27,8 @@ pub struct NodeContext {
     pub tunables: Arc<RwLock<Tunables>>,
     /// The public addresses that it may host, changed by `ctdb addip` and the like.
     pub public: PublicAddresses,
+    /// Rules and routes in the kernel.
+    pub routing: KernelRouting,
     /// What the control plane publishes.
     pub board: Board,
     /// The open databases.

@@ -3,6 +3,7 @@
 
 use crate::net::address::{HeldAddress, host_prefix};
 use crate::post::Post;
+use ctdb_protocol::leftover::Leftover;
 use ctdb_protocol::settings::PublicAddress;
 use ctdb_protocol::takeover::io::{ConfiguredAddress, Input, Kind};
 use std::net::IpAddr;
@@ -22,6 +23,8 @@ pub struct LvsAddress {
     /// The interface on which this node may answer for it; none if it never leads.
     pub interface: Option<String>,
 }
+/// Tells the guard what else there is to take away then: all of it.
+pub type TellLeftovers = Box<dyn Fn(Vec<Leftover>) + Send + Sync>;
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]

@@ -203,6 +203,7 @@ notices! {
     "Nobody does the work of these scripts yet." ScriptsNotSupported { scripts: String } "event.not_supported" Warning "These event scripts are not run, and this version does not do their work (NAT gateway, policy routing, LVS): {scripts}";
     "The daemon does the work of these scripts itself." ScriptsNative { scripts: String } "event.native" Notice "The work of these event scripts is done by the daemon itself, they are not run: {scripts}";
     "A script whose work is the daemon's own was changed by the admin: what it does besides is not done." NativeScriptChanged { script: String, file: String } "event.native_changed" Warning "{file} differs from every shipped version of {script}, which is not run: changes in it have no effect, put them into a script of another name";
+    "A script's variables are set but the script is not enabled: the daemon does not do its work." NativeScriptOff { script: String, directory: String } "event.native_off" Warning "{script} is configured but not enabled in {directory}, so its work is not done: 'ctdb event script enable legacy {script}' enables it";
     "Links are not checked." InterfacesNotChecked { directory: String } "event.interfaces_not_checked" Warning "10.interface is not enabled in {directory}: the links of public interfaces do not count for this node's health";
     "A script failed, and with it the event." EventFailed { event: String, script: String, result: i32 } "event.failed" Notice "{event} event failed: {script} ended with {result}";
     "A script did not end in time." EventTimedOut { event: String, script: String } "event.timed_out" Notice "{event} event timed out: {script}";
@@ -227,5 +228,15 @@ notices! {
     "This node receives what clients send to the LVS address." LvsReceives { address: IpAddr } "lvs.receives" Notice "LVS: this node is the leader for {address}";
     "The nodes changed that new connections to the LVS address go to." LvsServers { address: IpAddr, nodes: String } "lvs.servers" Notice "LVS: new connections to {address} go to nodes {nodes}";
     "The LVS address, its rules or the settings for it could not be brought into the kernel." LvsFailed { address: IpAddr, reason: String } "lvs.failed" Err "LVS address {address}: {reason}";
+    "The NAT gateway of this node's group is another node than before." NatgwChosen { gateway: Pnn, address: IpAddr } "natgw.chosen" Notice "NAT gateway of the group is node {gateway} ({address})";
+    "No node of the group can be the NAT gateway." NatgwNone {} "natgw.none" Warning "There is no NATGW leader node";
+    "This node is the NAT gateway now: it has the address." NatgwServing { address: IpAddr } "natgw.serving" Notice "This node is the NAT gateway: it has {address}";
+    "This node is the NAT gateway no more." NatgwStopped { address: IpAddr } "natgw.stopped" Notice "This node is not the NAT gateway any more: {address} is released";
+    "This node takes no part in NAT gateways." NatgwRefused { reason: String } "natgw.refused" Err "No NAT gateway here: {reason}";
+    "Something of the NAT gateway could not be set up; it is tried again." NatgwFailed { reason: String } "natgw.failed" Err "NAT gateway: {reason}";
+    "Rules or routes that the daemon keeps had gone, by somebody's hand or with a link; they are back." RoutesRepaired { count: u64 } "routing.repaired" Notice "{count} rules and routes were missing and are added again";
+    "The kernel does not take a rule or route; it is tried again every second." RoutesFailed { reason: String } "routing.failed" Err "Routing: {reason}";
+    "The names of the routing tables could not be written: tables show as numbers." TableNamesFailed { reason: String } "routing.names_failed" Warning "Names of routing tables: {reason}";
+    "Policy routing cannot be done for an address, or not as the file says." PolicyRoutingFailed { reason: String } "routing.policy_failed" Err "Policy routing: {reason}";
     "An interface's link changed." InterfaceLink { interface: String, old: String, new: String } "interface.link" Err "iface[{interface}] has changed it's link status {old} => {new}";
 }

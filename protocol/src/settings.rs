@@ -14,6 +14,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::name;
 use crate::notice::Level;
 
 /// TCP port of the node links (registered as `ctdb`).
@@ -284,6 +285,20 @@ impl Settings {
             .get("CTDB_NATGW_SLAVE_ONLY")
             .is_some_and(|value| value.eq_ignore_ascii_case("yes"));
         self.has_variable("CTDB_NATGW_NODES") && !follower
+    }
+
+    /// The native scripts whose variables are set, of those whose work the daemon does; 10.interface is always one.
+    pub fn native_scripts(&self) -> BTreeSet<&'static str> {
+        let is_configured = |script: &&str| match *script {
+            name::NATGW => self.has_variable("CTDB_NATGW_NODES"),
+            name::PER_IP_ROUTING => self.has_variable("CTDB_PER_IP_ROUTING_CONF"),
+            name::LVS => self.has_variable("CTDB_LVS_NODES") || self.lvs_capability(),
+            _ => true,
+        };
+        name::NATIVE_DONE
+            .into_iter()
+            .filter(is_configured)
+            .collect()
     }
 
     fn has_variable(&self, name: &str) -> bool {

@@ -31,6 +31,8 @@ pub(super) enum Report {
     Stopping,
     /// The public addresses held from now on (all of them).
     Addresses(Vec<HeldAddress>),
+    /// What else there is to take away after this process, as it describes it itself (all of it).
+    Leftovers(Vec<String>),
 }
 
 /// Writes one message.

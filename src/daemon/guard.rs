@@ -75,6 +75,8 @@ struct Guard<'a, D> {
     reaper: Reaper,
     /// What this life's worker said about its addresses; nothing if it has not touched any.
     addresses: Option<Vec<HeldAddress>>,
+    /// What else it said there is to take away.
+    leftovers: Vec<String>,
     /// A worker has been ready once: from then on workers are restarted.
     was_ready: bool,
     stopping: bool,
@@ -109,6 +111,7 @@ impl<'a, D: Daemon> Guard<'a, D> {
             sender,
             reaper,
             addresses: None,
+            leftovers: Vec::new(),
             was_ready: false,
             stopping: false,
             failure: None,
@@ -254,6 +257,7 @@ impl<'a, D: Daemon> Guard<'a, D> {
             Report::Failed { code, text } => self.failure = Some((code, text)),
             Report::Stopping => self.stopping = true,
             Report::Addresses(held) => self.addresses = Some(held),
+            Report::Leftovers(all) => self.leftovers = all,
         }
     }
 
@@ -289,6 +293,10 @@ impl<'a, D: Daemon> Guard<'a, D> {
     fn clear_addresses(&mut self) {
         if let Some(addresses) = self.addresses.take() {
             self.daemon.remove_addresses(&addresses);
+        }
+        let leftovers = std::mem::take(&mut self.leftovers);
+        if !leftovers.is_empty() {
+            self.daemon.remove_leftovers(&leftovers);
         }
     }
 

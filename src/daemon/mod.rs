@@ -73,4 +73,7 @@ pub trait Daemon {
     /// be the last list empty or not (the lease gate may still stand). Runs in the guard and must take
     /// less than 100 ms; its stderr leads nowhere in the background.
     fn remove_addresses(&self, addresses: &[HeldAddress]);
+
+    /// Takes away what a worker told by [`GuardHandle::leftovers`], after its addresses.
+    fn remove_leftovers(&self, leftovers: &[String]);
 }

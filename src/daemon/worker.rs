@@ -110,6 +110,7 @@ struct Pending {
     stopping: bool,
     failed: Option<(u8, String)>,
     addresses: Option<Vec<HeldAddress>>,
+    leftovers: Option<Vec<String>>,
     writing: bool,
 }
 
@@ -118,6 +119,7 @@ impl Pending {
         let mut reports = Vec::new();
         // Addresses first: nobody may count on a node whose guard does not know them.
         reports.extend(self.addresses.take().map(Report::Addresses));
+        reports.extend(self.leftovers.take().map(Report::Leftovers));
         reports.extend(mem::take(&mut self.ready).then_some(Report::Ready));
         reports.extend(mem::take(&mut self.stopping).then_some(Report::Stopping));
         reports.extend(
@@ -153,6 +155,13 @@ impl GuardHandle {
     /// From the first call on, be its list empty, the guard clears up when this worker has ended.
     pub fn addresses(&self, held: Vec<HeldAddress>) {
         self.post(|pending| pending.addresses = Some(held));
+        self.flush(TOLD);
+    }
+
+    /// Says what else is to be taken away after this process, in words that [`Daemon::remove_leftovers`] understands.
+    /// Returns as [`Self::addresses`] does.
+    pub fn leftovers(&self, all: Vec<String>) {
+        self.post(|pending| pending.leftovers = Some(all));
         self.flush(TOLD);
     }
 
@@ -201,6 +210,7 @@ impl GuardHandle {
                 || pending.stopping
                 || pending.failed.is_some()
                 || pending.addresses.is_some()
+                || pending.leftovers.is_some()
         });
     }
 }

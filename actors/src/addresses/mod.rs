@@ -3,8 +3,10 @@
 
 mod clients;
 pub mod dormant;
+pub mod policy;
 pub mod real;
 pub mod recorded;
+pub mod routing;
 
 use crate::net::address::HeldAddress;
 use ctdb_protocol::takeover::io::{LeaseId, Parting};

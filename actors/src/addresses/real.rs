@@ -9,6 +9,7 @@
 
 use super::AddressKernel;
 use super::clients;
+use super::policy::PolicyRouting;
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::log::notice;
@@ -113,6 +114,7 @@ impl Real {
         post: &Post,
         board: &Board,
         clock: Clock,
+        policy: Option<Arc<PolicyRouting>>,
         log: &Logger,
     ) -> Result<Self, NetError> {
         let interfaces: BTreeSet<String> = configured.iter().map(|a| a.interface.clone()).collect();
@@ -149,6 +151,7 @@ impl Real {
             announcers: BTreeMap::new(),
             announcements: Vec::new(),
             board: board.clone(),
+            policy,
             post: post.clone(),
             log: log.clone(),
         };
@@ -334,6 +337,8 @@ struct Worker {
     /// Rounds still to come: when, on which interface, which addresses.
     announcements: Vec<(std::time::Instant, String, Vec<IpAddr>)>,
     board: Board,
+    /// Routes of addresses, if they have their own.
+    policy: Option<Arc<PolicyRouting>>,
     post: Post,
     log: Logger,
 }
@@ -473,6 +478,13 @@ impl Worker {
 
     fn release(&self, addresses: &[HeldAddress]) {
         let results = self.keeper.release(addresses);
+        if let Some(policy) = &self.policy {
+            let gone = addresses.iter().zip(&results);
+            policy.release(
+                gone.filter(|(_, result)| result.is_ok())
+                    .map(|(gone, _)| gone),
+            );
+        }
         let mut unguarded = false;
         for (address, result) in addresses.iter().zip(results) {
             let error = result.err().map(|error| error.to_string());
@@ -502,6 +514,13 @@ impl Worker {
 
     fn add(&mut self, addresses: &[HeldAddress], LeaseId(lease): LeaseId) {
         let results = self.keeper.hold(lease, addresses);
+        if let Some(policy) = &self.policy {
+            let here = addresses.iter().zip(&results);
+            policy.hold(
+                here.filter(|(_, result)| result.is_ok())
+                    .map(|(here, _)| here),
+            );
+        }
         let mut by_interface: BTreeMap<&String, Vec<IpAddr>> = BTreeMap::new();
         for (address, _) in addresses
             .iter()

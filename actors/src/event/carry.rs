@@ -59,9 +59,13 @@ impl Carry<EventMachine> for EventCarry {
 impl EventCarry {
     fn list(&self, run: RunId) {
         let (desk, directory) = (self.desk.clone(), self.directory.clone());
+        let natives = self.natives.clone();
         actix::spawn(async move {
             let listed = tokio::task::spawn_blocking(move || directory.scripts());
             let scripts = listed.await.unwrap_or(Err(EIO));
+            if let Ok(scripts) = &scripts {
+                natives.listed(scripts);
+            }
             desk.answer(Input::Listed { run, scripts });
         });
     }
@@ -70,7 +74,7 @@ impl EventCarry {
     fn run(&self, run: RunId, script: &Script, event: String, args: Vec<String>) -> Option<Input> {
         let ended = |script| Some(Input::Ended { run, script });
         if script.native && script.enabled {
-            return ended(self.natives.run(script, &event));
+            return ended(self.natives.run(script, &event, &args));
         }
         let now_us = wall_us();
         let not_run = |result| ScriptResult {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  monitor, takeover, membership, console ─► EventDesk ─► Events (Duty of EventMachine) ─► Process
-//!  eventd.socket ──────────────────────────────┘               └─► natives (10.interface)
+//!  eventd.socket ──────────────────────────────┘               └─► natives (10.interface, …)
 //!  monitor ─► Notifier (bounded, drops) ─► Notifications ─► Process (notify.sh)
 //! ```
 //!

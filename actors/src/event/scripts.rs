@@ -3,7 +3,7 @@
 use super::process::errno;
 use ctdb_protocol::event::errno::{EINVAL, EIO, ENOENT};
 use ctdb_protocol::event::io::Script;
-use ctdb_protocol::event::name::{SUFFIX, is_native, script_of_file};
+use ctdb_protocol::event::name::{INTERFACE, NATIVE_DONE, SUFFIX, is_native, script_of_file};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::io;
@@ -15,8 +15,6 @@ const RUN_BIT: u32 = 0o100;
 const RUN_BITS: u32 = 0o111;
 /// Where Debian has the shipped scripts.
 const SHIPPED: &str = "/usr/share/ctdb/events/legacy";
-/// The script whose work the daemon always does.
-const INTERFACE: &str = "10.interface";
 /// Services that old configurations name, and the scripts that manage them.
 const SERVICES: [(&str, &str); 8] = [
     ("clamd", "31.clamd"),
@@ -52,6 +50,8 @@ pub struct ScriptDirectory {
     pub shipped: PathBuf,
     /// Services that an old configuration wants managed.
     pub managed: BTreeSet<String>,
+    /// Native scripts whose variables are set.
+    pub configured: BTreeSet<&'static str>,
 }
 
 /// A script file: its name, and whether it may be run.
@@ -70,6 +70,11 @@ fn found(directory: &Path) -> io::Result<Found> {
     Ok(scripts)
 }
 
+/// Nothing in the directory but what switches native scripts off.
+fn is_bare(local: &Found) -> bool {
+    local.iter().all(|(name, on)| !on && is_native(name))
+}
+
 impl ScriptDirectory {
     /// The usual places, from the configuration directory.
     pub fn installed(etc: &Path, test_mode: bool) -> Self {
@@ -81,6 +86,7 @@ impl ScriptDirectory {
                 PathBuf::from(SHIPPED)
             },
             managed: BTreeSet::new(),
+            configured: BTreeSet::from([INTERFACE]),
         }
     }
 
@@ -89,11 +95,14 @@ impl ScriptDirectory {
     }
 
     /// All scripts in the order in which they run, the native ones that do nothing yet left out.
+    ///
+    /// Files decide which are enabled, as in 4.17. In a directory without any (old configurations had no such choice)
+    /// the native ones are enabled by their variables; files without run bit that switch those off do not count.
     pub fn scripts(&self) -> Result<Vec<Script>, i32> {
         let mut all: BTreeMap<String, Script> = BTreeMap::new();
         let mut add = |directory: &Path, name: &str, enabled| {
             let native = is_native(name);
-            if native && name != INTERFACE {
+            if native && !NATIVE_DONE.contains(&name) {
                 return;
             }
             let path = Self::file(directory, name);
@@ -107,11 +116,13 @@ impl ScriptDirectory {
             all.entry(format!("{name}{SUFFIX}")).or_insert(script);
         };
         let local = self.found()?;
-        if local.is_empty() {
-            add(&self.enabled, INTERFACE, true);
-        }
         for (name, enabled) in &local {
             add(&self.enabled, name, *enabled);
+        }
+        if is_bare(&local) {
+            for name in &self.configured {
+                add(&self.enabled, name, true);
+            }
         }
         for (_, name) in SERVICES
             .iter()
@@ -122,6 +133,11 @@ impl ScriptDirectory {
             }
         }
         Ok(all.into_values().collect())
+    }
+
+    /// Without a file such a script may be enabled by its variables, which not every caller knows.
+    fn is_left_to_variables(&self, name: &str) -> bool {
+        is_native(name) && self.found().is_ok_and(|local| is_bare(&local))
     }
 
     fn found(&self) -> Result<Found, i32> {
@@ -140,6 +156,14 @@ impl ScriptDirectory {
         natives
             .map(|(name, _)| (name.clone(), Self::file(&self.enabled, &name)))
             .collect()
+    }
+
+    /// Native scripts that are configured but not enabled, without a file that would switch them off on purpose.
+    pub fn configured_but_off(&self) -> Vec<&'static str> {
+        let scripts = self.scripts().unwrap_or_default();
+        let is_listed = |name: &str| scripts.iter().any(|script| script.name == name);
+        let wanted = self.configured.iter().filter(|name| **name != INTERFACE);
+        wanted.filter(|name| !is_listed(name)).copied().collect()
     }
 
     /// Does the state of the links count?
@@ -200,6 +224,9 @@ impl ScriptDirectory {
                 .map_err(|_| failed(EIO, format!("Failed to remove symlink {}", path.display()))),
             Ok(meta) if meta.is_file() => self.change(component, name, false),
             Ok(_) => Err(no_script(&path)),
+            // An empty file without run bit says that it is off.
+            Err(_) if self.is_left_to_variables(name) => fs::write(&path, "")
+                .map_err(|_| failed(EIO, format!("Failed to write {}", path.display()))),
             Err(_) => Ok(()),
         }
     }
@@ -248,4 +275,45 @@ fn missing(component: &str, name: &str) -> ScriptError {
 fn no_script(path: &Path) -> ScriptError {
     let path = path.display();
     failed(EINVAL, format!("Script {path} is not a file or a link"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(name: &str) -> ScriptDirectory {
+        let base = std::env::temp_dir().join(format!("ctdb-scripts-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&base);
+        fs::create_dir_all(base.join("events/legacy")).expect("a directory");
+        ScriptDirectory::installed(&base, true)
+    }
+
+    fn enabled(directory: &ScriptDirectory) -> Vec<(String, bool)> {
+        let scripts = directory.scripts().expect("readable");
+        scripts.into_iter().map(|s| (s.name, s.enabled)).collect()
+    }
+
+    /// Off stays off, on comes back, and neither changes what else runs.
+    #[test]
+    fn a_native_script_without_a_file_is_switched_off_by_one() {
+        let directory = directory("off");
+        let state = |on| [(String::from(INTERFACE), on)];
+        assert_eq!(enabled(&directory), state(true));
+        directory.disable("legacy", INTERFACE).expect("disabled");
+        assert_eq!(enabled(&directory), state(false));
+        directory.enable("legacy", INTERFACE).expect("enabled");
+        assert_eq!(enabled(&directory), state(true));
+        fs::remove_dir_all(&directory.enabled).expect("removed");
+    }
+
+    /// As 4.17: where files say what runs, one that is not there does not.
+    #[test]
+    fn files_decide_where_there_are_any() {
+        let directory = directory("files");
+        let script = directory.enabled.join("50.samba.script");
+        fs::write(&script, "").expect("a file");
+        fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("mode");
+        assert_eq!(enabled(&directory), [(String::from("50.samba"), true)]);
+        fs::remove_dir_all(&directory.enabled).expect("removed");
+    }
 }

@@ -14,6 +14,8 @@ const SCRIPT_BYTES_MAX: u64 = 1 << 20;
 /// not be run either.
 pub(super) fn is_as_shipped(name: &str, path: &Path) -> bool {
     match fs::metadata(path) {
+        // The mark of `event script disable`, enabled again.
+        Ok(meta) if meta.len() == 0 => true,
         Ok(meta) if meta.len() > SCRIPT_BYTES_MAX => false,
         Ok(_) => fs::read(path).is_ok_and(|text| is_known(name, &text)),
         Err(_) => true,

@@ -1,7 +1,7 @@
 //! Starts the events' actor on an arbiter of its own.
 
 use super::carry::EventCarry;
-use super::native::Natives;
+use super::native::{Interfaces, NativeScript, Natives, PerIpRouting};
 use super::notify::{self, Notify};
 use super::scripts::ScriptDirectory;
 use super::shipped::is_as_shipped;
@@ -69,22 +69,32 @@ pub async fn start(context: &NodeContext) -> io::Result<()> {
 
 fn carry(context: &NodeContext) -> EventCarry {
     let settings = &context.settings;
-    let variables = &settings.events.script_variables;
-    let partially = variables.get("CTDB_PARTIALLY_ONLINE_INTERFACES");
     EventCarry {
         desk: context.events.clone(),
         directory: directory(settings),
         environment: environment(context),
-        natives: Natives {
-            board: context.board.clone(),
-            post: context.post.clone(),
-            kernel_links: !settings.startup.test_mode,
-            partially_online: partially.is_some_and(|value| value.eq_ignore_ascii_case("yes")),
-        },
+        natives: natives(context),
         debug_script: settings.events.debug_script.clone().map(PathBuf::from),
         script_level: settings.logging.script_level,
         log: context.log.clone(),
     }
+}
+
+fn natives(context: &NodeContext) -> Natives {
+    let settings = &context.settings;
+    let variables = &settings.events.script_variables;
+    let partially = variables.get("CTDB_PARTIALLY_ONLINE_INTERFACES");
+    let interfaces = Interfaces {
+        board: context.board.clone(),
+        post: context.post.clone(),
+        kernel_links: !settings.startup.test_mode,
+        partially_online: partially.is_some_and(|value| value.eq_ignore_ascii_case("yes")),
+    };
+    let scripts: Vec<Box<dyn NativeScript>> = vec![
+        Box::new(interfaces),
+        Box::new(PerIpRouting(context.routing.policy.clone())),
+    ];
+    Natives::new(scripts)
 }
 
 /// The directory of a node's scripts.
@@ -93,6 +103,7 @@ pub fn directory(settings: &Settings) -> ScriptDirectory {
     ScriptDirectory {
         enabled: settings.paths.event_scripts.clone().into(),
         managed: settings.events.managed_services.clone(),
+        configured: settings.native_scripts(),
         ..ScriptDirectory::installed(etc, settings.startup.test_mode)
     }
 }
@@ -135,6 +146,11 @@ fn name_natives(context: &NodeContext) {
     if !open.is_empty() {
         let scripts = open.join(" ");
         notice(&context.log, &Notice::ScriptsNotSupported { scripts });
+    }
+    for script in directory.configured_but_off() {
+        let directory = directory.enabled.display().to_string();
+        let script = String::from(script);
+        notice(&context.log, &Notice::NativeScriptOff { script, directory });
     }
     let has_addresses = !context.settings.failover.public_addresses.is_empty();
     if has_addresses && !directory.checks_interfaces() {

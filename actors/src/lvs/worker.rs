@@ -8,7 +8,7 @@ use crate::net::link::{self, Link};
 use crate::net::lvs_ipvs::IpvsBalancer;
 use crate::net::lvs_nft::NftBalancer;
 use crate::net::lvs_rules::Port;
-use crate::net::sysctl::InterfaceSettings;
+use crate::net::sysctl::Sysctls;
 use crate::post::Post;
 use ctdb_protocol::lvs::io::{Input, Plan};
 use ctdb_protocol::lvs::message::Mac;
@@ -38,7 +38,7 @@ pub(super) struct Worker {
     plan: Plan,
     /// Chosen when it is first needed.
     balancer: Option<Balancer>,
-    settings: InterfaceSettings,
+    settings: Sysctls,
     /// Something of ours may be in the kernel.
     present: bool,
     /// What the machine was told last.
@@ -55,7 +55,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(place: Place, post: Post, log: Logger) -> Self {
         Self {
-            settings: InterfaceSettings::remembered(place.memory.clone()),
+            settings: Sysctls::remembered(place.memory.clone()),
             place,
             plan: Plan::default(),
             balancer: None,
@@ -136,8 +136,10 @@ impl Worker {
         self.present = true;
         if self.place.address.is_ipv4() {
             // 4.17's values: no answer for addresses on loopback, and none of them as the sender of a request.
-            self.settings.set(&link.name, "arp_ignore", "3")?;
-            self.settings.set(&link.name, "arp_announce", "2")?;
+            for (setting, value) in [("arp_ignore", "3"), ("arp_announce", "2")] {
+                let name = format!("ipv4/conf/{}/{setting}", link.name);
+                self.settings.set(&name, value)?;
+            }
         }
         for result in kernel.add(&[self.on_loopback()], None) {
             result?;

@@ -11,6 +11,8 @@ use super::connections::Connections;
 use super::error::{NetError, Result};
 use super::gate;
 use super::lvs_nft;
+use super::{nft, route_keeper, sysctl, table_names};
+use ctdb_protocol::leftover::Leftover;
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -57,6 +59,20 @@ fn end_connections(removed: &[HeldAddress]) -> Result<()> {
     let mut kernel = Connections::open()?;
     let connections = kernel.of(&addresses)?;
     kernel.destroy(&connections).1
+}
+
+/// Takes away what else the worker left; answers everything that went wrong.
+pub fn remove_leftovers(leftovers: &[Leftover]) -> Vec<NetError> {
+    let remove = |leftover: &Leftover| match leftover {
+        Leftover::Routing(scope) => route_keeper::remove_all(scope),
+        Leftover::TableNames => {
+            table_names::remove().map_err(|source| NetError::io("names of routing tables", source))
+        }
+        Leftover::Switch { name, value } => sysctl::put(name, value),
+        Leftover::Table { family, name } => nft::run(&[], &nft::removal(family, name)),
+    };
+    let results = leftovers.iter().map(remove);
+    results.filter_map(Result::err).collect()
 }
 
 fn remove_present(addresses: &[HeldAddress], done: &mut Cleanup) -> Result<()> {

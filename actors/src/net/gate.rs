@@ -9,9 +9,7 @@
 //! refreshing, shutting and changing addresses are raw nfnetlink transactions.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::net::IpAddr;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
@@ -22,6 +20,7 @@ use super::gate_check::{self, Fingerprint};
 use super::gate_rules;
 use super::gate_wire::Transaction;
 use super::link;
+use super::nft;
 use super::socket::NetlinkSocket;
 
 /// Addresses changed in one transaction: stays below the default socket send buffer.
@@ -61,7 +60,7 @@ impl Gate {
     /// Finds out whether a gate can work here: the `nft` program, and a kernel with netdev ingress and egress hooks.
     /// The batch is only checked, nothing is changed.
     pub fn probe() -> Result<()> {
-        run_nft(&["-c"], &gate_rules::ruleset(&["lo".to_owned()]))
+        nft::run(&["-c"], &gate_rules::ruleset(&["lo".to_owned()]))
     }
 
     /// Builds the table (replacing one left behind by an earlier process), shut.
@@ -157,7 +156,7 @@ impl Gate {
     pub fn rebuild(&mut self) -> Result<()> {
         self.fingerprint = Fingerprint::default();
         let present = self.present_interfaces()?;
-        run_nft(&[], &gate_rules::ruleset(&present))?;
+        nft::run(&[], &gate_rules::ruleset(&present))?;
         self.installed = present;
         let all: Vec<IpAddr> = self.addresses.iter().copied().collect();
         self.change_addresses(true, &all)?;
@@ -256,7 +255,7 @@ impl Block {
 
 /// Removes the gate's table, whoever built it.
 pub fn remove_table() -> Result<()> {
-    run_nft(&[], &gate_rules::removal())
+    nft::run(&[], &gate_rules::removal())
 }
 
 fn commit(socket: &mut NetlinkSocket, what: &str, transaction: Transaction) -> Result<()> {
@@ -270,38 +269,4 @@ fn commit(socket: &mut NetlinkSocket, what: &str, transaction: Transaction) -> R
         None => Ok(()),
         Some(errno) => Err(NetError::kernel(what, Errno::from_raw_os_error(*errno))),
     }
-}
-
-/// Gives the `nft` program a batch, which it carries out as a whole or not at all.
-pub(crate) fn run_nft(options: &[&str], batch: &str) -> Result<()> {
-    let fail = |what: &str, error: std::io::Error| NetError::Nft(format!("{what}: {error}"));
-    let mut child = Command::new("nft")
-        .args(options)
-        .args(["-f", "-"])
-        .env(
-            "PATH",
-            "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin",
-        )
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| fail("cannot run it", error))?;
-    let sent = child
-        .stdin
-        .take()
-        .map_or(Ok(()), |mut pipe| pipe.write_all(batch.as_bytes()));
-    let output = child
-        .wait_with_output()
-        .map_err(|error| fail("no result", error))?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        return Err(NetError::Nft(
-            text.lines()
-                .next()
-                .unwrap_or("failed without a word")
-                .to_owned(),
-        ));
-    }
-    sent.map_err(|error| fail("cannot send the batch", error))
 }

@@ -37,7 +37,7 @@ pub(crate) fn check_name(interface: &str) -> Result<()> {
 
 /// A batch that removes the table, whether it exists or not.
 pub(crate) fn removal() -> String {
-    format!("add table netdev {TABLE}\ndelete table netdev {TABLE}\n")
+    super::nft::removal("netdev", TABLE)
 }
 
 /// A batch that builds the table anew with empty sets, atomically. The empty lease set means: shut.

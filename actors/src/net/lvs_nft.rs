@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ctdb_protocol::lvs::io::Plan;
 
 use super::error::Result;
-use super::gate::run_nft;
+use super::nft;
 use super::gate_rules::check_name;
 use super::lvs_rules::{self, CHAIN, Port, TABLE};
 
@@ -23,7 +23,7 @@ impl NftBalancer {
             mac: [0; 6],
         };
         let any = IpAddr::from([192, 0, 2, 1]);
-        run_nft(&["-c"], &lvs_rules::build(any, &port, &Plan::default()))
+        nft::run(&["-c"], &lvs_rules::build(any, &port, &Plan::default()))
     }
 
     /// Nothing is built yet.
@@ -47,7 +47,7 @@ impl NftBalancer {
         };
         // Should it fail, all is built anew at the next attempt.
         self.built = None;
-        run_nft(&[], &batch)?;
+        nft::run(&[], &batch)?;
         self.built = Some((port.clone(), plan));
         Ok(())
     }
@@ -55,7 +55,7 @@ impl NftBalancer {
     /// Forgets what was built if it is not there any more: somebody flushed the rules, or the interface went.
     pub(crate) fn verify(&mut self) {
         let list = format!("list chain netdev {TABLE} {CHAIN}\n");
-        if self.built.is_some() && run_nft(&[], &list).is_err() {
+        if self.built.is_some() && nft::run(&[], &list).is_err() {
             self.built = None;
         }
     }
@@ -69,5 +69,5 @@ impl NftBalancer {
 
 /// Removes the table, whoever built it.
 pub(crate) fn remove_table() -> Result<()> {
-    run_nft(&[], &lvs_rules::removal())
+    nft::run(&[], &lvs_rules::removal())
 }

@@ -1,27 +1,27 @@
-//! Settings of the interfaces under `net/ipv4/conf`, and what they were before.
+//! Kernel switches that are set while the daemon runs and put back at its end.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use super::error::{NetError, Result};
+use ctdb_protocol::leftover::Leftover;
 
-/// Sets values where needed and remembers what to put back.
+/// Sets switches below `/proc/sys/net` and remembers what to put back.
 #[derive(Debug, Default)]
-pub struct InterfaceSettings {
-    /// By interface and setting.
-    before: BTreeMap<(String, String), String>,
+pub struct Sysctls {
+    before: BTreeMap<String, String>,
     /// Holds the same for the next process, should this one be killed.
     memory: Option<PathBuf>,
 }
 
-impl InterfaceSettings {
+impl Sysctls {
     /// With what a process before this one noted in that file and did not put back.
     pub fn remembered(memory: PathBuf) -> Self {
         let text = std::fs::read_to_string(&memory).unwrap_or_default();
         let entry = |line: &str| {
-            let mut words = line.split(' ').map(str::to_owned);
-            Some(((words.next()?, words.next()?), words.next()?))
+            let (name, value) = line.split_once(' ')?;
+            Some((name.to_owned(), value.to_owned()))
         };
         Self {
             before: text.lines().filter_map(entry).collect(),
@@ -29,17 +29,15 @@ impl InterfaceSettings {
         }
     }
 
-    /// Sets a value; the one found at the first call is remembered.
-    pub fn set(&mut self, interface: &str, setting: &str, value: &str) -> Result<()> {
-        let found = read(interface, setting)?;
-        let name = (interface.to_owned(), setting.to_owned());
-        let known = self.before.len();
-        self.before.entry(name).or_insert_with(|| found.clone());
-        if self.before.len() > known {
+    /// Sets one, as `ipv4/ip_forward`; the value found at the first call is remembered.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let found = get(name)?;
+        if !self.before.contains_key(name) {
+            self.before.insert(name.to_owned(), found.clone());
             self.note()?;
         }
         if found != value {
-            write(interface, setting, value)?;
+            put(name, value)?;
         }
         Ok(())
     }
@@ -49,8 +47,8 @@ impl InterfaceSettings {
             return Ok(());
         };
         let mut text = String::new();
-        for ((interface, setting), value) in &self.before {
-            let _ = writeln!(text, "{interface} {setting} {value}");
+        for (name, value) in &self.before {
+            let _ = writeln!(text, "{name} {value}");
         }
         std::fs::write(memory, text)
             .map_err(|source| NetError::io(memory.display().to_string(), source))
@@ -62,7 +60,7 @@ impl InterfaceSettings {
         let gone = |error: &NetError| error.errno() == Some(rustix::io::Errno::NOENT);
         let failed = before
             .into_iter()
-            .filter_map(|((interface, setting), value)| write(&interface, &setting, &value).err())
+            .filter_map(|(name, value)| put(&name, &value).err())
             .filter(|error| !gone(error))
             .collect();
         if let Some(memory) = &self.memory {
@@ -73,27 +71,27 @@ impl InterfaceSettings {
     }
 }
 
-fn path(interface: &str, setting: &str) -> Result<PathBuf> {
-    if interface.is_empty() || interface.contains('/') || interface == ".." || interface == "." {
-        return Err(NetError::Invalid(format!(
-            "{interface:?} is no interface name"
-        )));
-    }
-    Ok(["/proc/sys/net/ipv4/conf", interface, setting]
-        .iter()
-        .collect())
+fn path(name: &str) -> PathBuf {
+    PathBuf::from("/proc/sys/net").join(name)
 }
 
-fn read(interface: &str, setting: &str) -> Result<String> {
-    let path = path(interface, setting)?;
-    let text = std::fs::read_to_string(&path);
-    let text = text.map_err(|source| NetError::io(path.display().to_string(), source))?;
+/// The value of a switch.
+pub(crate) fn get(name: &str) -> Result<String> {
+    let text = std::fs::read_to_string(path(name));
+    let text = text.map_err(|source| NetError::io(path(name).display().to_string(), source))?;
     Ok(text.trim().to_owned())
 }
 
-fn write(interface: &str, setting: &str, value: &str) -> Result<()> {
-    let path = path(interface, setting)?;
-    std::fs::write(&path, value).map_err(|source| NetError::io(path.display().to_string(), source))
+/// Sets a switch.
+pub(crate) fn put(name: &str, value: &str) -> Result<()> {
+    let done = std::fs::write(path(name), value);
+    done.map_err(|source| NetError::io(path(name).display().to_string(), source))
+}
+
+/// What the guard has to know before a switch is set.
+pub(crate) fn leftover(name: &str) -> Result<Leftover> {
+    let (name, value) = (name.to_owned(), get(name)?);
+    Ok(Leftover::Switch { name, value })
 }
 
 /// `promote_secondaries` on the public interfaces.
@@ -101,16 +99,24 @@ fn write(interface: &str, setting: &str, value: &str) -> Result<()> {
 /// Without it, the kernel removes every secondary address of a network together with the primary one: releasing one
 /// public address would take others of the same network away.
 #[derive(Debug, Default)]
-pub struct PromoteSecondaries(InterfaceSettings);
+pub struct PromoteSecondaries {
+    switches: Sysctls,
+}
 
 impl PromoteSecondaries {
     /// Switches it on for an interface; the value found at the first call is remembered.
     pub fn enable(&mut self, interface: &str) -> Result<()> {
-        self.0.set(interface, "promote_secondaries", "1")
+        if interface.is_empty() || interface.contains('/') || interface == ".." || interface == "."
+        {
+            let text = format!("{interface:?} is no interface name");
+            return Err(NetError::Invalid(text));
+        }
+        let name = format!("ipv4/conf/{interface}/promote_secondaries");
+        self.switches.set(&name, "1")
     }
 
-    /// Puts the remembered values back; returns what could not be restored.
+    /// Puts the remembered values back; returns what could not be restored (an interface that is gone is no failure).
     pub fn restore(&mut self) -> Vec<NetError> {
-        self.0.restore()
+        self.switches.restore()
     }
 }

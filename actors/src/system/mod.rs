@@ -15,6 +15,7 @@ use crate::addresses::AddressKernel;
 use crate::addresses::dormant::{Dormant, Start};
 use crate::addresses::real::Real;
 use crate::addresses::recorded::Recorded;
+use crate::addresses::routing::KernelRouting;
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::console::{self, Executor, Limits, NodeCluster, Token};
@@ -29,7 +30,7 @@ use crate::net::lease::LeaseConfig;
 use crate::nodes::{self, NodesFile};
 use crate::poison::PoisonCabinet;
 use crate::post::Post;
-use crate::public::{self, LvsAddress, PublicAddresses, TellGuard};
+use crate::public::{self, LvsAddress, PublicAddresses, TellGuard, TellLeftovers};
 use crate::realtime;
 use crate::records::{DbTable, LockLimits, LockWatch};
 use crate::supervise::{Supervisor, install_panic_hook};
@@ -70,6 +71,8 @@ pub struct Boot {
     pub ready: Box<dyn FnOnce() -> std::io::Result<()>>,
     /// Tells the guard which addresses to remove should this process die.
     pub guarded: TellGuard,
+    /// Tells the guard what else it has to take away then.
+    pub leftovers: TellLeftovers,
     /// Reads the public addresses of the configuration anew.
     pub reread_public: public::Reread,
     /// Reads the nodes file anew.
@@ -154,6 +157,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         mut shutdown,
         ready,
         guarded,
+        leftovers,
         reread_public,
         reread_nodes,
     } = boot;
@@ -171,6 +175,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         reread_public,
         guarded,
     );
+    let routing = KernelRouting::start(&settings, &public, &leftovers, &log)?;
     let own = Pnn(settings.cluster.pnn);
     let nodes = NodesFile::new(own, settings.cluster.nodes.clone(), reread_nodes);
     let identity = identity(&settings, &tunables, release, nodes);
@@ -178,7 +183,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         settings,
         tunables,
         identity,
-        public,
+        (public, routing),
         log,
         log_handle,
         shutdown_asked,
@@ -245,7 +250,7 @@ fn context(
     settings: Settings,
     tunables: Tunables,
     identity: Identity,
-    public: PublicAddresses,
+    (public, routing): (PublicAddresses, KernelRouting),
     log: Logger,
     log_handle: LogHandle,
     shutdown: watch::Sender<bool>,
@@ -259,6 +264,7 @@ fn context(
         events: EventDesk::new(post.events.clone(), &tunables),
         locks: LockWatch::start(&log, lock_limits(&settings)),
         public,
+        routing,
         tunables,
         board: Board::default(),
         databases: DbTable::new(),
@@ -356,9 +362,10 @@ fn address_kernel(
         let (post, clock, log) = (context.post.clone(), context.clock, context.log.clone());
         let board = context.board.clone();
         let realtime = context.settings.startup.realtime_scheduling;
+        let policy = context.routing.policy().cloned();
         Arc::new(move |places| {
             let lease = lease_config(places, timing, realtime);
-            Real::start(places, &lease, &post, &board, clock, &log)
+            Real::start(places, &lease, &post, &board, clock, policy.clone(), &log)
         })
     };
     let places = context.public.places();

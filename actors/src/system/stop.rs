@@ -58,5 +58,6 @@ pub(super) async fn orderly(context: &NodeContext, mut control: ControlPlane, re
     if let Some(lvs) = &control.lvs {
         lvs.end();
     }
+    context.routing.end();
     notice(&context.log, &Notice::ShutdownDone {});
 }

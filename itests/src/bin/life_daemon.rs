@@ -115,6 +115,12 @@ impl Daemon for Life {
             self.journal(&format!("removed {} {}", held.address, held.interface));
         }
     }
+
+    fn remove_leftovers(&self, leftovers: &[String]) {
+        for leftover in leftovers {
+            self.journal(&format!("removed {leftover}"));
+        }
+    }
 }
 
 fn main() -> ExitCode {

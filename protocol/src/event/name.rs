@@ -3,10 +3,19 @@
 /// What every script's file name ends with.
 pub const SUFFIX: &str = ".script";
 
+/// The script of public interfaces and addresses.
+pub const INTERFACE: &str = "10.interface";
+/// The script of the NAT gateway.
+pub const NATGW: &str = "11.natgw";
+/// The script of policy routing.
+pub const PER_IP_ROUTING: &str = "13.per_ip_routing";
+/// The script of LVS.
+pub const LVS: &str = "91.lvs";
+
 /// Of [`NATIVE`] those whose work the daemon does already; that of the others is done by nobody.
-pub const NATIVE_DONE: [&str; 1] = ["10.interface"];
+pub const NATIVE_DONE: [&str; 2] = [INTERFACE, PER_IP_ROUTING];
 /// Scripts that are never run: their work is the daemon's own.
-pub const NATIVE: [&str; 4] = ["10.interface", "11.natgw", "13.per_ip_routing", "91.lvs"];
+pub const NATIVE: [&str; 4] = [INTERFACE, NATGW, PER_IP_ROUTING, LVS];
 
 /// The script's name if this is the file name of one: two digits, a dot, anything, `.script`.
 pub fn script_of_file(file: &str) -> Option<&str> {

@@ -10,7 +10,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     own: Pnn,
     view: MembershipView,
     /// Peers that can't be reached, with the point from which on they answer for nothing.
@@ -18,7 +18,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) fn new(own: Pnn) -> Self {
+    pub(crate) fn new(own: Pnn) -> Self {
         Self {
             own,
             view: MembershipView::default(),
@@ -26,28 +26,28 @@ impl Cluster {
         }
     }
 
-    pub(super) fn set_view(&mut self, view: MembershipView) {
+    pub(crate) fn set_view(&mut self, view: MembershipView) {
         self.view = view;
     }
 
-    pub(super) fn lose(&mut self, peer: Pnn, clear_at: Instant) {
+    pub(crate) fn lose(&mut self, peer: Pnn, clear_at: Instant) {
         self.lost.insert(peer, clear_at);
     }
 
-    pub(super) fn regain(&mut self, peer: Pnn) {
+    pub(crate) fn regain(&mut self, peer: Pnn) {
         self.lost.remove(&peer);
     }
 
     /// A leadership of this node begins. What was told before it may come from the time when another
     /// node led, which perhaps reached the peer until now: such points count no earlier than `clear_at`.
-    pub(super) fn distrust_lost(&mut self, clear_at: Instant) {
+    pub(crate) fn distrust_lost(&mut self, clear_at: Instant) {
         for known in self.lost.values_mut() {
             *known = clear_at.max(*known);
         }
     }
 
     /// The leader that this node follows, itself perhaps, and its term.
-    pub(super) const fn followed(&self) -> Option<(Pnn, Term)> {
+    pub(crate) const fn followed(&self) -> Option<(Pnn, Term)> {
         match self.view.standing {
             Standing::Searching => None,
             Standing::Follower { leader, term } => Some((leader, term)),
@@ -56,7 +56,7 @@ impl Cluster {
     }
 
     /// The term of this node's own leadership.
-    pub(super) const fn leading(&self) -> Option<Term> {
+    pub(crate) const fn leading(&self) -> Option<Term> {
         match self.view.standing {
             Standing::Leader { term, .. } => Some(term),
             Standing::Searching | Standing::Follower { .. } => None,
@@ -68,21 +68,21 @@ impl Cluster {
     }
 
     /// This node as it sees itself.
-    pub(super) fn own_node(&self) -> NodeView {
+    pub(crate) fn own_node(&self) -> NodeView {
         self.node(self.own).copied().unwrap_or_default()
     }
 
     /// Number of lines of the node list.
-    pub(super) const fn size(&self) -> usize {
+    pub(crate) const fn size(&self) -> usize {
         self.view.nodes.len()
     }
 
-    pub(super) fn knows(&self, pnn: Pnn) -> bool {
+    pub(crate) fn knows(&self, pnn: Pnn) -> bool {
         self.node(pnn).is_some()
     }
 
     /// All other nodes that are not deleted.
-    pub(super) fn others(&self) -> impl Iterator<Item = Pnn> + '_ {
+    pub(crate) fn others(&self) -> impl Iterator<Item = Pnn> + '_ {
         (0..self.view.nodes.len() as u32)
             .map(Pnn)
             .zip(&self.view.nodes)
@@ -90,7 +90,7 @@ impl Cluster {
             .map(|(pnn, _)| pnn)
     }
 
-    pub(super) fn is_connected(&self, pnn: Pnn) -> bool {
+    pub(crate) fn is_connected(&self, pnn: Pnn) -> bool {
         pnn == self.own
             || (!self.lost.contains_key(&pnn)
                 && self.node(pnn).is_some_and(|node| {
@@ -101,7 +101,7 @@ impl Cluster {
     }
 
     /// Whether the node obeys this leader.
-    pub(super) fn follows(&self, pnn: Pnn) -> bool {
+    pub(crate) fn follows(&self, pnn: Pnn) -> bool {
         pnn == self.own
             || (self.is_connected(pnn) && self.node(pnn).is_some_and(|node| node.same_leader))
     }
@@ -116,7 +116,7 @@ impl Cluster {
     }
 
     /// Nodes that obey this leader and are fit to host addresses.
-    pub(super) fn fit(&self) -> BTreeSet<Pnn> {
+    pub(crate) fn fit(&self) -> BTreeSet<Pnn> {
         self.serving(NodeFlags::is_ok)
     }
 
@@ -145,7 +145,7 @@ impl Cluster {
     }
 
     /// Peers that have certainly fallen silent.
-    pub(super) fn silent(&self, now: Instant) -> impl Iterator<Item = Pnn> + '_ {
+    pub(crate) fn silent(&self, now: Instant) -> impl Iterator<Item = Pnn> + '_ {
         self.lost
             .iter()
             .filter(move |(_, at)| **at <= now)
@@ -153,7 +153,7 @@ impl Cluster {
     }
 
     /// When the next peer has certainly fallen silent.
-    pub(super) fn next_silence(&self, after: Instant) -> Option<Instant> {
+    pub(crate) fn next_silence(&self, after: Instant) -> Option<Instant> {
         self.lost.values().filter(|at| **at > after).min().copied()
     }
 }

@@ -4,7 +4,7 @@
 //! before every other node that could answer for it has given it up or certainly fallen silent.
 
 pub mod alloc;
-mod cluster;
+pub(crate) mod cluster;
 mod holder;
 mod interfaces;
 pub mod io;

@@ -200,6 +200,7 @@ fn context(dir: &Path, own: u32, nodes: u32) -> NodeContext {
     NodeContext {
         settings: Arc::new(settings),
         public,
+        routing: crate::addresses::routing::KernelRouting::default(),
         events: EventDesk::new(post.events.clone(), &tunables),
         tunables,
         board: Board::default(),

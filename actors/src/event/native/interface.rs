@@ -1,44 +1,39 @@
-//! Scripts whose work the daemon does itself, as steps of an event.
+//! 10.interface: the links of the public interfaces.
 
-use super::process::wall_us;
+use super::NativeScript;
 use crate::board::Board;
 use crate::net::link::{self, Link};
 use crate::post::Post;
-use ctdb_protocol::event::io::Script;
-use ctdb_protocol::event::result::ScriptResult;
+use ctdb_protocol::event::name::INTERFACE;
 use ctdb_protocol::takeover::io::Input;
 use ctdb_protocol::takeover::view::InterfaceStatus;
 
-/// What the native scripts look at.
-#[derive(Clone)]
-pub struct Natives {
+/// See the module.
+pub(in crate::event) struct Interfaces {
     /// Interfaces of the public addresses.
-    pub board: Board,
+    pub(in crate::event) board: Board,
     /// Where the state of an interface goes that the board shows otherwise.
-    pub post: Post,
+    pub(in crate::event) post: Post,
     /// The interfaces are the kernel's; none where addresses are only recorded (test mode).
-    pub kernel_links: bool,
+    pub(in crate::event) kernel_links: bool,
     /// `CTDB_PARTIALLY_ONLINE_INTERFACES=yes`: one live interface is enough.
-    pub partially_online: bool,
+    pub(in crate::event) partially_online: bool,
 }
 
-impl Natives {
-    /// The step of a native script in an event.
-    pub(super) fn run(&self, script: &Script, event: &str) -> ScriptResult {
-        let began_us = wall_us();
-        let failure = match event {
-            "monitor" => self.check_interfaces().err(),
-            _ => None,
-        };
-        ScriptResult {
-            name: script.name.clone(),
-            began_us,
-            ended_us: wall_us(),
-            result: i32::from(failure.is_some()),
-            output: failure.map(String::into_bytes),
-        }
+impl NativeScript for Interfaces {
+    fn name(&self) -> &'static str {
+        INTERFACE
     }
 
+    fn run(&self, event: &str, _: &[String]) -> Result<(), String> {
+        match event {
+            "monitor" => self.check_interfaces(),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Interfaces {
     /// As 10.interface: every interface must be up, or one of them if partially online is allowed.
     fn check_interfaces(&self) -> Result<(), String> {
         let interfaces = self.reread(self.board.addresses().interfaces.clone());

@@ -1,0 +1,56 @@
+//! Who shall be the gateway: 4.17's rules.
+
+use super::group::Group;
+use crate::flags::{Capabilities, NodeFlags, RunState};
+use crate::id::Pnn;
+use crate::membership::view::NodeView;
+use alloc::collections::BTreeSet;
+use core::net::IpAddr;
+
+/// What a node needs to have none of, first choice first.
+const CHOICES: [NodeFlags; 3] = [
+    // Healthy.
+    NodeFlags::all(),
+    // Unhealthy or banned will do,
+    NodeFlags::DISCONNECTED
+        .union(NodeFlags::DELETED)
+        .union(NodeFlags::DISABLED)
+        .union(NodeFlags::STOPPED),
+    // and stopped too, where there is nothing else.
+    NodeFlags::DISCONNECTED
+        .union(NodeFlags::DELETED)
+        .union(NodeFlags::DISABLED),
+];
+
+/// What restricts a choice besides the file.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Only nodes that say that they may be a gateway (`CTDB_NATGW_SLAVE_ONLY` not set there).
+    pub capable_only: bool,
+    /// Nodes of several groups.
+    pub refused: BTreeSet<IpAddr>,
+}
+
+/// The gateway of a group among the nodes, given by number with their private addresses.
+pub fn choose<'a>(
+    group: &Group,
+    nodes: impl Iterator<Item = (Pnn, IpAddr, &'a NodeView)> + Clone,
+    limits: &Limits,
+) -> Option<(Pnn, IpAddr)> {
+    let able = nodes.filter(|(_, address, node)| {
+        let is_listed = group
+            .member(*address)
+            .is_some_and(|m| !m.is_follower_only());
+        let is_capable = node.state.capabilities.contains(Capabilities::NATGW);
+        is_listed
+            && (is_capable || !limits.capable_only)
+            && !limits.refused.contains(address)
+            && node.state.run_state != RunState::Shutdown
+    });
+    CHOICES.iter().find_map(|unwanted| {
+        let mut fit = able
+            .clone()
+            .filter(|(_, _, node)| !node.flags.intersects(*unwanted));
+        fit.next().map(|(pnn, address, _)| (pnn, address))
+    })
+}
