@@ -107,7 +107,7 @@ impl Cluster {
     }
 
     /// Whether another node that can be reached is fit to host addresses.
-    pub(super) fn others_fit(&self) -> bool {
+    pub(crate) fn others_fit(&self) -> bool {
         let fit = |pnn: Pnn| {
             let node = self.node(pnn).filter(|_| self.is_connected(pnn));
             node.is_some_and(|node| node.flags.is_ok() && node.state.run_state == RunState::Running)
