@@ -160,14 +160,10 @@ fn leaves_by(
     );
 }
 
-#[test]
-fn the_seeds_complete_example() {
-    if !have_root("the_seeds_complete_example") {
-        return;
-    }
-    let public =
-        "192.168.1.98 eth2,eth3\n192.168.1.99 eth2,eth3\nfd77::98 eth2,eth3\nfd77::99 eth2,eth3\n";
-    let policy = "192.168.1.98 192.168.1.0/24
+/// The seed's files, and the same again for IPv6.
+const PUBLIC: &str =
+    "192.168.1.98 eth2,eth3\n192.168.1.99 eth2,eth3\nfd77::98 eth2,eth3\nfd77::99 eth2,eth3\n";
+const POLICY: &str = "192.168.1.98 192.168.1.0/24
 192.168.1.98 192.168.200.0/24 192.168.1.254
 192.168.1.98 0.0.0.0/0 192.168.1.1
 192.168.1.99 192.168.1.0/24
@@ -181,90 +177,90 @@ fd77::99 fd77::/64
 fd77::99 fd78::/64 fd77::254
 fd77::99 ::/0 fd77::1
 ";
-    let v4 = [
-        "default via 192.168.1.1 dev eth2",
-        "192.168.1.0/24 dev eth2 scope link",
-        "192.168.200.0/24 via 192.168.1.254 dev eth2",
-    ];
-    let v6 = [
-        "default via fd77::1 dev eth2 metric 1024",
-        "fd77::/64 dev eth2 metric 1024",
-        "fd78::/64 via fd77::254 dev eth2 metric 1024",
-    ];
+/// The routes of each address.
+const V4: [&str; 3] = [
+    "default via 192.168.1.1 dev eth2",
+    "192.168.1.0/24 dev eth2 scope link",
+    "192.168.200.0/24 via 192.168.1.254 dev eth2",
+];
+const V6: [&str; 3] = [
+    "default via fd77::1 dev eth2 metric 1024",
+    "fd77::/64 dev eth2 metric 1024",
+    "fd78::/64 via fd77::254 dev eth2 metric 1024",
+];
+
+#[test]
+fn the_seeds_complete_example() {
+    if !have_root("the_seeds_complete_example") {
+        return;
+    }
     let layout = Layout {
         addresses: 2,
         ipv6: true,
         ..Layout::new("routing", 2)
     };
     let layout = layout
-        .with_file(None, "ctdb/public_addresses", public)
-        .with_file(None, "ctdb/policy_routing", policy)
+        .with_file(None, "ctdb/public_addresses", PUBLIC)
+        .with_file(None, "ctdb/policy_routing", POLICY)
         .with_file(None, "ctdb/script.options", OPTIONS);
-    let patience = layout.daemon.patience();
     let cluster = build(&layout);
     cluster.start_all();
     cluster.wait_settled("OK with addresses");
     let all = ["192.168.1.98", "192.168.1.99", "fd77::98", "fd77::99"];
     let all = all.map(|text| text.parse::<IpAddr>().expect("an address"));
-    let routes = |address: IpAddr| if address.is_ipv4() { v4 } else { v6 };
+    let patience = layout.daemon.patience();
     for address in all {
         let node = owner(&cluster, address);
         wait_until(patience, &format!("{address} has its routes"), || {
-            is_routed(&cluster, node, address, &routes(address))
+            let routes = if address.is_ipv4() { V4 } else { V6 };
+            is_routed(&cluster, node, address, &routes)
         });
         assert!(!rules(&cluster, 1 - node, family(address)).contains(&rule_of(address)));
     }
-    let [first, _, sixth, _] = all;
-    let node = owner(&cluster, first);
+    let node = owner(&cluster, all[0]);
     println!("{}", rules(&cluster, node, "-4").join("\n"));
-    println!("{}", table(&cluster, node, first).join("\n"));
-    let link = cluster
-        .on_client(&["ip", "-o", "link", "show", "eth1"])
-        .ok();
-    let mac = link
-        .split("link/ether ")
-        .nth(1)
-        .expect("an Ethernet address");
-    let mac = mac.split_whitespace().next().expect("a word");
-    let to_eth1 = format!("and ether dst {mac}");
-    leaves_by(&cluster, node, first, "192.168.200.7", "gw2", "");
-    leaves_by(&cluster, node, first, "203.0.113.9", "eth1", &to_eth1);
-    leaves_by(
-        &cluster,
-        owner(&cluster, sixth),
-        sixth,
-        "fd78::7",
-        "gw2",
-        "",
-    );
-
-    others_remove_them(&cluster, node, first, &v4);
-    it_moves_with_the_address(&cluster, node, first, &v4);
-    the_script_switches_it_off(&cluster, 1 - node, first, &v4);
-
-    cluster.kill(1 - node, Whom::Worker);
-    wait_until(patience, "nothing is left of a killed daemon", || {
-        is_clean(&cluster, 1 - node)
-    });
-    cluster.wait_settled("OK again");
-    wait_until(patience, "its routes are somewhere", || {
-        let node = owner(&cluster, first);
-        is_routed(&cluster, node, first, &v4)
-    });
-    for node in cluster.nodes() {
-        cluster.stop(node);
-        assert!(
-            is_clean(&cluster, node),
-            "{:?}",
-            rules(&cluster, node, "-4")
-        );
-        let filter = cluster.run(node, &["cat", "/proc/sys/net/ipv4/conf/all/arp_filter"]);
-        assert_eq!(filter.ok().trim(), "0");
-    }
+    println!("{}", table(&cluster, node, all[0]).join("\n"));
+    packets_go_where_the_routes_say(&cluster, all[0], all[2]);
+    others_remove_them(&cluster, node, all[0]);
+    it_moves_with_the_address(&cluster, node, all[0]);
+    the_script_switches_it_off(&cluster, 1 - node, all[0]);
+    nothing_is_left(&cluster, 1 - node, all[0]);
     cluster.assert_clean();
 }
 
-fn others_remove_them(cluster: &Cluster, node: usize, address: IpAddr, routes: &[&str]) {
+fn packets_go_where_the_routes_say(cluster: &Cluster, v4: IpAddr, v6: IpAddr) {
+    let link = ["ip", "-o", "link", "show", "eth1"];
+    let link = cluster.on_client(&link).ok();
+    let mac = link.split("link/ether ").nth(1);
+    let mac = mac.and_then(|rest| rest.split_whitespace().next());
+    let to_eth1 = format!("and ether dst {}", mac.expect("an Ethernet address"));
+    let node = owner(cluster, v4);
+    leaves_by(cluster, node, v4, "192.168.200.7", "gw2", "");
+    leaves_by(cluster, node, v4, "203.0.113.9", "eth1", &to_eth1);
+    leaves_by(cluster, owner(cluster, v6), v6, "fd78::7", "gw2", "");
+}
+
+/// After the worker was killed on a node, and after all were stopped.
+fn nothing_is_left(cluster: &Cluster, node: usize, address: IpAddr) {
+    let patience = cluster.layout().daemon.patience();
+    cluster.kill(node, Whom::Worker);
+    wait_until(patience, "nothing is left of a killed daemon", || {
+        is_clean(cluster, node)
+    });
+    cluster.wait_settled("OK again");
+    wait_until(patience, "its routes are somewhere", || {
+        is_routed(cluster, owner(cluster, address), address, &V4)
+    });
+    for node in cluster.nodes() {
+        cluster.stop(node);
+        let rules = rules(cluster, node, "-4");
+        assert!(is_clean(cluster, node), "{rules:?}");
+        let filter = cluster.run(node, &["cat", "/proc/sys/net/ipv4/conf/all/arp_filter"]);
+        assert_eq!(filter.ok().trim(), "0");
+    }
+}
+
+fn others_remove_them(cluster: &Cluster, node: usize, address: IpAddr) {
     let text = address.to_string();
     cluster
         .run(node, &["ip", "rule", "del", "from", &text, "pref", "100"])
@@ -278,22 +274,22 @@ fn others_remove_them(cluster: &Cluster, node: usize, address: IpAddr, routes: &
     let took = wait_until(
         Duration::from_secs(10),
         "removed rules and routes are back",
-        || is_routed(cluster, node, address, routes),
+        || is_routed(cluster, node, address, &V4),
     );
     println!("removed by others, back after {:.2} s", took.as_secs_f64());
 }
 
-fn it_moves_with_the_address(cluster: &Cluster, node: usize, address: IpAddr, routes: &[&str]) {
+fn it_moves_with_the_address(cluster: &Cluster, node: usize, address: IpAddr) {
     let (text, to) = (address.to_string(), (1 - node).to_string());
     cluster.ctdb(node, &["moveip", &text, &to]).ok();
     wait_until(Duration::from_secs(20), "the routes have moved", || {
-        is_routed(cluster, 1 - node, address, routes)
+        is_routed(cluster, 1 - node, address, &V4)
             && !rules(cluster, node, "-4").contains(&rule_of(address))
             && table(cluster, node, address).is_empty()
     });
 }
 
-fn the_script_switches_it_off(cluster: &Cluster, node: usize, address: IpAddr, routes: &[&str]) {
+fn the_script_switches_it_off(cluster: &Cluster, node: usize, address: IpAddr) {
     let script = |word: &str| {
         let words = ["event", "script", word, "legacy", "13.per_ip_routing"];
         cluster.our_ctdb(node, &words).ok();
@@ -313,7 +309,7 @@ fn the_script_switches_it_off(cluster: &Cluster, node: usize, address: IpAddr, r
     );
     script("enable");
     wait_until(Duration::from_secs(10), "the routes again", || {
-        is_routed(cluster, node, address, routes)
+        is_routed(cluster, node, address, &V4)
     });
     assert!(shown().contains("13.per_ip_routing    OK"), "{}", shown());
 }
@@ -327,114 +323,68 @@ fn the_seeds_first_example_and_link_local_routes() {
         addresses: 1,
         ..Layout::new("routing-first", 1)
     };
+    let policy = "192.168.1.99 192.168.1.1/24\n  192.168.1.99\t0.0.0.0/0   192.168.1.1\n";
     let layout = layout
         .with_file(None, "ctdb/public_addresses", "192.168.1.99/24 eth2,eth3\n")
-        .with_file(
-            None,
-            "ctdb/policy_routing",
-            "192.168.1.99 192.168.1.1/24\n  192.168.1.99\t0.0.0.0/0   192.168.1.1\n",
-        )
+        .with_file(None, "ctdb/policy_routing", policy)
         .with_file(None, "ctdb/script.options", OPTIONS);
-    let patience = layout.daemon.patience();
     let cluster = build(&layout);
     let address: IpAddr = "192.168.1.99".parse().expect("an address");
-    // What a killed daemon and its killed guard left.
-    cluster
-        .run(
-            0,
-            &[
-                "ip",
-                "rule",
-                "add",
-                "from",
-                "192.168.1.77",
-                "pref",
-                "100",
-                "table",
-                "1234",
-            ],
-        )
-        .ok();
-    cluster
-        .run(
-            0,
-            &[
-                "ip",
-                "route",
-                "add",
-                "192.168.200.0/24",
-                "dev",
-                "eth2",
-                "table",
-                "1234",
-            ],
-        )
-        .ok();
-    cluster
-        .run(
-            0,
-            &[
-                "ip",
-                "rule",
-                "add",
-                "from",
-                "192.168.1.77",
-                "pref",
-                "101",
-                "table",
-                "77",
-            ],
-        )
-        .ok();
+    // What a killed daemon and its killed guard left, and a rule of somebody else.
+    let left = "ip rule add from 192.168.1.77 pref 100 table 1234
+        ip route add 192.168.200.0/24 dev eth2 table 1234
+        ip rule add from 192.168.1.77 pref 101 table 77";
+    cluster.run(0, &["sh", "-ec", left]).ok();
     cluster.start_all();
     cluster.wait_settled("OK with addresses");
+    the_seeds_rules(&cluster, address);
+    link_local_routes(&cluster, address);
+
+    cluster.stop(0);
+    let bad = OPTIONS.replace("9000", "900");
+    std::fs::write(cluster.etc(0, "script.options"), bad).expect("a file");
+    let daemon = layout.daemon.path();
+    let refused = cluster.run(0, &[&*daemon.to_string_lossy()]);
+    let named = refused.stderr.contains("CTDB_PER_IP_ROUTING_TABLE_ID_LOW");
+    assert!(!refused.success() && named, "{refused:?}");
+    cluster.assert_clean();
+}
+
+fn the_seeds_rules(cluster: &Cluster, address: IpAddr) {
+    let patience = cluster.layout().daemon.patience();
     let both = [
         "default via 192.168.1.1 dev eth2",
         "192.168.1.0/24 dev eth2 scope link",
     ];
     wait_until(patience, "the seed's routes", || {
-        is_routed(&cluster, 0, address, &both)
+        is_routed(cluster, 0, address, &both)
     });
-    assert_eq!(
-        rules(&cluster, 0, "-4"),
-        [
-            "0: from all lookup local",
-            "100: from 192.168.1.99 lookup ctdb.192.168.1.99",
-            "101: from 192.168.1.77 lookup 77",
-            "32766: from all lookup main",
-            "32767: from all lookup default",
-        ]
-    );
+    let expected = [
+        "0: from all lookup local",
+        "100: from 192.168.1.99 lookup ctdb.192.168.1.99",
+        "101: from 192.168.1.77 lookup 77",
+        "32766: from all lookup main",
+        "32767: from all lookup default",
+    ];
+    assert_eq!(rules(cluster, 0, "-4"), expected);
 
     // The link of the interface goes: the address changes to the other one, and its routes with it.
     cluster.run(0, &["ip", "link", "set", "eth2", "down"]).ok();
     wait_until(patience, "the routes change the interface", || {
-        interface(&cluster, 0, address).as_deref() == Some("eth3")
-            && is_routed(&cluster, 0, address, &both)
+        interface(cluster, 0, address).as_deref() == Some("eth3")
+            && is_routed(cluster, 0, address, &both)
     });
     cluster.run(0, &["ip", "link", "set", "eth2", "up"]).ok();
+}
 
+fn link_local_routes(cluster: &Cluster, address: IpAddr) {
     let options = OPTIONS.replace("/etc/ctdb/policy_routing", "__auto_link_local__");
     cluster.stop(0);
     std::fs::write(cluster.etc(0, "script.options"), options).expect("a file");
     cluster.start(0);
     cluster.wait_settled("OK again");
-    let link_local = ["192.168.1.0/24 dev eth2 scope link"];
+    let patience = cluster.layout().daemon.patience();
     wait_until(patience, "its own network", || {
-        is_routed(&cluster, 0, address, &link_local)
+        is_routed(cluster, 0, address, &["192.168.1.0/24 dev eth2 scope link"])
     });
-
-    cluster.stop(0);
-    std::fs::write(
-        cluster.etc(0, "script.options"),
-        OPTIONS.replace("9000", "900"),
-    )
-    .expect("a file");
-    let daemon = layout.daemon.path();
-    let refused = cluster.run(0, &[&*daemon.to_string_lossy()]);
-    assert!(
-        !refused.success() && refused.stderr.contains("CTDB_PER_IP_ROUTING_TABLE_ID_LOW"),
-        "{refused:?}"
-    );
-    cluster.assert_clean();
 }
