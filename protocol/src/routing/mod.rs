@@ -5,7 +5,7 @@
 //!  held addresses ───────┘                  └──► changes
 //! ```
 //!
-//! Invariant: what is ours is told from what is others' by [`Scope`] alone, so that leftovers of an earlier life are
+//! Invariant: what is ours is told from what is others' by [`route::Scope`] alone, so that leftovers of an earlier life are
 //! found without any memory of it.
 
 pub mod config;
