@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use ctdb_protocol::lvs::io::Plan;
 
 use super::error::Result;
-use super::nft;
 use super::gate_rules::check_name;
 use super::lvs_rules::{self, CHAIN, Port, TABLE};
+use super::nft;
 
 /// The table of this network namespace.
 pub(crate) struct NftBalancer {
