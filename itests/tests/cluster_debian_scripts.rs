@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use ctdb_itests::cluster::{Cluster, Layout, Output, have_root};
+use ctdb_itests::cluster::{Cluster, Layout, Output, have_root, wait_until};
 
 /// Where Debian has them.
 const SHIPPED: &str = "/usr/share/ctdb/events/legacy";
@@ -69,15 +69,21 @@ fn build(layout: &Layout) -> Cluster {
     cluster
 }
 
-/// Runs an event; a check gives way to events of the daemon, and is asked for again then.
+/// Runs an event; a check gives way to events of the daemon, however long they take, and is asked for again then.
 fn run(cluster: &Cluster, event: &[&str]) -> Output {
-    for _ in 0..20 {
-        let run = cluster.ctdb(0, &[&["event", "run", "60", "legacy"], event].concat());
-        if !run.stdout.contains("got cancelled") {
-            return run;
-        }
-    }
-    panic!("{event:?} is always cancelled");
+    let words = [&["event", "run", "60", "legacy"], event].concat();
+    let mut end = None;
+    wait_until(
+        cluster.layout().daemon.patience(),
+        "the event's turn",
+        || {
+            let run = cluster.ctdb(0, &words);
+            let had_its_turn = !run.stdout.contains("got cancelled");
+            end = had_its_turn.then_some(run);
+            had_its_turn
+        },
+    );
+    end.expect("it had its turn")
 }
 
 fn shipped() -> Vec<String> {
