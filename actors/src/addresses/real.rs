@@ -64,6 +64,15 @@ impl Guarded {
 
     /// Whether that address on that interface is as it should be.
     fn expects(&self, interface: &str, ip: IpAddr, present: bool) -> bool {
+        // On loopback all nodes of an LVS group have its address; the LVS duty puts it there.
+        if interface == "lo"
+            && self
+                .wanted
+                .iter()
+                .any(|place| place.passive && place.ip == ip)
+        {
+            return true;
+        }
         let held = self.held.get(&ip);
         let here = held.is_some_and(|held| held.interface == interface);
         let ours = here || self.public.contains(&ip);
