@@ -3,6 +3,7 @@
 
 mod clients;
 pub mod dormant;
+mod guarded;
 pub mod policy;
 pub mod real;
 pub mod recorded;

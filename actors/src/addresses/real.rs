@@ -9,6 +9,7 @@
 
 use super::AddressKernel;
 use super::clients;
+use super::guarded::Guarded;
 use super::policy::PolicyRouting;
 use crate::board::Board;
 use crate::clock::Clock;
@@ -16,7 +17,6 @@ use crate::log::notice;
 use crate::net::address::{Addresses, HeldAddress, Outcome};
 use crate::net::announce::Announcer;
 use crate::net::error::NetError;
-use crate::net::gate::GateConfig;
 use crate::net::lease::{LeaseConfig, LeaseEvent, LeaseKeeper};
 use crate::net::link;
 use crate::net::sysctl::PromoteSecondaries;
@@ -46,49 +46,6 @@ const CONNECTIONS: &str = "connections of released addresses";
 
 /// The interfaces that takeover hears of.
 type WatchedInterfaces = Arc<RwLock<BTreeSet<String>>>;
-
-/// What the gate guards: all places that addresses may be put on, and those where some still are.
-#[derive(Default)]
-struct Guarded {
-    wanted: Vec<HeldAddress>,
-    /// Their addresses.
-    public: BTreeSet<IpAddr>,
-    held: BTreeMap<IpAddr, HeldAddress>,
-}
-
-impl Guarded {
-    fn want(&mut self, places: Vec<HeldAddress>) {
-        self.public = places.iter().map(|place| place.ip).collect();
-        self.wanted = places;
-    }
-
-    /// Whether that address on that interface is as it should be.
-    fn expects(&self, interface: &str, ip: IpAddr, present: bool) -> bool {
-        // On loopback all nodes of an LVS group have its address; the LVS duty puts it there.
-        if interface == "lo"
-            && self
-                .wanted
-                .iter()
-                .any(|place| place.passive && place.ip == ip)
-        {
-            return true;
-        }
-        let held = self.held.get(&ip);
-        let here = held.is_some_and(|held| held.interface == interface);
-        let ours = here || self.public.contains(&ip);
-        !ours || here == present
-    }
-
-    fn config(&self) -> GateConfig {
-        let places = || self.wanted.iter().chain(self.held.values());
-        let interfaces: BTreeSet<&String> = places().map(|place| &place.interface).collect();
-        let addresses: BTreeSet<IpAddr> = places().map(|place| place.ip).collect();
-        GateConfig {
-            interfaces: interfaces.into_iter().cloned().collect(),
-            addresses: addresses.into_iter().collect(),
-        }
-    }
-}
 
 enum Job {
     Add(HeldAddress, LeaseId),
@@ -499,7 +456,7 @@ impl Worker {
             let error = result.err().map(|error| error.to_string());
             let present = error.is_some();
             let mut guarded = self.guarded();
-            let wanted = guarded.wanted.contains(address);
+            let wanted = guarded.is_wanted(address);
             if !present {
                 guarded.held.remove(&address.ip);
                 unguarded |= !wanted;

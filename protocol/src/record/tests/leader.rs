@@ -62,6 +62,25 @@ impl World {
         self.settle();
     }
 
+    /// Three recoveries in the middle of the work, some after the death of a node; then everything comes to rest.
+    pub(super) fn recoveries_and_deaths(&mut self) {
+        for _ in 0..3 {
+            for _ in 0..self.rng.below(500) {
+                self.step();
+            }
+            let dead = self.rng.below(self.nodes.len() as u64) as usize;
+            let alive = self.nodes.iter().filter(|node| node.alive).count();
+            if self.rng.chance(1, 3) && self.nodes[dead].alive && alive > 1 {
+                self.kill(dead);
+                for _ in 0..self.rng.below(100) {
+                    self.step();
+                }
+            }
+            self.recover();
+        }
+        self.settle();
+    }
+
     /// A node leaves the composition with its records; the others go on without it.
     pub(super) fn suspend(&mut self, node: usize) {
         self.nodes[node].control.clear();

@@ -38,6 +38,19 @@ fn nodes_without_copies_migrate() {
     }
 }
 
+/// Four nodes, a record, and clients of each that have read it so often.
+fn with_copies(seed: u64, reads: u32) -> World {
+    let mut world = World::new(4, seed);
+    world.set_readonly(None);
+    world.add_clients(1, 1, 1);
+    world.settle();
+    world.clients.clear();
+    world.reads_in_ten = 10;
+    world.add_clients(1, reads, 1);
+    world.settle();
+    world
+}
+
 #[test]
 fn recoveries_and_deaths_end_copies_before_anybody_writes() {
     let mut read = 0;
@@ -47,21 +60,7 @@ fn recoveries_and_deaths_end_copies_before_anybody_writes() {
         (world.reads_in_ten, world.deletes_in_ten) = (6, seed % 2);
         world.vacuums_left = 20;
         world.add_clients(2, 25, 1 + seed % 6);
-        for _ in 0..3 {
-            for _ in 0..world.rng.below(500) {
-                world.step();
-            }
-            let dead = world.rng.below(world.nodes.len() as u64) as usize;
-            let alive = world.nodes.iter().filter(|node| node.alive).count();
-            if world.rng.chance(1, 3) && world.nodes[dead].alive && alive > 1 {
-                world.kill(dead);
-                for _ in 0..world.rng.below(100) {
-                    world.step();
-                }
-            }
-            world.recover();
-        }
-        world.settle();
+        world.recoveries_and_deaths();
         check(&world, seed);
         read += world.copies_read;
     }
@@ -83,14 +82,7 @@ fn nodes_that_return_have_no_copies_of_before() {
 #[test]
 fn a_recovery_leaves_no_copy() {
     for seed in 0..50 {
-        let mut world = World::new(4, seed);
-        world.set_readonly(None);
-        world.add_clients(1, 1, 1);
-        world.settle();
-        world.clients.clear();
-        world.reads_in_ten = 10;
-        world.add_clients(1, 3, 1);
-        world.settle();
+        let mut world = with_copies(seed, 3);
         let copies = |world: &World| {
             let nodes = world.nodes.iter();
             nodes.filter(|node| is_copy(node, &key(0))).count()
@@ -107,14 +99,7 @@ fn a_recovery_leaves_no_copy() {
 #[test]
 fn a_search_leaves_no_copy() {
     for seed in 0..100 {
-        let mut world = World::new(4, seed);
-        world.set_readonly(None);
-        world.add_clients(1, 1, 1);
-        world.settle();
-        world.clients.clear();
-        world.reads_in_ten = 10;
-        world.add_clients(1, 2, 1);
-        world.settle();
+        let mut world = with_copies(seed, 2);
         let holder = world.dmasters(&key(0))[0];
         world.nodes[holder].store.remove(&key(0));
         world.clients.clear();

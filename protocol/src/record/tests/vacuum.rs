@@ -78,21 +78,7 @@ fn recoveries_and_deaths_bring_nothing_back() {
         let mut world = World::new(3 + (seed % 3) as u32, seed);
         (world.deletes_in_ten, world.vacuums_left) = (4, 60);
         world.add_clients(2, 20, 1 + seed % 9);
-        for _ in 0..3 {
-            for _ in 0..world.rng.below(500) {
-                world.step();
-            }
-            let dead = world.rng.below(world.nodes.len() as u64) as usize;
-            let alive = world.nodes.iter().filter(|node| node.alive).count();
-            if world.rng.chance(1, 3) && world.nodes[dead].alive && alive > 1 {
-                world.kill(dead);
-                for _ in 0..world.rng.below(100) {
-                    world.step();
-                }
-            }
-            world.recover();
-        }
-        world.settle();
+        world.recoveries_and_deaths();
         check(&world, seed);
         full_runs_everywhere(&mut world);
         check(&world, seed);
