@@ -1,5 +1,6 @@
 //! Replacing the whole content of a database on all active nodes, as 4.17's tool does it: each step on every node
-//! before the next one. A failure in between ends in a recovery, which makes the nodes equal again.
+//! before the next one. A failure in between ends in a recovery, which makes the nodes equal again. A recovery of
+//! somebody else ends every replacement: then it is begun anew.
 
 use std::time::Duration;
 
@@ -24,8 +25,10 @@ use crate::client::{Client, ClientError, Result};
 const MESSAGE_BYTES: usize = 100_000;
 /// Between two looks whether a node has opened the database.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Looks at one node.
+/// Looks at one node, or at a recovery.
 const LOOKS_MAX: u32 = 250;
+/// Beginnings of a replacement that recoveries end.
+const ATTEMPTS_MAX: u32 = 5;
 /// `SET_RECMODE`: start a recovery.
 const RECOVERY_ACTIVE: u32 = 1;
 
@@ -47,43 +50,62 @@ pub(super) fn replace(
     db_id: u32,
     records: Option<&[RecordData]>,
 ) -> std::result::Result<(), Refusal> {
-    let cluster = Cluster::ask(client, db_id).map_err(refused)?;
-    if cluster.recovers {
-        let message = "A recovery is active: try again when it is over";
-        return Err(Refusal::new(message));
-    }
-    cluster.wait_for_database(client).map_err(refused)?;
-    let replaced = cluster.replace(client, records);
-    replaced.map_err(|error| {
+    let mut attempts = ATTEMPTS_MAX;
+    loop {
+        attempts -= 1;
+        let cluster = Cluster::ask(client, db_id)?;
+        cluster.wait_for_database(client).map_err(refused)?;
+        let Err(error) = cluster.replace(client, records) else {
+            return Ok(());
+        };
+        let was_interrupted = cluster.has_recovered(client)?;
+        if was_interrupted && attempts > 0 {
+            continue;
+        }
         let active = RECOVERY_ACTIVE.to_bytes();
         // What cannot be asked for now the leader sees by itself: a database stays frozen.
         let _ = client.control(Opcode::SetRecMode, pnn::CURRENT, &active);
-        refused(error)
-    })
+        return Err(refused(error));
+    }
+}
+
+/// The generation of the cluster when no recovery is active; a recovery is waited for.
+fn generation(client: &mut Client) -> std::result::Result<u32, Refusal> {
+    for _ in 0..LOOKS_MAX {
+        let mode = client.control(Opcode::GetRecMode, pnn::CURRENT, &[]);
+        if mode.map_err(refused)?.status == 0 {
+            let map = client.control_ok(Opcode::GetVnnMap, &[]);
+            let map = map.and_then(|map| Ok(VnnMap::parse(&map)?));
+            return Ok(map.map_err(refused)?.generation);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    let message = "A recovery is active: try again when it is over";
+    Err(Refusal::new(message))
 }
 
 /// The active nodes, and one of their databases.
 struct Cluster {
     nodes: Vec<u32>,
-    recovers: bool,
     change: TransDb,
 }
 
 impl Cluster {
-    fn ask(client: &mut Client, db_id: u32) -> Result<Self> {
-        let map = NodeMap::parse(&client.control_ok(Opcode::GetNodeMap, &[])?)?;
+    fn ask(client: &mut Client, db_id: u32) -> std::result::Result<Self, Refusal> {
+        let tid = generation(client)?;
+        let map = client.control_ok(Opcode::GetNodeMap, &[]);
+        let map = map.and_then(|map| Ok(NodeMap::parse(&map)?));
+        let map = map.map_err(refused)?;
         let active = map.nodes.iter().filter(|node| !node.flags.is_inactive());
-        let nodes = active.map(|node| node.pnn).collect();
-        let vnnmap = VnnMap::parse(&client.control_ok(Opcode::GetVnnMap, &[])?)?;
-        let mode = client.control(Opcode::GetRecMode, pnn::CURRENT, &[])?;
         Ok(Self {
-            nodes,
-            recovers: mode.status != 0,
-            change: TransDb {
-                db_id,
-                tid: vnnmap.generation,
-            },
+            nodes: active.map(|node| node.pnn).collect(),
+            change: TransDb { db_id, tid },
         })
+    }
+
+    /// Whether the cluster has recovered since, which ended the replacement.
+    fn has_recovered(&self, client: &mut Client) -> std::result::Result<bool, Refusal> {
+        Ok(generation(client)? != self.change.tid)
     }
 
     /// A database that was attached just now: the other nodes open it a little later. A node that does not is heard of
