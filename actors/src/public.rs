@@ -104,10 +104,14 @@ impl PublicAddresses {
         self.shared.lvs.is_some() && self.shared.lvs_off.swap(!on, Ordering::Relaxed) == on
     }
 
+    /// Whether LVS is not switched off.
+    pub fn is_lvs_on(&self) -> bool {
+        !self.shared.lvs_off.load(Ordering::Relaxed)
+    }
+
     /// The LVS address with its interface, if this node may answer for it.
     fn lvs_place(&self) -> Option<(IpAddr, &String)> {
-        let on = !self.shared.lvs_off.load(Ordering::Relaxed);
-        let lvs = self.shared.lvs.as_ref().filter(|_| on)?;
+        let lvs = self.shared.lvs.as_ref().filter(|_| self.is_lvs_on())?;
         Some((lvs.address, lvs.interface.as_ref()?))
     }
 

@@ -1,7 +1,7 @@
 //! Policy routing in the kernel: the rules and routes of the addresses that are here, and the names of their tables.
 //!
-//! Called by the address worker, which waits for it before it announces an address: whoever answers for an address
-//! sends by its routes. No process is started for it.
+//! Called by the address worker, which waits for it before it announces an address (whoever answers for an address sends
+//! by its routes), and by the script's steps, on threads beside the events' arbiter. No process is started for it.
 
 use crate::log::notice;
 use crate::net::address::HeldAddress;
@@ -23,6 +23,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A node answers for an address only on the interface that it would send from.
 const ARP_FILTER: &str = "ipv4/conf/all/arp_filter";
+
+/// What a file says, or what is wrong with it.
+type Lines = Result<Vec<file::Line>, String>;
 
 struct State {
     policy: Policy,
@@ -111,13 +114,14 @@ impl PolicyRouting {
 
     /// Switches it on or off; on means that the file is read anew.
     pub fn set_enabled(&self, enabled: bool) {
-        let mut state = self.state();
-        if state.enabled == enabled {
+        if self.state().enabled == enabled {
             return;
         }
+        let lines = if enabled { self.read() } else { None };
+        let mut state = self.state();
         state.enabled = enabled;
         if enabled {
-            self.read_file(&mut state);
+            self.take(lines, &mut state);
             if let Err(error) = state.switches.set(ARP_FILTER, "1") {
                 self.complain(error.to_string());
             }
@@ -127,8 +131,9 @@ impl PolicyRouting {
 
     /// Reads the file anew and repairs; the error is what is wrong.
     pub fn reread(&self) -> Result<(), String> {
+        let lines = self.read();
         let mut state = self.state();
-        self.read_file(&mut state);
+        self.take(lines, &mut state);
         self.bring(&mut state);
         state.fault.clone().map_or(Ok(()), Err)
     }
@@ -148,11 +153,20 @@ impl PolicyRouting {
         }
     }
 
-    fn read_file(&self, state: &mut State) {
-        let Source::File(path) = &state.policy.config().source else {
+    /// The lines of the file, if there is one. Read without holding the state: whoever has the addresses waits for that,
+    /// and a file on a dead server can take for ever.
+    fn read(&self) -> Option<Lines> {
+        let source = self.state().policy.config().source.clone();
+        match source {
+            Source::File(path) => Some(read(&path, &self.public)),
+            Source::AutoLinkLocal => None,
+        }
+    }
+
+    fn take(&self, lines: Option<Lines>, state: &mut State) {
+        let Some(lines) = lines else {
             return;
         };
-        let lines = read(path, &self.public);
         let set = lines.and_then(|lines| state.policy.set_lines(lines).map_err(|e| e.to_string()));
         // With a file that can't be used the lines before it stay in force.
         let fault = set.err();
@@ -195,7 +209,7 @@ impl PolicyRouting {
     }
 }
 
-fn read(path: &str, public: &PublicAddresses) -> Result<Vec<file::Line>, String> {
+fn read(path: &str, public: &PublicAddresses) -> Lines {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| format!("CTDB_PER_IP_ROUTING_CONF={path}: {error}"))?;
     let known: Vec<IpAddr> = public.list().into_iter().map(|p| p.address).collect();

@@ -77,6 +77,12 @@ impl Cluster for NodeCluster {
         (listed.is_some() || !group.0.is_empty()).then_some(group)
     }
 
+    fn lvs_able(&self) -> Option<Group> {
+        let view = self.0.board.view();
+        let able = |group: Group| group.able(|pnn| view.capabilities(pnn));
+        self.lvs_group().map(able)
+    }
+
     fn events(&self) -> Option<Service> {
         Some(Service::of(&self.0))
     }

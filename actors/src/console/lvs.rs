@@ -26,7 +26,8 @@ impl Run<'_> {
     }
 
     async fn lvs(&self, pnn: u32, what: LvsCommand) -> Result<Answer, Refusal> {
-        let Some(group) = self.executor.cluster.lvs_group() else {
+        let cluster = &self.executor.cluster;
+        let (Some(group), Some(able)) = (cluster.lvs_group(), cluster.lvs_able()) else {
             return Err(Refusal::new(
                 "There is no LVS group: set CTDB_PUBLIC_INTERFACE and CTDB_LVS_PUBLIC_IP on its nodes",
             ));
@@ -40,12 +41,12 @@ impl Run<'_> {
         };
         Ok(match what {
             LvsCommand::Leader => {
-                let leader = choice::leader(&group, flags).map(|pnn| pnn.0);
+                let leader = choice::leader(&able, flags).map(|pnn| pnn.0);
                 let code = if leader.is_some() { 0 } else { NO_LEADER };
                 Answer::new(LvsLeader(leader)).coded(code, "(no node can lead)")
             }
             LvsCommand::List => {
-                let servers = choice::servers(&group, flags);
+                let servers = choice::servers(&able, flags);
                 let list = lines.iter().filter(|line| servers.contains(&Pnn(line.pnn)));
                 let list = list.map(|line| (line.pnn, line.address.clone()));
                 Answer::new(LvsList(list.collect()))

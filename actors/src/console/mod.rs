@@ -111,6 +111,11 @@ pub trait Cluster: 'static {
         None
     }
 
+    /// Those of its nodes that have LVS switched on.
+    fn lvs_able(&self) -> Option<Group> {
+        self.lvs_group()
+    }
+
     /// Event scripts, if this node has any.
     fn events(&self) -> Option<Service> {
         None

@@ -1,7 +1,7 @@
 //! Starts the events' actor on an arbiter of its own.
 
 use super::carry::EventCarry;
-use super::native::{Interfaces, NativeScript, Natives, PerIpRouting};
+use super::native::{Interfaces, LvsScript, NativeScript, Natives, PerIpRouting};
 use super::notify::{self, Notify};
 use super::scripts::ScriptDirectory;
 use super::shipped::is_as_shipped;
@@ -74,6 +74,7 @@ fn carry(context: &NodeContext) -> EventCarry {
         directory: directory(settings),
         environment: environment(context),
         natives: natives(context),
+        native: None,
         debug_script: settings.events.debug_script.clone().map(PathBuf::from),
         script_level: settings.logging.script_level,
         log: context.log.clone(),
@@ -93,6 +94,11 @@ fn natives(context: &NodeContext) -> Natives {
     let scripts: Vec<Box<dyn NativeScript>> = vec![
         Box::new(interfaces),
         Box::new(PerIpRouting(context.routing.policy.clone())),
+        Box::new(LvsScript {
+            lvs: settings.lvs.clone().filter(|_| !settings.startup.test_mode),
+            public: context.public.clone(),
+            post: context.post.clone(),
+        }),
     ];
     Natives::new(scripts)
 }

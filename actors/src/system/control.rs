@@ -283,7 +283,8 @@ fn membership_config(context: &NodeContext, timing: Timing) -> MembershipConfig 
     let mut capabilities = Capabilities::default();
     capabilities.set(Capabilities::LEADER, settings.cluster.leader_capability);
     capabilities.set(Capabilities::LMASTER, settings.cluster.lmaster_capability);
-    capabilities.set(Capabilities::LVS, settings.lvs_capability());
+    let lvs = settings.lvs_capability() && context.public.is_lvs_on();
+    capabilities.set(Capabilities::LVS, lvs);
     capabilities.set(Capabilities::NATGW, settings.natgw_capability());
     MembershipConfig {
         own: own(context),

@@ -69,6 +69,8 @@ pub(super) fn keep(context: &NodeContext, supervisor: &Supervisor, kernel: &Shar
         context.post.lvs.occupy(actor.recipient());
         let view = (*context.board.view()).clone();
         context.post.lvs.send(lvs::io::Input::View(view));
+        let on = context.public.is_lvs_on();
+        context.post.lvs.send(lvs::io::Input::Enabled(on));
         kernel.retell();
     });
 }

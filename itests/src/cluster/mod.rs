@@ -16,6 +16,7 @@ mod files;
 mod lab;
 mod layout;
 mod loopback;
+pub mod lvs;
 mod namespace;
 mod process;
 mod programs;

@@ -43,6 +43,14 @@ impl Group {
         Self(able.map(|(pnn, _)| (pnn, Role::Any)).collect())
     }
 
+    /// Those of its nodes that announce LVS now: one that is listed may have it switched off.
+    #[must_use]
+    pub fn able(&self, capabilities: impl Fn(Pnn) -> Capabilities) -> Self {
+        let able = |pnn: &Pnn| capabilities(*pnn).contains(Capabilities::LVS);
+        let nodes = self.0.iter().filter(|(pnn, _)| able(pnn));
+        Self(nodes.map(|(pnn, role)| (*pnn, *role)).collect())
+    }
+
     /// Whether the node may lead it.
     pub fn may_lead(&self, pnn: Pnn) -> bool {
         self.0.get(&pnn) == Some(&Role::Any)

@@ -40,6 +40,8 @@ pub enum Request {
     LmasterRole(bool),
     /// `ctdb setleaderrole`.
     LeaderRole(bool),
+    /// `ctdb event script enable|disable 91.lvs`.
+    LvsRole(bool),
 }
 
 /// Everything that can happen to the membership.

@@ -323,6 +323,7 @@ impl Membership {
             Request::Recover { reason } => self.wish_for_recovery(reason),
             Request::LmasterRole(on) => self.capabilities.set(Capabilities::LMASTER, on),
             Request::LeaderRole(on) => self.capabilities.set(Capabilities::LEADER, on),
+            Request::LvsRole(on) => self.capabilities.set(Capabilities::LVS, on),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::message::Composition;
 use crate::election::standing::Standing;
-use crate::flags::NodeFlags;
+use crate::flags::{Capabilities, NodeFlags};
 use crate::heartbeat::message::NodeState;
 use crate::id::{Generation, Pnn};
 use crate::lvs::group::Group;
@@ -72,5 +72,11 @@ impl MembershipView {
         let nodes = (0..).map(Pnn).zip(&self.nodes);
         let live = nodes.filter(|(_, node)| !node.flags.contains(NodeFlags::DELETED));
         Group::announced(live.map(|(pnn, node)| (pnn, node.state.capabilities)))
+    }
+
+    /// What a node announces; nothing while it is not known.
+    pub fn capabilities(&self, pnn: Pnn) -> Capabilities {
+        let node = self.nodes.get(pnn.0 as usize);
+        node.map_or_else(Capabilities::empty, |node| node.state.capabilities)
     }
 }

@@ -4,9 +4,11 @@
 //! its failure counts for the node's health, and switching it off switches the duty off.
 
 mod interface;
+mod lvs;
 mod per_ip_routing;
 
 pub(super) use interface::Interfaces;
+pub(super) use lvs::LvsScript;
 pub(super) use per_ip_routing::PerIpRouting;
 
 use super::process::wall_us;
@@ -14,7 +16,8 @@ use ctdb_protocol::event::io::Script;
 use ctdb_protocol::event::result::ScriptResult;
 use std::sync::Arc;
 
-/// One script's part in the events. It runs on the events' arbiter: nothing here waits.
+/// One script's part in the events. It runs on a thread beside the events' arbiter, since it reads files and asks the
+/// kernel; an event that was given up may leave it running while the next one begins.
 pub trait NativeScript: Send + Sync {
     /// The script that it stands for, without `.script`.
     fn name(&self) -> &'static str;

@@ -1,0 +1,188 @@
+//! LVS as tests see it: servers that say on which node they run, a client with many connections, and what the kernels of
+//! the nodes have.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::lab::Cluster;
+use super::programs::program;
+use super::wait_until;
+
+/// The lines of the manual.
+pub const SEED: &str = "CTDB_PUBLIC_INTERFACE=eth1\nCTDB_LVS_PUBLIC_IP=10.1.1.237\n";
+/// The address in them.
+pub const ADDRESS: &str = "10.1.1.237";
+/// Where the servers listen.
+pub const PORT: &str = "4451";
+/// The clients, all of them in one namespace.
+pub const CLIENTS: [&str; 3] = ["10.1.1.51", "10.1.1.52", "10.1.1.53"];
+/// For a change of the group to arrive.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A `flows` program; ended by drop.
+pub struct Flows {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Flows {
+    /// Starts one.
+    pub fn start(mut command: Command, args: &[&str]) -> Self {
+        command
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().expect("nsenter(1) runs");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        let input = child.stdin.take();
+        Self {
+            child,
+            input,
+            lines,
+        }
+    }
+
+    /// The next line that it prints.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).expect("a line");
+        line.trim_end().to_owned()
+    }
+
+    /// The next line, as JSON.
+    pub fn json(&mut self) -> Value {
+        let line = self.line();
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line:?}"))
+    }
+
+    /// Says a line; answers what is printed then.
+    pub fn ask(&mut self, line: &str) -> Value {
+        let input = self.input.as_mut().expect("open");
+        writeln!(input, "{line}").expect("it reads");
+        self.json()
+    }
+}
+
+impl Drop for Flows {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program.
+pub fn flows_program() -> String {
+    program("flows").to_string_lossy().into_owned()
+}
+
+/// Starts a server on every node; each says `n` and the node's number.
+pub fn servers(cluster: &Cluster) -> Vec<Flows> {
+    let start = |node: usize| {
+        let command = cluster.command(node, &flows_program());
+        let mut server = Flows::start(command, &["serve", &format!("n{node}"), PORT]);
+        assert_eq!(server.line(), "ready");
+        server
+    };
+    cluster.nodes().map(start).collect()
+}
+
+/// Opens connections; answers how many each node serves.
+pub fn connect(
+    cluster: &Cluster,
+    to: &str,
+    count: u32,
+    first: u32,
+    from: &[&str],
+) -> (Flows, Counts) {
+    let (count, first) = (count.to_string(), first.to_string());
+    let mut args = vec!["connect", to, PORT, &count, &first];
+    args.extend(from);
+    let mut flows = Flows::start(cluster.client_command(&flows_program()), &args);
+    let said = flows.json();
+    assert_eq!(said["failed"], serde_json::json!({}), "{said}");
+    let served = counts(&said["served"]);
+    (flows, served)
+}
+
+/// How many connections each node serves, by its name.
+pub type Counts = BTreeMap<String, u64>;
+
+/// The same from JSON.
+pub fn counts(value: &Value) -> Counts {
+    let object = value.as_object().expect("an object");
+    let count = |(name, count): (&String, &Value)| (name.clone(), count.as_u64().unwrap_or(0));
+    object.iter().map(count).collect()
+}
+
+/// The permanent addresses that the manual asks for, and the clients'.
+pub fn number(cluster: &Cluster) {
+    for node in cluster.nodes() {
+        let address = format!("10.1.1.{}/24", node + 1);
+        cluster
+            .run(node, &["ip", "addr", "add", &address, "dev", "eth1"])
+            .ok();
+    }
+    for client in CLIENTS {
+        let address = format!("{client}/24");
+        cluster
+            .on_client(&["ip", "addr", "add", &address, "dev", "eth1"])
+            .ok();
+    }
+}
+
+/// The Ethernet address of a node towards the clients.
+pub fn mac(cluster: &Cluster, node: usize) -> String {
+    let text = cluster.run(node, &["ip", "-br", "link", "show", "dev", "eth1"]);
+    let text = text.ok();
+    text.split_whitespace().nth(2).expect("a MAC").to_owned()
+}
+
+/// The node of each bucket, by its MAC, as a node's kernel has it.
+pub fn buckets(cluster: &Cluster, node: usize) -> BTreeMap<u64, String> {
+    let list = ["nft", "-j", "list", "map", "netdev", "ctdb_lvs", "buckets"];
+    let text = cluster.run(node, &list).ok();
+    let value: Value = serde_json::from_str(&text).expect("JSON");
+    let all = value["nftables"].as_array().expect("a list");
+    let map = all
+        .iter()
+        .find_map(|entry| entry.get("map"))
+        .expect("the map");
+    let pair = |pair: &Value| Some((pair[0].as_u64()?, pair[1].as_str()?.to_owned()));
+    // None while nobody serves.
+    let elements = map["elem"].as_array();
+    elements.into_iter().flatten().filter_map(pair).collect()
+}
+
+/// Waits until that many nodes get new connections.
+pub fn wait_live(cluster: &Cluster, at: usize, nodes: usize) {
+    wait_until(PATIENCE, "the table has all nodes", || {
+        let all = buckets(cluster, at);
+        let distinct: BTreeSet<&String> = all.values().collect();
+        distinct.len() == nodes
+    });
+}
+
+/// What `ctdb lvs leader` says.
+pub fn lvs_leader(cluster: &Cluster, at: usize) -> String {
+    cluster
+        .our_ctdb(at, &["lvs", "leader"])
+        .stdout
+        .trim()
+        .to_owned()
+}
+
+/// Waits until a node answers for the address, by its own interface.
+pub fn wait_holder(cluster: &Cluster, node: usize) {
+    wait_until(PATIENCE, "the leader has the address", || {
+        cluster
+            .run(node, &["ip", "addr", "show", "dev", "eth1"])
+            .stdout
+            .contains(ADDRESS)
+    });
+}
