@@ -5,12 +5,16 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use ctdb_itests::cluster::lvs::{
-    ADDRESS, CLIENTS, Counts, Flows, PATIENCE, PORT, SEED, buckets, connect, counts, flows_program,
-    lvs_leader, mac, number, servers, wait_holder, wait_live,
+    ADDRESS, CLIENTS, Counts, Flows, PATIENCE, PORT, SEED, buckets, connect, counts, datagrams,
+    echoes, errors_follow, flows_program, lvs_leader, mac, number, servers, wait_holder, wait_live,
 };
 use ctdb_itests::cluster::{Cable, Cluster, Layout, Whom, have_root, wait_until};
 use serde_json::Value;
 
+/// A router's address: no client's.
+const ROUTER: &str = "10.88.0.50";
+/// The LVS address of the cluster with IPv6.
+const SIX: &str = "fd88::237";
 /// Counts what the client hears from the address, by the node that sent it.
 fn count_replies(cluster: &Cluster) {
     let mut rules = String::from(
@@ -85,6 +89,20 @@ fn add_a_node(cluster: &Cluster) {
     wait_until(PATIENCE, "every node has the same table", || {
         buckets(cluster, 2) == after
     });
+    // Among them are those whose bucket has moved.
+    let count = errors_follow(cluster, &mut old, ADDRESS, ROUTER);
+    println!("ICMP errors that reached the node of their connection: {count} of {count}");
+}
+
+/// Fragments have no ports: those of a client go to one node, whichever ports the whole packets have.
+fn fragments(cluster: &Cluster) {
+    let _echoes = echoes(cluster, ADDRESS);
+    let short = datagrams(cluster, ADDRESS, 500, &CLIENTS);
+    println!("datagrams: {short:?}");
+    assert!(short.values().all(|nodes| nodes.len() > 1), "{short:?}");
+    let long = datagrams(cluster, ADDRESS, 4_000, &CLIENTS);
+    println!("datagrams in fragments: {long:?}");
+    assert!(long.values().all(|nodes| nodes.len() == 1), "{long:?}");
 }
 
 /// A thousand connections, and the way of the replies.
@@ -113,8 +131,10 @@ fn measure(cluster: &Cluster, flows: &mut Flows) {
     println!("upload without the leader: {rate}");
 }
 
-/// The leader is lost in the middle of all this.
+/// The leader is lost in mid-traffic.
 fn lose_the_leader(cluster: &Cluster, mut flows: Flows, served: Counts) {
+    let (mut busy, of_busy) = connect(cluster, ADDRESS, 40, 28_000, &CLIENTS);
+    busy.say("watch 8");
     let begin = Instant::now();
     cluster.cut(0, Cable::Both);
     wait_until(PATIENCE, "another leader", || lvs_leader(cluster, 1) == "1");
@@ -128,6 +148,12 @@ fn lose_the_leader(cluster: &Cluster, mut flows: Flows, served: Counts) {
     let mut survivors = served;
     let lost = survivors.remove("n0").unwrap_or(0);
     assert_eq!(counts(&said["alive"]), survivors);
+    assert_eq!(counts(&said["dead"]), Counts::from([("n0".into(), lost)]));
+    let said = busy.json();
+    println!("those that were busy, with their longest pause in seconds: {said}");
+    let mut survivors = of_busy;
+    let lost = survivors.remove("n0").unwrap_or(0);
+    assert_eq!(counts(&said["alive"]), survivors, "{said}");
     assert_eq!(counts(&said["dead"]), Counts::from([("n0".into(), lost)]));
     let (_new, served) = connect(cluster, ADDRESS, 300, 30_000, &CLIENTS);
     println!("after that: {served:?}");
@@ -169,7 +195,8 @@ fn a_thousand_connections_a_new_node_and_a_lost_leader() {
         addresses: 2,
         ..Layout::new("lvs", 4)
     };
-    let cluster = Cluster::build(&layout.with_file(None, "ctdb/script.options", SEED));
+    let layout = layout.with_file(None, "ctdb/script.options", SEED);
+    let cluster = Cluster::build(&layout);
     number(&cluster);
     cluster.start_all();
     cluster.wait_settled("all nodes OK with addresses after start");
@@ -177,17 +204,22 @@ fn a_thousand_connections_a_new_node_and_a_lost_leader() {
     wait_holder(&cluster, 0);
     wait_live(&cluster, 0, 4);
     println!("{}", cluster.our_ctdb(0, &["lvs", "status"]).ok());
+    // An admin's nft(8) must not stumble over what is there.
+    let ruleset = cluster.run(0, &["nft", "list", "ruleset"]).ok();
+    assert!(ruleset.contains("table netdev ctdb_lvs"), "{ruleset}");
     let list = cluster.our_ctdb(2, &["lvs", "list"]).ok();
     assert_eq!(cluster.our_ctdb(2, &["lvs"]).ok(), list);
     assert_eq!(cluster.our_ctdb(1, &["lvsmaster"]).ok(), "0\n");
     add_a_node(&cluster);
     let (mut flows, served) = spread(&cluster);
     measure(&cluster, &mut flows);
+    fragments(&cluster);
     let public = cluster.owners(0).expect("an answer");
     assert!(
         public.len() == 2 && public.values().all(Option::is_some),
         "{public:?}"
     );
+    assert!(cluster.all_answer(&layout.public_addresses()));
     let command = cluster.client_command(&flows_program());
     let mut listener = Flows::start(command, &["serve", "client", PORT]);
     assert_eq!(listener.line(), "ready");
@@ -237,6 +269,12 @@ fn six_works_as_four_and_a_follower_never_leads() {
     println!("IPv6: {served:?}");
     assert_eq!(served.keys().collect::<Vec<_>>(), ["n0", "n1", "n2"]);
     assert_eq!(counts(&flows.ask("check")["alive"]), served);
+    errors_follow(&cluster, &mut flows, SIX, "fd88::50");
+    let _echoes = echoes(&cluster, SIX);
+    let short = datagrams(&cluster, SIX, 500, &["fd88::50"]);
+    assert!(short["fd88::50"].len() > 1, "{short:?}");
+    let long = datagrams(&cluster, SIX, 4_000, &["fd88::50"]);
+    assert_eq!(long["fd88::50"].len(), 1, "{long:?}");
     for node in cluster.nodes() {
         let route = cluster
             .run(node, &["ip", "-6", "route", "get", "fd88::50"])

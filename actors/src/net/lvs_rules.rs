@@ -2,12 +2,17 @@
 //!
 //! At the ingress hook of the interface towards the clients, behind the lease gate. Found out on Linux 6.18: the source
 //! MAC must be rewritten as well as the destination, or the switch learns the client on the wrong port; `jhash` without
-//! a seed takes another one with each load; nft 1.0.6 can't put keys of more than 16 bytes into a map from a packet.
+//! a seed takes another one with each load. nft 1.0.6 can't put keys of more than 16 bytes into a map from a packet, takes
+//! no raw bytes of a packet for a key that has ports in it, and crashes when it lists a map whose key was declared as a hash.
+//! So flows are known by two hashes, which an ICMP error can make of what it quotes as well, and the keys are declared
+//! as lengths: numbers of 32 bits, like them.
 //!
+//! * A frame for another node, which a switch floods while it does not know where that is, is no matter of this one: each
+//!   node would pass a copy on.
 //! * What another node of the group passed on is served here, whatever this table would say.
 //! * A TCP packet that begins a connection goes by the buckets; any other one goes where its flow went before, unless
 //!   that node is lost.
-//! * ICMP errors go by the buckets, with the flow that they tell of. Fragments go by the client's address alone, so
+//! * ICMP errors go where the flow went that they tell of, else by its bucket. Fragments go by the client's address alone, so
 //!   that all of one packet meet.
 
 use std::fmt::Write;
@@ -25,6 +30,8 @@ pub(crate) const CHAIN: &str = "in";
 const PRIORITY: i32 = -400;
 /// Same on all nodes and for ever: each node must find the same bucket for a flow.
 const SEED: u32 = 0x1c7d_b175;
+/// The same for the two numbers that a flow is known by.
+const FLOW_SEEDS: [u32; 2] = [0x53a9_0d6f, 0x8e21_f4b7];
 /// Most flows that are remembered; further ones go by the buckets alone.
 const FLOWS_MAX: u32 = 262_144;
 
@@ -39,11 +46,8 @@ pub(crate) struct Port {
 struct Family {
     /// Matches packets to the address.
     to: &'static str,
-    /// Client address and both ports, as the flow map has them. Of an IPv6 address without its first 32 bits, which
-    /// would not fit: clients that differ in nothing else are of two continents.
+    /// Client address and both ports.
     flow: &'static str,
-    /// The same in full, for the hash.
-    hashed: &'static str,
     /// The same as an ICMP error quotes it, ports the other way round.
     quoted: &'static str,
     client: &'static str,
@@ -54,7 +58,6 @@ struct Family {
 const V4: Family = Family {
     to: "ip daddr",
     flow: "ip saddr . th sport . th dport",
-    hashed: "ip saddr . th sport . th dport",
     quoted: "@th,192,32 . @th,240,16 . @th,224,16",
     client: "ip saddr",
     fragment: "ip frag-off & 0x3fff != 0",
@@ -63,8 +66,7 @@ const V4: Family = Family {
 
 const V6: Family = Family {
     to: "ip6 daddr",
-    flow: "@nh,96,96 . @th,0,32",
-    hashed: "@nh,64,128 . @th,0,16 . @th,16,16",
+    flow: "@nh,64,128 . @th,0,16 . @th,16,16",
     quoted: "@th,256,128 . @th,400,16 . @th,384,16",
     client: "@nh,64,128",
     fragment: "exthdr frag exists",
@@ -81,7 +83,6 @@ pub(crate) fn build(address: IpAddr, port: &Port, plan: &Plan) -> String {
     let Family {
         to,
         flow,
-        hashed,
         quoted,
         client,
         fragment,
@@ -92,14 +93,19 @@ pub(crate) fn build(address: IpAddr, port: &Port, plan: &Plan) -> String {
         let count = buckets::BUCKETS;
         format!("ether daddr set jhash {of} mod {count} seed {SEED:#x} map @buckets")
     };
-    let (by_flow, by_quoted, by_client) = (bucket(hashed), bucket(quoted), bucket(client));
+    let (by_flow, by_quoted, by_client) = (bucket(flow), bucket(quoted), bucket(client));
+    let key = |of: &str| {
+        let hash = |seed| format!("jhash {of} mod {} seed {seed:#x}", u32::MAX);
+        FLOW_SEEDS.map(hash).join(" . ")
+    };
+    let (flow, quoted) = (key(flow), key(quoted));
     let mut text = removal();
     let _ = write!(
         text,
         "table netdev {TABLE} {{
-  map buckets {{ typeof jhash ip saddr mod 2 : ether daddr; }}
+  map buckets {{ typeof meta length : ether daddr; }}
   set seats {{ type ether_addr; }}
-  map flows {{ typeof {flow} : ether daddr; size {FLOWS_MAX}; flags dynamic,timeout; timeout 1h; }}
+  map flows {{ typeof meta length . meta length : ether daddr; size {FLOWS_MAX}; flags dynamic,timeout; timeout 1h; }}
   chain send {{
     ether daddr {own} accept
     ether saddr set {own} fwd to \"{interface}\"
@@ -112,6 +118,7 @@ pub(crate) fn build(address: IpAddr, port: &Port, plan: &Plan) -> String {
     {by_flow} goto keep
   }}
   chain error {{
+    ether daddr set {quoted} map @flows ether daddr @seats goto send
     {by_quoted} goto send
   }}
   chain fragment {{
@@ -128,7 +135,7 @@ pub(crate) fn build(address: IpAddr, port: &Port, plan: &Plan) -> String {
   }}
   chain {CHAIN} {{
     type filter hook ingress device \"{interface}\" priority {PRIORITY}; policy accept;
-    {to} {address} goto balance
+    meta pkttype host {to} {address} goto balance
   }}
 }}
 "
@@ -204,7 +211,7 @@ mod tests {
             mac: [2, 0, 0, 0, 0, 9],
         };
         let text = build(IpAddr::from([10, 1, 1, 237]), &port, &Plan::default());
-        assert!(text.contains("ip daddr 10.1.1.237 goto balance"));
+        assert!(text.contains("meta pkttype host ip daddr 10.1.1.237 goto balance"));
         assert!(text.contains("fwd to \"eth1\"") && !text.contains("add element"));
     }
 }

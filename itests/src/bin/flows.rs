@@ -4,14 +4,19 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use ctdb_itests::flows::{connect, serve};
+use ctdb_itests::flows::{connect, echo, send, serve};
 
 const USAGE: &str = "usage:
   flows serve NAME PORT
       answers on all addresses: its name and the client's address, then what it is asked for
   flows connect ADDRESS PORT COUNT FIRST_PORT SOURCE...
       opens COUNT connections from these addresses in turn, from port FIRST_PORT on, and prints who answered;
-      then obeys the lines of its standard input: `check`, `get BYTES`, `put BYTES`";
+      then obeys the lines of its standard input: `check`, `watch SECONDS`, `get BYTES`, `put BYTES`, `ports`,
+      `too-big ROUTER`
+  flows echo NAME ADDRESS PORT
+      answers datagrams to that address
+  flows send ADDRESS PORT COUNT FIRST_PORT LENGTH SOURCE...
+      sends datagrams and prints who answered";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -32,6 +37,23 @@ fn run(args: &[&str]) -> Result<(), Box<dyn Error>> {
             let sources: Result<Vec<_>, _> = sources.iter().map(|source| source.parse()).collect();
             let to = SocketAddr::new(address.parse()?, port.parse()?);
             connect(to, count.parse()?, first.parse()?, &sources?)?;
+        }
+        ["echo", name, address, port] => {
+            echo(name, SocketAddr::new(address.parse()?, port.parse()?))?;
+        }
+        [
+            "send",
+            address,
+            port,
+            count,
+            first,
+            length,
+            ref sources @ ..,
+        ] if !sources.is_empty() => {
+            let sources: Result<Vec<_>, _> = sources.iter().map(|source| source.parse()).collect();
+            let to = SocketAddr::new(address.parse()?, port.parse()?);
+            let ports = (count.parse()?, first.parse()?);
+            send(to, ports, length.parse()?, &sources?)?;
         }
         _ => return Err(USAGE.into()),
     }

@@ -60,10 +60,15 @@ impl Flows {
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line:?}"))
     }
 
-    /// Says a line; answers what is printed then.
-    pub fn ask(&mut self, line: &str) -> Value {
+    /// Says a line.
+    pub fn say(&mut self, line: &str) {
         let input = self.input.as_mut().expect("open");
         writeln!(input, "{line}").expect("it reads");
+    }
+
+    /// Says a line; answers what is printed then.
+    pub fn ask(&mut self, line: &str) -> Value {
+        self.say(line);
         self.json()
     }
 }
@@ -185,4 +190,93 @@ pub fn wait_holder(cluster: &Cluster, node: usize) {
             .stdout
             .contains(ADDRESS)
     });
+}
+
+/// Which node an ICMP error about each connection reaches, by the clients' ports: "too big", sent by `router` to the LVS
+/// address. Answers how many, all of which were right.
+pub fn errors_follow(cluster: &Cluster, flows: &mut Flows, address: &str, router: &str) -> usize {
+    let six = address.contains(':');
+    let (family, error) = if six {
+        ("ip6", "icmpv6 type packet-too-big ip6 daddr")
+    } else {
+        ("ip", "icmp type destination-unreachable ip daddr")
+    };
+    // The destination port of the packet that the error quotes.
+    let port = if six { "@th,400,16" } else { "@th,240,16" };
+    let rules = format!(
+        "table {family} seen {{
+           set ports {{ type inet_service; size 65535; flags dynamic; }}
+           chain in {{
+             type filter hook input priority 0;
+             {error} {address} add @ports {{ {port} }}
+           }}
+         }}"
+    );
+    for node in cluster.nodes() {
+        cluster.run(node, &["nft", &rules]).ok();
+    }
+    let served = flows.ask("ports");
+    let sent = flows.ask(&format!("too-big {router}"));
+    let seen = || {
+        let all = cluster.nodes().map(|node| {
+            let list = ["nft", "-j", "list", "set", family, "seen", "ports"];
+            let text = cluster.run(node, &list).ok();
+            (format!("n{node}"), elements(&text))
+        });
+        all.filter(|(_, ports)| !ports.is_empty())
+            .collect::<BTreeMap<_, _>>()
+    };
+    let expected: BTreeMap<String, BTreeSet<u64>> =
+        serde_json::from_value(served).expect("ports by node");
+    let count: usize = expected.values().map(BTreeSet::len).sum();
+    assert_eq!(sent, count);
+    let all_seen = || seen().values().map(BTreeSet::len).sum::<usize>() >= count;
+    wait_until(PATIENCE, "all errors have arrived", all_seen);
+    assert_eq!(seen(), expected);
+    for node in cluster.nodes() {
+        let delete = ["nft", "delete", "table", family, "seen"];
+        cluster.run(node, &delete).ok();
+    }
+    count
+}
+
+/// The numbers of a set that nft(8) listed as JSON.
+fn elements(text: &str) -> BTreeSet<u64> {
+    let value: Value = serde_json::from_str(text).expect("JSON");
+    let all = value["nftables"].as_array().expect("a list");
+    let set = all.iter().find_map(|entry| entry.get("set"));
+    let elements = set.and_then(|set| set["elem"].as_array());
+    elements
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_u64)
+        .collect()
+}
+
+/// Servers of datagrams to the LVS address on every node.
+pub fn echoes(cluster: &Cluster, address: &str) -> Vec<Flows> {
+    let start = |node: usize| {
+        let command = cluster.command(node, &flows_program());
+        let mut server = Flows::start(command, &["echo", &format!("n{node}"), address, PORT]);
+        assert_eq!(server.line(), "ready");
+        server
+    };
+    cluster.nodes().map(start).collect()
+}
+
+/// Sends datagrams of that length; answers for each client which nodes had them. All arrived whole, and the answers came
+/// from the LVS address.
+pub fn datagrams(
+    cluster: &Cluster,
+    to: &str,
+    length: u32,
+    from: &[&str],
+) -> BTreeMap<String, Counts> {
+    let length = length.to_string();
+    let mut args = vec!["send", to, PORT, "60", "25000", &length];
+    args.extend(from);
+    let mut sender = Flows::start(cluster.client_command(&flows_program()), &args);
+    let said = sender.json();
+    assert_eq!(said["failed"], serde_json::json!({}), "{said}");
+    serde_json::from_value(said["served"].clone()).expect("counts by client")
 }

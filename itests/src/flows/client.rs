@@ -1,5 +1,6 @@
 //! The client's side: opens connections, keeps them, and says which of them live.
 
+use super::errors::too_big;
 use super::{CHUNK, swallow};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
@@ -10,6 +11,9 @@ use std::time::{Duration, Instant};
 
 /// For one connection, or one answer.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Between two questions of `watch`.
+const PULSE: Duration = Duration::from_millis(5);
 
 struct Flow {
     /// Who serves it.
@@ -65,6 +69,18 @@ pub fn connect(to: SocketAddr, count: u16, first: u16, sources: &[IpAddr]) -> io
         let line = line?;
         let answer = match line.split_whitespace().collect::<Vec<_>>()[..] {
             ["check"] => check(&mut flows),
+            ["watch", seconds] => {
+                let seconds = seconds.parse().map_err(io::Error::other)?;
+                watch(&mut flows, Duration::from_secs(seconds))
+            }
+            ["ports"] => ports(&flows)?,
+            ["too-big", router] => {
+                let router = router.parse().map_err(io::Error::other)?;
+                for flow in &flows {
+                    too_big(router, to, flow.stream.get_ref().local_addr()?)?;
+                }
+                json!(flows.len())
+            }
             [way @ ("get" | "put"), bytes] => {
                 let bytes = bytes.parse().map_err(io::Error::other)?;
                 move_bytes(&mut flows, way, bytes)?
@@ -99,6 +115,56 @@ fn check(flows: &mut Vec<Flow>) -> serde_json::Value {
     let answer = json!({ "alive": names(&alive), "dead": names(&dead) });
     *flows = alive;
     answer
+}
+
+/// Asks all again and again for so long: answers as `check`, with the longest time, in seconds, that a connection of each
+/// node went without an answer.
+fn watch(flows: &mut Vec<Flow>, time: Duration) -> serde_json::Value {
+    let watched: Vec<(Flow, Option<Duration>)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = flows
+            .drain(..)
+            .map(|flow| scope.spawn(move || pulse(flow, time)))
+            .collect();
+        let ends = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+        ends.map(|end| end.expect("no panic")).collect()
+    });
+    let mut gaps: BTreeMap<String, f64> = BTreeMap::new();
+    let mut dead = Vec::new();
+    for (flow, gap) in watched {
+        let Some(gap) = gap else {
+            dead.push(flow);
+            continue;
+        };
+        let longest = gaps.entry(flow.name.clone()).or_default();
+        *longest = longest.max(gap.as_secs_f64());
+        flows.push(flow);
+    }
+    json!({ "alive": names(flows), "dead": names(&dead), "gaps": gaps })
+}
+
+/// The longest time without an answer; none if it did not answer at all any more.
+fn pulse(mut flow: Flow, time: Duration) -> (Flow, Option<Duration>) {
+    let begin = Instant::now();
+    let (mut last, mut gap) = (begin, Duration::ZERO);
+    while begin.elapsed() < time {
+        if flow.say("ping").and_then(|()| flow.hears("pong")).is_err() {
+            return (flow, None);
+        }
+        gap = gap.max(last.elapsed());
+        last = Instant::now();
+        std::thread::sleep(PULSE);
+    }
+    (flow, Some(gap))
+}
+
+/// The ports of the connections of each node.
+fn ports(flows: &[Flow]) -> io::Result<serde_json::Value> {
+    let mut ports: BTreeMap<&str, Vec<u16>> = BTreeMap::new();
+    for flow in flows {
+        let port = flow.stream.get_ref().local_addr()?.port();
+        ports.entry(&*flow.name).or_default().push(port);
+    }
+    Ok(json!(ports))
 }
 
 /// Over the first connection of each node; in bytes a second.

@@ -4,9 +4,12 @@
 //! with N bytes, `put N` and N bytes with `done`.
 
 mod client;
+mod datagrams;
+mod errors;
 mod server;
 
 pub use client::connect;
+pub use datagrams::{echo, send};
 pub use server::serve;
 
 use std::io::{self, Read};
