@@ -7,6 +7,7 @@ use crate::daemon::{
     apply_limits,
 };
 use ctdb_actors::log::{self, Format, LogConfig, LogHandle, Syslog, Target};
+use ctdb_actors::lvs;
 use ctdb_actors::net::{address, cleanup};
 use ctdb_actors::system::{self, Boot, BootError};
 use ctdb_protocol::notice::Notice;
@@ -14,6 +15,7 @@ use ctdb_protocol::settings::{LogFormat, LogLocation, Logging, NodeEntry};
 use ctdb_protocol::wire::hello::{RELEASE, Release};
 use ipnet::IpNet;
 use slog::Logger;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,6 +50,16 @@ fn reread_nodes(options: &Options) -> impl Fn() -> Result<Vec<NodeEntry>, String
         let nodes = environment(&options).and_then(|found| config::load_nodes(&found, &SystemHost));
         nodes.map_err(|refused| refused.to_string())
     }
+}
+
+/// Reads the group file of LVS again; `own` is this node's private address.
+fn reread_lvs(options: &Options, own: IpAddr) -> lvs::Reread {
+    let options = options.clone();
+    Box::new(move || {
+        let found = environment(&options);
+        let group = found.and_then(|found| config::load_lvs_group(&found, &SystemHost, own));
+        group.map_err(|refused| refused.to_string())
+    })
 }
 
 impl Daemon for Node {
@@ -121,6 +133,7 @@ fn live(
     let (readiness, events) = context.split();
     watch_life(events, logger, handle);
     let release = release(startup.test_mode);
+    let reread_lvs = reread_lvs(&options, loaded.settings.cluster.node_address);
     let boot = Boot {
         settings: loaded.settings,
         tunables: loaded.tunables,
@@ -133,6 +146,7 @@ fn live(
         ready: Box::new(move || readiness.tell()),
         guarded: Box::new(move |all| guard.addresses(all.iter().filter_map(to_guard).collect())),
         reread_nodes: Box::new(reread_nodes(&options)),
+        reread_lvs,
         leftovers: Box::new(move |all| {
             let texts = all.iter().map(serde_json::to_string);
             second_guard.leftovers(texts.filter_map(Result::ok).collect());

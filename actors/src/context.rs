@@ -7,6 +7,7 @@ use crate::event::EventDesk;
 use crate::fatal::Fatal;
 use crate::link::table::Links;
 use crate::log::LogHandle;
+use crate::lvs::LvsGroup;
 use crate::poison::PoisonCabinet;
 use crate::post::Post;
 use crate::public::PublicAddresses;
@@ -27,6 +28,8 @@ pub struct NodeContext {
     pub tunables: Arc<RwLock<Tunables>>,
     /// The public addresses that it may host, changed by `ctdb addip` and the like.
     pub public: PublicAddresses,
+    /// The group of LVS.
+    pub lvs_group: LvsGroup,
     /// Rules and routes in the kernel.
     pub routing: KernelRouting,
     /// What the control plane publishes.

@@ -32,9 +32,15 @@ pub struct PublicAddresses {
     shared: Arc<Shared>,
 }
 
+struct LvsShared {
+    address: IpAddr,
+    /// Where this node may answer for it, by what its group says now.
+    interface: Mutex<Option<String>>,
+}
+
 struct Shared {
     list: Mutex<Vec<PublicAddress>>,
-    lvs: Option<LvsAddress>,
+    lvs: Option<LvsShared>,
     /// `event script disable 91.lvs`
     lvs_off: AtomicBool,
     reread: Reread,
@@ -55,7 +61,10 @@ impl PublicAddresses {
         Self {
             shared: Arc::new(Shared {
                 list: Mutex::new(list),
-                lvs: lvs.filter(|_| !recorded),
+                lvs: lvs.filter(|_| !recorded).map(|lvs| LvsShared {
+                    address: lvs.address,
+                    interface: Mutex::new(lvs.interface),
+                }),
                 lvs_off: AtomicBool::new(false),
                 reread,
                 tell_guard,
@@ -104,15 +113,26 @@ impl PublicAddresses {
         self.shared.lvs.is_some() && self.shared.lvs_off.swap(!on, Ordering::Relaxed) == on
     }
 
+    /// The interface on which this node may answer for the LVS address from now on; true if that is a change.
+    pub fn set_lvs_interface(&self, new: Option<&String>) -> bool {
+        let Some(lvs) = &self.shared.lvs else {
+            return false;
+        };
+        let mut interface = lvs.interface.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *interface, new.cloned()).as_ref() != new
+    }
+
     /// Whether LVS is not switched off.
     pub fn is_lvs_on(&self) -> bool {
         !self.shared.lvs_off.load(Ordering::Relaxed)
     }
 
     /// The LVS address with its interface, if this node may answer for it.
-    fn lvs_place(&self) -> Option<(IpAddr, &String)> {
+    fn lvs_place(&self) -> Option<(IpAddr, String)> {
         let lvs = self.shared.lvs.as_ref().filter(|_| self.is_lvs_on())?;
-        Some((lvs.address, lvs.interface.as_ref()?))
+        let interface = lvs.interface.lock();
+        let interface = interface.unwrap_or_else(PoisonError::into_inner).clone();
+        Some((lvs.address, interface?))
     }
 
     /// Every place where one of the addresses could be put.
@@ -128,7 +148,7 @@ impl PublicAddresses {
             }));
         }
         let lvs = self.lvs_place();
-        places.extend(lvs.map(|(address, interface)| HeldAddress::passive(address, interface)));
+        places.extend(lvs.map(|(address, interface)| HeldAddress::passive(address, &interface)));
         places
     }
 
@@ -158,7 +178,7 @@ impl PublicAddresses {
             .map(|(address, interface)| ConfiguredAddress {
                 address,
                 prefix: host_prefix(address),
-                interfaces: vec![interface.clone()],
+                interfaces: vec![interface],
                 kind: Kind::Lvs,
             });
         post.takeover

@@ -243,10 +243,14 @@ fn packets_go_where_the_routes_say(cluster: &Cluster, v4: IpAddr, v6: IpAddr) {
 /// After the worker was killed on a node, and after all were stopped.
 fn nothing_is_left(cluster: &Cluster, node: usize, address: IpAddr) {
     let patience = cluster.layout().daemon.patience();
+    // Until this is put right no other worker can start, and what is left is seen.
+    let options = cluster.etc(node, "script.options");
+    std::fs::write(&options, OPTIONS.replace("=100\n", "=high\n")).expect("a file");
     cluster.kill(node, Whom::Worker);
     wait_until(patience, "nothing is left of a killed daemon", || {
         is_clean(cluster, node)
     });
+    std::fs::write(&options, OPTIONS).expect("a file");
     cluster.wait_settled("OK again");
     wait_until(patience, "its routes are somewhere", || {
         is_routed(cluster, owner(cluster, address), address, &V4)
@@ -338,6 +342,7 @@ fn the_seeds_first_example_and_link_local_routes() {
     cluster.start_all();
     cluster.wait_settled("OK with addresses");
     the_seeds_rules(&cluster, address);
+    the_file_is_read_again(&cluster, address);
     link_local_routes(&cluster, address);
 
     cluster.stop(0);
@@ -345,8 +350,11 @@ fn the_seeds_first_example_and_link_local_routes() {
     std::fs::write(cluster.etc(0, "script.options"), bad).expect("a file");
     let daemon = layout.daemon.path();
     let refused = cluster.run(0, &[&*daemon.to_string_lossy()]);
-    let named = refused.stderr.contains("CTDB_PER_IP_ROUTING_TABLE_ID_LOW");
-    assert!(!refused.success() && named, "{refused:?}");
+    let named = "script.options:3: CTDB_PER_IP_ROUTING_TABLE_ID_LOW";
+    assert!(
+        !refused.success() && refused.stderr.contains(named),
+        "{refused:?}"
+    );
     cluster.assert_clean();
 }
 
@@ -377,14 +385,56 @@ fn the_seeds_rules(cluster: &Cluster, address: IpAddr) {
     cluster.run(0, &["ip", "link", "set", "eth2", "up"]).ok();
 }
 
+/// The seed's first line alone; then one that can't be used: the event fails and says why, and the routes stay.
+fn the_file_is_read_again(cluster: &Cluster, address: IpAddr) {
+    let file = cluster.etc(0, "policy_routing");
+    let write = |text: &str| std::fs::write(&file, text).expect("a file");
+    let event = |name: &str| cluster.ctdb(0, &["event", "run", "30", "legacy", name]);
+    let link = ["192.168.1.0/24 dev eth2 scope link"];
+    write("192.168.1.99 192.168.1.1/24\n");
+    event("reconfigure").ok();
+    assert!(is_routed(cluster, 0, address, &link));
+    write("# a gateway\n192.168.1.99 0.0.0.0/0 gate\n");
+    for name in ["reconfigure", "monitor"] {
+        assert!(!event(name).success(), "{name}");
+        let shown = cluster.ctdb(0, &["event", "status", "legacy", name]).stdout;
+        let why = "policy_routing line 2: 192.168.1.99: \"gate\" is no gateway";
+        assert!(
+            shown.contains("13.per_ip_routing") && shown.contains(why),
+            "{shown}"
+        );
+        assert!(is_routed(cluster, 0, address, &link));
+    }
+    write("192.168.1.99 192.168.1.1/24\n");
+    event("ipreallocated").ok();
+    event("monitor").ok();
+}
+
+/// Numbers go by the addresses, not by the order in which they come; the same again after a restart.
 fn link_local_routes(cluster: &Cluster, address: IpAddr) {
     let options = OPTIONS.replace("/etc/ctdb/policy_routing", "__auto_link_local__");
     cluster.stop(0);
     std::fs::write(cluster.etc(0, "script.options"), options).expect("a file");
+    let public = "fd77::99/64 eth2,eth3\n192.168.1.99/24 eth2,eth3\n192.168.1.98/24 eth2,eth3\n";
+    std::fs::write(cluster.etc(0, "public_addresses"), public).expect("a file");
     cluster.start(0);
-    cluster.wait_settled("OK again");
     let patience = cluster.layout().daemon.patience();
     wait_until(patience, "its own network", || {
         is_routed(cluster, 0, address, &["192.168.1.0/24 dev eth2 scope link"])
     });
+    let six: IpAddr = "fd77::99".parse().expect("an address");
+    wait_until(patience, "its own network of the other family", || {
+        is_routed(cluster, 0, six, &["fd77::/64 dev eth2 metric 1024"])
+    });
+    for number in [
+        "1000\tctdb.192.168.1.98",
+        "1001\tctdb.192.168.1.99",
+        "1002\tctdb.fd77::99",
+    ] {
+        let names = cluster
+            .directory()
+            .join("0/etc/iproute2/rt_tables.d/ctdb.conf");
+        let names = std::fs::read_to_string(names).expect("the names");
+        assert!(names.lines().any(|line| line == number), "{names}");
+    }
 }

@@ -1,8 +1,10 @@
 //! What a daemon leaves in the kernel when it is killed: told to the guard before it is made, so that the guard can take
-//! it away without knowing any configuration.
+//! it away without knowing any configuration; and noted in a file, should the guard be killed too: whoever starts next
+//! takes it away, whatever its configuration is by then.
 
 use crate::routing::route::Scope;
 use alloc::string::String;
+use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 /// One kind of trace.
@@ -18,6 +20,13 @@ pub enum Leftover {
         name: String,
         /// What to put back.
         value: String,
+    },
+    /// An address that is neither leased nor on an interface of the clients.
+    Address {
+        /// The address.
+        address: IpAddr,
+        /// Where it is.
+        interface: String,
     },
     /// An nftables table.
     Table {

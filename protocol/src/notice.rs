@@ -228,6 +228,7 @@ notices! {
     "This node receives what clients send to the LVS address." LvsReceives { address: IpAddr } "lvs.receives" Notice "LVS: this node is the leader for {address}";
     "The nodes changed that new connections to the LVS address go to." LvsServers { address: IpAddr, nodes: String } "lvs.servers" Notice "LVS: new connections to {address} go to nodes {nodes}";
     "The LVS address, its rules or the settings for it could not be brought into the kernel." LvsFailed { address: IpAddr, reason: String } "lvs.failed" Err "LVS address {address}: {reason}";
+    "A node is in the files of two LVS groups; it belongs to the one whose address it has itself." LvsTwoGroups { node: Pnn, address: IpAddr, other: IpAddr } "lvs.two_groups" Warning "LVS: node {node} is in the groups of {address} and of {other}, and can be in one only: take it out of the file of the other";
     "The NAT gateway of this node's group is another node than before." NatgwChosen { gateway: Pnn, address: IpAddr } "natgw.chosen" Notice "NAT gateway of the group is node {gateway} ({address})";
     "No node of the group can be the NAT gateway." NatgwNone {} "natgw.none" Warning "There is no NATGW leader node";
     "This node is the NAT gateway now: it has the address." NatgwServing { address: IpAddr } "natgw.serving" Notice "This node is the NAT gateway: it has {address}";

@@ -43,8 +43,8 @@ pub(super) fn settings(loader: &mut Loader, schema: Schema, legacy: &Legacy) -> 
     let console = loader.take("console", "listen", schema.console.listen);
     let metrics = loader.take("metrics", "listen", schema.metrics.listen);
     let cluster = cluster(loader, schema.cluster, lmaster)?;
-    let lvs = lvs::settings(loader, &events.script_variables, cluster.node_address);
-    lvs::refuse_public(loader, lvs.as_ref(), &failover.public_addresses);
+    let lvs = lvs::settings(loader, legacy, cluster.node_address);
+    lvs::refuse_public(loader, legacy, lvs.as_ref(), &failover.public_addresses);
     warn_of_shared_addresses(loader, &cluster, &failover, &paths);
     let console_listen = console.map_or_else(|| default_console(loader, cluster.pnn), |at| at.0);
     Some(Settings {

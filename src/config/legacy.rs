@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Place;
 use super::nearest::nearest;
+use super::paths::{Layout, text};
 use super::scan::Entry;
 use super::shell::{self, Assignment};
 use super::warning::Findings;
@@ -161,6 +162,8 @@ pub(super) struct Legacy {
     pub(super) max_open_files: Option<u64>,
     pub(super) suppress_core_file: bool,
     pub(super) script_variables: BTreeMap<String, String>,
+    /// Where each of them was set last.
+    pub(super) script_places: BTreeMap<String, Place>,
     pub(super) managed_services: BTreeSet<String>,
 }
 
@@ -201,9 +204,20 @@ impl Legacy {
             findings.warn(&Place::line(file, skipped.line), message);
         }
         for assignment in script.assignments {
+            let place = Place::line(file, assignment.line);
+            self.script_places.insert(assignment.name.clone(), place);
             self.script_variables
                 .insert(assignment.name, assignment.value);
         }
+    }
+
+    /// Where a script's variable was set; for one that is missing, the usual file.
+    pub(super) fn place(&self, variable: &str, layout: &Layout) -> Place {
+        let usual = || Place::whole(&text(&layout.etc.join("script.options")));
+        self.script_places
+            .get(variable)
+            .cloned()
+            .unwrap_or_else(usual)
     }
 
     fn variable(
@@ -281,6 +295,7 @@ impl Legacy {
                 self.suppress_core_file = flag(name, &value, &place, findings)?;
             }
             Script => {
+                self.script_places.insert(name.to_owned(), place);
                 self.script_variables.insert(name.to_owned(), value);
             }
             Removed(advice) => {

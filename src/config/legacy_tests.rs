@@ -155,7 +155,10 @@ fn ctdb_natgw_static_routes() {
 
 #[test]
 fn ctdb_per_ip_routing_conf() {
-    script_variable("CTDB_PER_IP_ROUTING_CONF=/etc/ctdb/policy_routing");
+    let lines = "CTDB_PER_IP_ROUTING_CONF=__auto_link_local__\nCTDB_PER_IP_ROUTING_RULE_PREF=100\n\
+        CTDB_PER_IP_ROUTING_TABLE_ID_LOW=1000\nCTDB_PER_IP_ROUTING_TABLE_ID_HIGH=9000\n";
+    let variables = clean(lines).settings.events.script_variables;
+    assert_eq!(variables["CTDB_PER_IP_ROUTING_CONF"], "__auto_link_local__");
 }
 
 #[test]

@@ -4,9 +4,10 @@
 //! the old result when the new one is refused.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
-use ctdb_protocol::settings::{NodeEntry, PublicAddress, Settings};
+use ctdb_protocol::settings::{GroupLine, NodeEntry, PublicAddress, Settings};
 use ctdb_protocol::timing::{PROMISED_FAILOVER, Timing};
 use ctdb_protocol::tunable::{TunableId, Tunables};
 
@@ -23,7 +24,7 @@ use super::schema::Field;
 use super::tunables::Chosen;
 use super::value::NodesList;
 use super::warning::{Findings, Warning};
-use super::{build, nodes};
+use super::{build, lvs, nodes, routing};
 
 /// What the process was started with.
 #[derive(Debug, Clone)]
@@ -90,6 +91,9 @@ pub fn load(environment: &Environment, host: &dyn Host) -> Result<Loaded, Refuse
     };
     let chosen = loader.tunables(&merged.legacy);
     let settings = build::settings(&mut loader, merged.schema, &merged.legacy);
+    if let Some(settings) = &settings {
+        routing::check(&mut loader, &merged.legacy, settings);
+    }
     let Some(settings) = settings.filter(|_| loader.findings.errors.is_empty()) else {
         return Err(loader.findings.refused());
     };
@@ -117,6 +121,30 @@ pub fn load_nodes(environment: &Environment, host: &dyn Host) -> Result<Vec<Node
     let (nodes, _) = loader.nodes(list);
     if loader.findings.errors.is_empty() {
         Ok(nodes)
+    } else {
+        Err(loader.findings.refused())
+    }
+}
+
+/// Reads the lines of the LVS group file alone; `None` without one. `own` is this node's private address.
+///
+/// # Errors
+/// The faults of the file and of the variables of LVS.
+pub fn load_lvs_group(
+    environment: &Environment,
+    host: &dyn Host,
+    own: IpAddr,
+) -> Result<Option<Vec<GroupLine>>, Refused> {
+    let merged = collect(environment, &mut Findings::default());
+    let mut loader = Loader {
+        layout: &environment.layout,
+        host,
+        values: merged.values,
+        findings: Findings::default(),
+    };
+    let lvs = lvs::settings(&mut loader, &merged.legacy, own);
+    if loader.findings.errors.is_empty() {
+        Ok(lvs.and_then(|lvs| lvs.group))
     } else {
         Err(loader.findings.refused())
     }

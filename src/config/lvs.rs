@@ -1,6 +1,5 @@
 //! LVS: the variables of the seed (`CTDB_PUBLIC_INTERFACE`, `CTDB_LVS_PUBLIC_IP`) and those of 4.17's 91.lvs.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use ctdb_protocol::settings::{GroupLine, Lvs, PublicAddress};
 use super::error::Place;
 use super::files::read_text;
 use super::group_file;
+use super::legacy::Legacy;
 use super::load::Loader;
 use super::paths::text;
 
@@ -19,30 +19,32 @@ const PUBLIC_INTERFACE: &str = "CTDB_PUBLIC_INTERFACE";
 const NODES: &str = "CTDB_LVS_NODES";
 
 /// What this node's configuration says of LVS; `own` is its private address.
-pub(super) fn settings(
-    loader: &mut Loader,
-    variables: &BTreeMap<String, String>,
-    own: IpAddr,
-) -> Option<Lvs> {
+pub(super) fn settings(loader: &mut Loader, legacy: &Legacy, own: IpAddr) -> Option<Lvs> {
+    let variables = &legacy.script_variables;
     let set = |name: &str| variables.get(name).filter(|value| !value.is_empty());
     let Some(address) = set(ADDRESS) else {
         if set(NODES).is_some() {
-            refuse(loader, ADDRESS, "is not set, although CTDB_LVS_NODES is");
+            refuse(
+                loader,
+                legacy,
+                ADDRESS,
+                "is not set, although CTDB_LVS_NODES is",
+            );
         }
         return None;
     };
     let Some(address) = address.parse().ok().filter(is_usable) else {
         let message = format!("\"{address}\" is no address that clients can reach");
-        refuse(loader, ADDRESS, &message);
+        refuse(loader, legacy, ADDRESS, &message);
         return None;
     };
-    let group = group(loader, set(NODES));
+    let group = group(loader, legacy, set(NODES));
     let interface = set(INTERFACE).or_else(|| set(PUBLIC_INTERFACE)).cloned();
     let mut lines = group.iter().flatten();
     let follows = lines.any(|line| line.address == own && line.follower_only);
     if interface.is_none() && !follows {
         let message = "is not set: name the interface towards the clients";
-        refuse(loader, INTERFACE, message);
+        refuse(loader, legacy, INTERFACE, message);
     }
     Some(Lvs {
         address,
@@ -52,23 +54,28 @@ pub(super) fn settings(
 }
 
 /// An address is either a public one or that of LVS.
-pub(super) fn refuse_public(loader: &mut Loader, lvs: Option<&Lvs>, public: &[PublicAddress]) {
+pub(super) fn refuse_public(
+    loader: &mut Loader,
+    legacy: &Legacy,
+    lvs: Option<&Lvs>,
+    public: &[PublicAddress],
+) {
     let address = lvs.map(|lvs| lvs.address);
     if public.iter().any(|public| Some(public.address) == address) {
         let message = "is a public address too: take it out of the list of those";
-        refuse(loader, ADDRESS, message);
+        refuse(loader, legacy, ADDRESS, message);
     }
 }
 
 /// The group file, if one is named or stands in its usual place.
-fn group(loader: &mut Loader, named: Option<&String>) -> Option<Vec<GroupLine>> {
+fn group(loader: &mut Loader, legacy: &Legacy, named: Option<&String>) -> Option<Vec<GroupLine>> {
     let default = text(&loader.layout.etc.join("lvs_nodes"));
     let file = named.unwrap_or(&default);
     match read_text(Path::new(file)) {
         Ok(Some(content)) => Some(group_file::parse(file, &content, &mut loader.findings)),
         Ok(None) if named.is_none() => None,
         Ok(None) => {
-            refuse(loader, NODES, &format!("{file} does not exist"));
+            refuse(loader, legacy, NODES, &format!("{file} does not exist"));
             None
         }
         Err(message) => {
@@ -82,9 +89,9 @@ fn is_usable(address: &IpAddr) -> bool {
     !address.is_unspecified() && !address.is_multicast() && !address.is_loopback()
 }
 
-/// The variables may stand in several files; the last of them is the usual one.
-fn refuse(loader: &mut Loader, variable: &str, message: &str) {
-    let place = Place::whole(&text(&loader.layout.etc.join("script.options")));
+/// With the line that sets the variable.
+fn refuse(loader: &mut Loader, legacy: &Legacy, variable: &str, message: &str) {
+    let place = legacy.place(variable, loader.layout);
     loader.findings.refuse(&place, variable, message);
 }
 
@@ -153,11 +160,11 @@ mod tests {
             ),
             (
                 "CTDB_PUBLIC_INTERFACE=eth1\nCTDB_LVS_PUBLIC_IP=10.1.1\n",
-                "\"10.1.1\" is no address",
+                "/etc/ctdb/script.options:2: CTDB_LVS_PUBLIC_IP: \"10.1.1\" is no address",
             ),
             (
                 "CTDB_PUBLIC_INTERFACE=eth1\nCTDB_LVS_PUBLIC_IP=10.1.1.1\nCTDB_LVS_NODES=/nowhere/lvs\n",
-                "CTDB_LVS_NODES: /nowhere/lvs does not exist",
+                "/etc/ctdb/script.options:3: CTDB_LVS_NODES: /nowhere/lvs does not exist",
             ),
         ] {
             let errors = cluster(options).errors();

@@ -24,8 +24,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A node answers for an address only on the interface that it would send from.
 const ARP_FILTER: &str = "ipv4/conf/all/arp_filter";
 
-/// What a file says, or what is wrong with it.
-type Lines = Result<Vec<file::Line>, String>;
+/// What routes and numbers come from.
+enum Found {
+    /// The lines of the file, or what is wrong with it.
+    Lines(Result<Vec<file::Line>, String>),
+    /// All public addresses, for their own networks.
+    Addresses(Vec<IpAddr>),
+}
 
 struct State {
     policy: Policy,
@@ -117,11 +122,11 @@ impl PolicyRouting {
         if self.state().enabled == enabled {
             return;
         }
-        let lines = if enabled { self.read() } else { None };
+        let found = enabled.then(|| self.read());
         let mut state = self.state();
         state.enabled = enabled;
-        if enabled {
-            self.take(lines, &mut state);
+        if let Some(found) = found {
+            self.take(found, &mut state);
             if let Err(error) = state.switches.set(ARP_FILTER, "1") {
                 self.complain(error.to_string());
             }
@@ -131,9 +136,9 @@ impl PolicyRouting {
 
     /// Reads the file anew and repairs; the error is what is wrong.
     pub fn reread(&self) -> Result<(), String> {
-        let lines = self.read();
+        let found = self.read();
         let mut state = self.state();
-        self.take(lines, &mut state);
+        self.take(found, &mut state);
         self.bring(&mut state);
         state.fault.clone().map_or(Ok(()), Err)
     }
@@ -153,21 +158,25 @@ impl PolicyRouting {
         }
     }
 
-    /// The lines of the file, if there is one. Read without holding the state: whoever has the addresses waits for that,
-    /// and a file on a dead server can take for ever.
-    fn read(&self) -> Option<Lines> {
+    /// Reads the file, if there is one, without holding the state: whoever has the addresses waits for that, and a file on
+    /// a dead server can take for ever.
+    fn read(&self) -> Found {
         let source = self.state().policy.config().source.clone();
+        let public = self.public.list().into_iter();
+        let public: Vec<IpAddr> = public.map(|public| public.address).collect();
         match source {
-            Source::File(path) => Some(read(&path, &self.public)),
-            Source::AutoLinkLocal => None,
+            Source::File(path) => Found::Lines(read(&path, &public)),
+            Source::AutoLinkLocal => Found::Addresses(public),
         }
     }
 
-    fn take(&self, lines: Option<Lines>, state: &mut State) {
-        let Some(lines) = lines else {
-            return;
+    fn take(&self, found: Found, state: &mut State) {
+        let set = match found {
+            Found::Lines(lines) => {
+                lines.and_then(|lines| state.policy.set_lines(lines).map_err(|e| e.to_string()))
+            }
+            Found::Addresses(all) => state.policy.number(all).map_err(|e| e.to_string()),
         };
-        let set = lines.and_then(|lines| state.policy.set_lines(lines).map_err(|e| e.to_string()));
         // With a file that can't be used the lines before it stay in force.
         let fault = set.err();
         if let Some(reason) = fault.as_ref().filter(|_| state.fault != fault) {
@@ -209,10 +218,9 @@ impl PolicyRouting {
     }
 }
 
-fn read(path: &str, public: &PublicAddresses) -> Lines {
+fn read(path: &str, public: &[IpAddr]) -> Result<Vec<file::Line>, String> {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| format!("CTDB_PER_IP_ROUTING_CONF={path}: {error}"))?;
-    let known: Vec<IpAddr> = public.list().into_iter().map(|p| p.address).collect();
-    file::parse(&text, |address| known.contains(&address))
+    file::parse(&text, |address| public.contains(&address))
         .map_err(|fault| format!("{path} {fault}"))
 }

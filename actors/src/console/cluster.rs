@@ -68,19 +68,19 @@ impl Cluster for NodeCluster {
     }
 
     fn lvs_group(&self) -> Option<Group> {
-        let settings = &self.0.settings;
-        let listed = settings.lvs.as_ref().and_then(|lvs| lvs.group.as_ref());
-        let group = match listed {
-            Some(lines) => Group::listed(lines, &self.0.links.identity.nodes.list()),
-            None => self.0.board.view().lvs_group(),
-        };
-        (listed.is_some() || !group.0.is_empty()).then_some(group)
+        let listed = self.0.lvs_group.listed();
+        listed.or_else(|| {
+            let group = self.0.board.view().lvs_group();
+            (!group.0.is_empty()).then_some(group)
+        })
     }
 
     fn lvs_able(&self) -> Option<Group> {
         let view = self.0.board.view();
-        let able = |group: Group| group.able(|pnn| view.capabilities(pnn));
-        self.lvs_group().map(able)
+        let foreign = self.0.lvs_group.foreign();
+        let mut able = self.lvs_group()?.able(|pnn| view.capabilities(pnn));
+        able.0.retain(|pnn, _| !foreign.contains(pnn));
+        Some(able)
     }
 
     fn events(&self) -> Option<Service> {

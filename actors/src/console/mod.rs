@@ -111,7 +111,7 @@ pub trait Cluster: 'static {
         None
     }
 
-    /// Those of its nodes that have LVS switched on.
+    /// Those of its nodes that have LVS switched on and are in no other group.
     fn lvs_able(&self) -> Option<Group> {
         self.lvs_group()
     }

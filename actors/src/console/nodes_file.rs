@@ -40,14 +40,15 @@ impl Run<'_> {
             compared?;
         }
         let changes = changes(&in_force, &wanted);
-        if changes.is_empty() {
-            let text = String::from("No change in nodes file, skipping unnecessary reload");
-            return Ok(Answer::new(Lines(vec![text])));
-        }
-        // This node first: what it can't go over to it refuses before any other one is asked.
+        // This node first: what it can't go over to it refuses before any other one is asked. Without a change it is the
+        // group file of LVS that is read again.
         self.reload_on(own).await?;
         for reloaded in join_all(others.iter().map(|pnn| self.reload_on(*pnn))).await {
             reloaded?;
+        }
+        if changes.is_empty() {
+            let text = String::from("No change in nodes file, skipping unnecessary reload");
+            return Ok(Answer::new(Lines(vec![text])));
         }
         Ok(Answer::new(Lines(changes)))
     }

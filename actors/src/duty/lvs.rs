@@ -3,7 +3,7 @@
 use super::actor::Carry;
 use crate::link::table::Links;
 use crate::log::notice;
-use crate::lvs::LvsKernel;
+use crate::lvs::{LvsGroup, LvsKernel};
 use ctdb_protocol::lvs::io::{Effect, Input};
 use ctdb_protocol::lvs::machine::Lvs;
 use ctdb_protocol::wire::message::ControlMessage;
@@ -14,6 +14,8 @@ use std::rc::Rc;
 pub struct LvsCarry {
     /// Where messages go.
     pub links: Links,
+    /// Where the console finds who is refused.
+    pub group: LvsGroup,
     /// The kernel.
     pub kernel: Rc<LvsKernel>,
     /// Log.
@@ -27,6 +29,7 @@ impl Carry<Lvs> for LvsCarry {
                 self.links.send_control(peer, ControlMessage::Lvs(message));
             }
             Effect::Apply(plan) => self.kernel.apply(plan),
+            Effect::Foreign(nodes) => self.group.set_foreign(nodes),
             Effect::Log(record) => notice(&self.log, &record),
         }
     }

@@ -97,6 +97,7 @@ fn natives(context: &NodeContext) -> Natives {
         Box::new(LvsScript {
             lvs: settings.lvs.clone().filter(|_| !settings.startup.test_mode),
             public: context.public.clone(),
+            group: context.lvs_group.clone(),
             post: context.post.clone(),
         }),
     ];

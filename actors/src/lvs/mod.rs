@@ -1,13 +1,17 @@
 //! LVS in the kernel: a thread brings what the machine plans onto loopback, interface and tables, and says under which
 //! Ethernet address this node serves.
 
+mod group;
 mod worker;
 
+pub use group::{LvsGroup, Reread};
+pub(crate) use worker::leftovers;
+
+use crate::nodes::NodesFile;
 use crate::post::Post;
 use ctdb_protocol::lvs::io::{Input, Plan};
 use slog::Logger;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
@@ -21,10 +25,8 @@ pub struct Place {
     pub address: IpAddr,
     /// The interface towards the clients; without one that of the network in which the address lies.
     pub interface: Option<String>,
-    /// Private addresses of all nodes, by number.
-    pub nodes: Vec<IpAddr>,
-    /// Keeps what settings of the interface were before, should this process die.
-    pub memory: PathBuf,
+    /// All nodes, with their private addresses.
+    pub nodes: NodesFile,
 }
 
 enum Job {

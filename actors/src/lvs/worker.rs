@@ -7,12 +7,14 @@ use crate::net::error::NetError;
 use crate::net::link::{self, Link};
 use crate::net::lvs_ipvs::IpvsBalancer;
 use crate::net::lvs_nft::NftBalancer;
-use crate::net::lvs_rules::Port;
-use crate::net::sysctl::Sysctls;
+use crate::net::lvs_rules::{self, Port};
+use crate::net::sysctl::{self, Sysctls};
 use crate::post::Post;
+use ctdb_protocol::leftover::Leftover;
 use ctdb_protocol::lvs::io::{Input, Plan};
 use ctdb_protocol::lvs::message::Mac;
 use ctdb_protocol::notice::Notice;
+use ctdb_protocol::settings::Lvs;
 use ipnet::IpNet;
 use slog::Logger;
 use std::net::IpAddr;
@@ -25,6 +27,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// How often the rules are compared, which costs a process.
 const VERIFY_INTERVAL: Duration = Duration::from_secs(2);
 const LOOPBACK: &str = "lo";
+/// 4.17's values: no answer for addresses on loopback, and none of them as the sender of a request.
+const ARP: [(&str, &str); 2] = [("arp_ignore", "3"), ("arp_announce", "2")];
 /// Where distributions put it.
 const IPVSADM: [&str; 2] = ["/usr/sbin/ipvsadm", "/sbin/ipvsadm"];
 
@@ -55,7 +59,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(place: Place, post: Post, log: Logger) -> Self {
         Self {
-            settings: Sysctls::remembered(place.memory.clone()),
+            settings: Sysctls::default(),
             place,
             plan: Plan::default(),
             balancer: None,
@@ -135,8 +139,7 @@ impl Worker {
         };
         self.present = true;
         if self.place.address.is_ipv4() {
-            // 4.17's values: no answer for addresses on loopback, and none of them as the sender of a request.
-            for (setting, value) in [("arp_ignore", "3"), ("arp_announce", "2")] {
+            for (setting, value) in ARP {
                 let name = format!("ipv4/conf/{}/{setting}", link.name);
                 self.settings.set(&name, value)?;
             }
@@ -167,7 +170,7 @@ impl Worker {
                 let interface = link.name.clone();
                 nft.bring(&Port { interface, mac }, &self.plan)
             }
-            Some(Balancer::Ipvs(ipvs)) => ipvs.bring(&self.plan),
+            Some(Balancer::Ipvs(ipvs)) => ipvs.bring(&self.plan, &addresses(&self.place)),
             None => Ok(()),
         }
     }
@@ -209,6 +212,31 @@ impl Worker {
     }
 }
 
+/// What a killed daemon leaves of it. The address on the interface of the clients is leased, and no matter of this.
+pub(crate) fn leftovers(lvs: &Lvs) -> Result<Vec<Leftover>, NetError> {
+    let address = lvs.address;
+    let mut all = vec![
+        Leftover::Address {
+            address,
+            interface: LOOPBACK.to_owned(),
+        },
+        Leftover::Table {
+            family: "netdev".to_owned(),
+            name: lvs_rules::TABLE.to_owned(),
+        },
+    ];
+    let interface = match &lvs.interface {
+        Some(name) => Some(name.clone()),
+        None => towards(&mut Addresses::open()?, address)?,
+    };
+    if let Some(interface) = interface.filter(|_| address.is_ipv4()) {
+        for (setting, _) in ARP {
+            all.push(sysctl::interface_leftover(&interface, setting)?);
+        }
+    }
+    Ok(all)
+}
+
 /// The interface of the network in which the address lies.
 fn towards(kernel: &mut Addresses, address: IpAddr) -> Result<Option<String>, NetError> {
     let contains = |held: &HeldAddress| {
@@ -217,6 +245,12 @@ fn towards(kernel: &mut Addresses, address: IpAddr) -> Result<Option<String>, Ne
     };
     let all = kernel.list()?.into_iter().map(|present| present.held);
     Ok(all.filter(contains).map(|held| held.interface).next())
+}
+
+/// Private addresses of all nodes, by number.
+fn addresses(place: &Place) -> Vec<IpAddr> {
+    let nodes = place.nodes.list();
+    nodes.iter().map(|node| node.address).collect()
 }
 
 /// nftables where it works, else IPVS.
@@ -230,7 +264,7 @@ fn choose(place: &Place) -> Result<Balancer, NetError> {
             "install nftables (it needs a kernel with netdev hooks) or ipvsadm: {error}"
         )));
     };
-    let mut ipvs = IpvsBalancer::new(program, place.address, place.nodes.clone());
+    let mut ipvs = IpvsBalancer::new(program, place.address);
     ipvs.probe()?;
     ipvs.reset();
     Ok(Balancer::Ipvs(ipvs))

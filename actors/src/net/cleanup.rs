@@ -68,11 +68,18 @@ pub fn remove_leftovers(leftovers: &[Leftover]) -> Vec<NetError> {
         Leftover::TableNames => {
             table_names::remove().map_err(|source| NetError::io("names of routing tables", source))
         }
-        Leftover::Switch { name, value } => sysctl::put(name, value),
+        Leftover::Switch { name, value } => sysctl::put_back(name, value),
+        Leftover::Address { address, interface } => remove_address(*address, interface),
         Leftover::Table { family, name } => nft::run(&[], &nft::removal(family, name)),
     };
     let results = leftovers.iter().map(remove);
     results.filter_map(Result::err).collect()
+}
+
+fn remove_address(address: IpAddr, interface: &str) -> Result<()> {
+    let held = HeldAddress::passive(address, interface);
+    let mut results = Addresses::open()?.remove(&[held]);
+    results.pop().map_or(Ok(()), |done| done.map(drop))
 }
 
 fn remove_present(addresses: &[HeldAddress], done: &mut Cleanup) -> Result<()> {

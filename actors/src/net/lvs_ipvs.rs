@@ -26,18 +26,15 @@ type Weights = BTreeMap<IpAddr, u8>;
 pub(crate) struct IpvsBalancer {
     program: PathBuf,
     address: IpAddr,
-    /// Private addresses of the nodes, by number: there frames are sent to.
-    nodes: Vec<IpAddr>,
     /// `None`: there are no services of ours.
     told: Option<Weights>,
 }
 
 impl IpvsBalancer {
-    pub(crate) fn new(program: PathBuf, address: IpAddr, nodes: Vec<IpAddr>) -> Self {
+    pub(crate) fn new(program: PathBuf, address: IpAddr) -> Self {
         Self {
             program,
             address,
-            nodes,
             told: None,
         }
     }
@@ -56,9 +53,9 @@ impl IpvsBalancer {
         }
     }
 
-    /// Brings the plan into the kernel.
-    pub(crate) fn bring(&mut self, plan: &Plan) -> Result<()> {
-        let wanted = plan.receives.then(|| self.weights(plan));
+    /// Brings the plan into the kernel; frames are sent to the private addresses of the nodes, given by number.
+    pub(crate) fn bring(&mut self, plan: &Plan, nodes: &[IpAddr]) -> Result<()> {
+        let wanted = plan.receives.then(|| weights(plan, nodes));
         if wanted == self.told {
             return Ok(());
         }
@@ -74,13 +71,7 @@ impl IpvsBalancer {
 
     /// Removes the services.
     pub(crate) fn clear(&mut self) -> Result<()> {
-        self.bring(&Plan::default())
-    }
-
-    fn weights(&self, plan: &Plan) -> Weights {
-        let weight = |pnn: &Pnn| u8::from(plan.live.contains(pnn));
-        let of = |pnn: &Pnn| Some((*self.nodes.get(pnn.0 as usize)?, weight(pnn)));
-        plan.seats.keys().filter_map(of).collect()
+        self.bring(&Plan::default(), &[])
     }
 
     fn service(&self) -> String {
@@ -117,6 +108,12 @@ fn endpoint(address: IpAddr) -> String {
         IpAddr::V4(address) => format!("{address}:0"),
         IpAddr::V6(address) => format!("[{address}]:0"),
     }
+}
+
+fn weights(plan: &Plan, nodes: &[IpAddr]) -> Weights {
+    let weight = |pnn: &Pnn| u8::from(plan.live.contains(pnn));
+    let of = |pnn: &Pnn| Some((*nodes.get(pnn.0 as usize)?, weight(pnn)));
+    plan.seats.keys().filter_map(of).collect()
 }
 
 /// The lines from what is there to what shall be.
@@ -184,15 +181,15 @@ mod tests {
             let _ = std::fs::remove_file(file);
             text
         };
-        let nodes = (1..=3).map(|n| IpAddr::from([10, 0, 0, n])).collect();
+        let nodes = [1, 2, 3].map(|n| IpAddr::from([10, 0, 0, n]));
         let address = IpAddr::from([10, 1, 1, 237]);
-        let mut balancer = IpvsBalancer::new(recorder(&directory), address, nodes);
+        let mut balancer = IpvsBalancer::new(recorder(&directory), address);
         balancer
-            .bring(&plan(false, &[0, 1], &[0, 1]))
+            .bring(&plan(false, &[0, 1], &[0, 1]), &nodes)
             .expect("nothing to do");
         assert_eq!(said(), "");
         balancer
-            .bring(&plan(true, &[0, 1], &[0, 1]))
+            .bring(&plan(true, &[0, 1], &[0, 1]), &nodes)
             .expect("brought");
         let expected = "ipvsadm --restore
 -A -t 10.1.1.237:0 -s lc -p 1999999
@@ -204,10 +201,12 @@ mod tests {
 ";
         assert_eq!(said(), expected);
         balancer
-            .bring(&plan(true, &[0, 1], &[0, 1]))
+            .bring(&plan(true, &[0, 1], &[0, 1]), &nodes)
             .expect("brought");
         assert_eq!(said(), "", "nothing changed");
-        balancer.bring(&plan(true, &[1, 2], &[2])).expect("brought");
+        balancer
+            .bring(&plan(true, &[1, 2], &[2]), &nodes)
+            .expect("brought");
         let text = said();
         for part in [
             "-e -t 10.1.1.237:0 -r 10.0.0.2:0 -g -w 0",
@@ -228,7 +227,7 @@ mod tests {
     fn six_has_brackets_and_a_failure_is_told() {
         assert_eq!(endpoint("fd88::1".parse().expect("six")), "[fd88::1]:0");
         let address = IpAddr::from([10, 1, 1, 237]);
-        let absent = IpvsBalancer::new("/nowhere/ipvsadm".into(), address, Vec::new());
+        let absent = IpvsBalancer::new("/nowhere/ipvsadm".into(), address);
         let error = absent.probe().expect_err("there is none").to_string();
         assert!(
             error.starts_with("/nowhere/ipvsadm: cannot run it"),

@@ -57,11 +57,9 @@ impl Sysctls {
     /// Puts the remembered values back; returns what could not be restored (an interface that is gone is no failure).
     pub fn restore(&mut self) -> Vec<NetError> {
         let before = std::mem::take(&mut self.before);
-        let gone = |error: &NetError| error.errno() == Some(rustix::io::Errno::NOENT);
         let failed = before
             .into_iter()
-            .filter_map(|(name, value)| put(&name, &value).err())
-            .filter(|error| !gone(error))
+            .filter_map(|(name, value)| put_back(&name, &value).err())
             .collect();
         if let Some(memory) = &self.memory {
             // Usually there is none.
@@ -88,9 +86,24 @@ pub(crate) fn put(name: &str, value: &str) -> Result<()> {
     done.map_err(|source| NetError::io(path(name).display().to_string(), source))
 }
 
+/// Puts a value back; an interface that is gone has none.
+pub(crate) fn put_back(name: &str, value: &str) -> Result<()> {
+    match put(name, value) {
+        Err(error) if error.errno() == Some(rustix::io::Errno::NOENT) => Ok(()),
+        done => done,
+    }
+}
+
 /// What the guard has to know before a switch is set.
 pub(crate) fn leftover(name: &str) -> Result<Leftover> {
     let (name, value) = (name.to_owned(), get(name)?);
+    Ok(Leftover::Switch { name, value })
+}
+
+/// The same for a switch of an interface, which need not be there yet: it begins with the default.
+pub(crate) fn interface_leftover(interface: &str, setting: &str) -> Result<Leftover> {
+    let name = format!("ipv4/conf/{interface}/{setting}");
+    let value = get(&name).or_else(|_| get(&format!("ipv4/conf/default/{setting}")))?;
     Ok(Leftover::Switch { name, value })
 }
 

@@ -9,9 +9,8 @@ use crate::lvs::{LvsKernel, Place};
 use crate::supervise::Supervisor;
 use actix::Actor;
 use ctdb_protocol::lvs;
-use ctdb_protocol::lvs::group::Group;
 use ctdb_protocol::lvs::machine::Lvs;
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// The kernel's side, if this node takes part.
@@ -22,12 +21,10 @@ fn place(context: &NodeContext) -> Option<Place> {
     let settings = &context.settings;
     let configured = settings.lvs.as_ref();
     let lvs = configured.filter(|_| !settings.startup.test_mode)?;
-    let nodes = context.links.identity.nodes.list();
     Some(Place {
         address: lvs.address,
         interface: lvs.interface.clone(),
-        nodes: nodes.iter().map(|node| node.address).collect(),
-        memory: Path::new(&settings.paths.run).join("lvs.settings"),
+        nodes: context.links.identity.nodes.clone(),
     })
 }
 
@@ -52,15 +49,12 @@ pub(super) fn keep(context: &NodeContext, supervisor: &Supervisor, kernel: &Shar
     };
     let context = context.clone();
     supervisor.keep("lvs", move |life, _| {
-        let nodes = context.links.identity.nodes.list();
-        let listed = settings
-            .group
-            .as_ref()
-            .map(|lines| Group::listed(lines, &nodes));
-        let now = context.clock.now();
+        let (now, listed) = (context.clock.now(), context.lvs_group.listed());
         let machine = Lvs::new(own(&context), settings.address, listed, now);
+        context.lvs_group.set_foreign(BTreeSet::new());
         let carry = LvsCarry {
             links: context.links.clone(),
+            group: context.lvs_group.clone(),
             kernel: kernel.clone(),
             log: context.log.clone(),
         };

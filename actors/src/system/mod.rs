@@ -24,6 +24,7 @@ use crate::event::EventDesk;
 use crate::fatal::Fatal;
 use crate::link::table::{Identity, Links};
 use crate::log::{LogHandle, notice, text};
+use crate::lvs::{self as lvs_group, LvsGroup};
 use crate::net::address::HeldAddress;
 use crate::net::gate::GateConfig;
 use crate::net::lease::LeaseConfig;
@@ -77,6 +78,8 @@ pub struct Boot {
     pub reread_public: public::Reread,
     /// Reads the nodes file anew.
     pub reread_nodes: nodes::Reread,
+    /// Reads the LVS group file anew.
+    pub reread_lvs: lvs_group::Reread,
 }
 
 /// Why a node could not begin; the text says what to do.
@@ -160,12 +163,10 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         leftovers,
         reread_public,
         reread_nodes,
+        reread_lvs,
     } = boot;
     say_hello(&log, version, &settings);
-    if settings.startup.realtime_scheduling && !realtime::request() {
-        let said = "No real-time scheduling: it is not permitted here, or there is no chrt(1)";
-        text(&log, Level::Notice, format_args!("{said}"));
-    }
+    request_realtime(&log, &settings);
     let timing = Timing::from(&tunables, &settings);
     let (shutdown_asked, mut shutdown_here) = watch::channel(false);
     let public = PublicAddresses::new(
@@ -183,7 +184,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
         settings,
         tunables,
         identity,
-        (public, routing),
+        (public, routing, reread_lvs),
         log,
         log_handle,
         shutdown_asked,
@@ -225,6 +226,13 @@ async fn refusal(misfit: &mut watch::Receiver<Option<String>>) -> String {
     }
 }
 
+fn request_realtime(log: &Logger, settings: &Settings) {
+    if settings.startup.realtime_scheduling && !realtime::request() {
+        let said = "No real-time scheduling: it is not permitted here, or there is no chrt(1)";
+        text(log, Level::Notice, format_args!("{said}"));
+    }
+}
+
 /// The first records of a life.
 fn say_hello(log: &Logger, version: &str, settings: &Settings) {
     let pid = std::process::id();
@@ -250,7 +258,7 @@ fn context(
     settings: Settings,
     tunables: Tunables,
     identity: Identity,
-    (public, routing): (PublicAddresses, KernelRouting),
+    (public, routing, reread_lvs): (PublicAddresses, KernelRouting, lvs_group::Reread),
     log: Logger,
     log_handle: LogHandle,
     shutdown: watch::Sender<bool>,
@@ -260,10 +268,12 @@ fn context(
     let post = Post::new(shards.into(), &fatal);
     let links = Links::new(Arc::new(identity));
     let tunables = Arc::new(RwLock::new(tunables));
+    let lvs_group = LvsGroup::new(&settings, &links.identity.nodes, &public, &post, reread_lvs);
     NodeContext {
         events: EventDesk::new(post.events.clone(), &tunables),
         locks: LockWatch::start(&log, lock_limits(&settings)),
         public,
+        lvs_group,
         routing,
         tunables,
         board: Board::default(),

@@ -59,5 +59,6 @@ pub(super) async fn orderly(context: &NodeContext, mut control: ControlPlane, re
         lvs.end();
     }
     context.routing.end();
+    context.routing.forget();
     notice(&context.log, &Notice::ShutdownDone {});
 }

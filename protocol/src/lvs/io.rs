@@ -1,10 +1,11 @@
 //! What the LVS machine hears and asks for.
 
+use super::group::Group;
 use super::message::{LvsMessage, Mac};
 use crate::id::Pnn;
 use crate::membership::view::MembershipView;
 use crate::notice::Notice;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,8 @@ pub enum Input {
     Held(bool),
     /// The admin switched LVS on or off (`event script enable|disable 91.lvs`).
     Enabled(bool),
+    /// The group file, read again; `None` without one.
+    Group(Option<Group>),
     /// From a peer.
     Message {
         /// The sender.
@@ -56,6 +59,8 @@ pub enum Effect {
     },
     /// From now on this is wanted of the kernel.
     Apply(Plan),
+    /// These nodes of the group belong to another one, and get no connections of this one.
+    Foreign(BTreeSet<Pnn>),
     /// Log.
     Log(Notice),
 }

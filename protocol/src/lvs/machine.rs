@@ -36,6 +36,12 @@ pub struct Lvs {
     view: MembershipView,
     /// Where the nodes are reached, this one too.
     seats: BTreeMap<Pnn, Mac>,
+    /// Nodes that said that they belong to another group, and its address.
+    foreign: BTreeMap<Pnn, IpAddr>,
+    /// Those of them that this node counts to its own group.
+    refused: BTreeSet<Pnn>,
+    /// Nodes of other groups that count this node to theirs.
+    claims: BTreeMap<Pnn, IpAddr>,
     /// Nodes that were connected at the last look.
     connected: BTreeSet<Pnn>,
     retell_at: Instant,
@@ -53,6 +59,9 @@ impl Lvs {
             held: false,
             view: MembershipView::default(),
             seats: BTreeMap::new(),
+            foreign: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            claims: BTreeMap::new(),
             connected: BTreeSet::new(),
             retell_at: now,
             plan: Plan::default(),
@@ -74,8 +83,8 @@ impl Lvs {
         node.is_some_and(|node| node.state.run_state == RunState::Running)
     }
 
-    fn set_view(&mut self, view: MembershipView, out: &mut Effects<Effect>) {
-        self.view = view;
+    /// The cluster or the group has changed.
+    fn look(&mut self, out: &mut Effects<Effect>) {
         let group = self.group();
         let others = group.0.keys().copied().filter(|pnn| *pnn != self.own);
         let connected: BTreeSet<Pnn> = others
@@ -88,6 +97,31 @@ impl Lvs {
         let fresh: Vec<Pnn> = connected.difference(&self.connected).copied().collect();
         self.connected = connected;
         self.tell(&fresh, out);
+        self.refuse(out);
+    }
+
+    /// A node is in one group only: one that says it is in another is refused here, whatever the file says.
+    fn refuse(&mut self, out: &mut Effects<Effect>) {
+        let group = self.group();
+        let refused = self.foreign.keys().copied();
+        let refused: BTreeSet<Pnn> = refused.filter(|pnn| group.contains(*pnn)).collect();
+        if refused == self.refused {
+            return;
+        }
+        for node in refused.difference(&self.refused) {
+            let other = self.foreign.get(node).copied();
+            self.complain(*node, other.unwrap_or(self.address), out);
+        }
+        out.push(Effect::Foreign(refused.clone()));
+        self.refused = refused;
+    }
+
+    fn complain(&self, node: Pnn, other: IpAddr, out: &mut Effects<Effect>) {
+        out.push(Effect::Log(Notice::LvsTwoGroups {
+            node,
+            address: self.address,
+            other,
+        }));
     }
 
     fn set_seat(&mut self, mac: Option<Mac>, out: &mut Effects<Effect>) {
@@ -115,12 +149,27 @@ impl Lvs {
         }
     }
 
-    fn hear(&mut self, peer: Pnn, message: LvsMessage) {
+    fn hear(&mut self, peer: Pnn, message: LvsMessage, out: &mut Effects<Effect>) {
         let LvsMessage::Seat { address, mac } = message;
-        match mac.filter(|_| address == self.address) {
+        let same = address == self.address;
+        match mac.filter(|_| same) {
             Some(mac) => self.seats.insert(peer, mac),
             None => self.seats.remove(&peer),
         };
+        if same {
+            self.foreign.remove(&peer);
+            self.claims.remove(&peer);
+        } else {
+            self.foreign.insert(peer, address);
+        }
+        if !same && !self.group().contains(peer) {
+            // Only nodes that count this one to their group say this, and are to hear that it is in another.
+            if self.claims.insert(peer, address) != Some(address) {
+                self.complain(self.own, address, out);
+            }
+            self.tell(&[peer], out);
+        }
+        self.refuse(out);
     }
 
     fn wanted(&self) -> Plan {
@@ -170,11 +219,18 @@ impl Machine for Lvs {
 
     fn step(&mut self, now: Instant, input: Input, effects: &mut Effects<Effect>) {
         match input {
-            Input::View(view) => self.set_view(view, effects),
+            Input::View(view) => {
+                self.view = view;
+                self.look(effects);
+            }
+            Input::Group(listed) => {
+                self.listed = listed;
+                self.look(effects);
+            }
             Input::Seat(mac) => self.set_seat(mac, effects),
             Input::Held(held) => self.held = held,
             Input::Enabled(enabled) => self.enabled = enabled,
-            Input::Message { peer, message } => self.hear(peer, message),
+            Input::Message { peer, message } => self.hear(peer, message, effects),
             Input::Timeout => {}
         }
         if self.retell_at <= now {

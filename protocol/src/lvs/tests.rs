@@ -9,7 +9,9 @@ use crate::heartbeat::message::NodeState;
 use crate::id::Pnn;
 use crate::machine::{Effects, Machine};
 use crate::membership::view::{MembershipView, NodeView};
+use crate::notice::Notice;
 use crate::time::Instant;
+use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -22,6 +24,8 @@ struct World {
     now: Instant,
     plan: Plan,
     sent: Vec<(Pnn, LvsMessage)>,
+    foreign: BTreeSet<Pnn>,
+    complaints: Vec<Pnn>,
 }
 
 fn mac(pnn: u32) -> [u8; 6] {
@@ -63,6 +67,8 @@ impl World {
             now,
             plan: Plan::default(),
             sent: Vec::new(),
+            foreign: BTreeSet::new(),
+            complaints: Vec::new(),
         }
     }
 
@@ -73,6 +79,8 @@ impl World {
             match effect {
                 Effect::Send { peer, message } => self.sent.push((peer, message)),
                 Effect::Apply(plan) => self.plan = plan,
+                Effect::Foreign(nodes) => self.foreign = nodes,
+                Effect::Log(Notice::LvsTwoGroups { node, .. }) => self.complaints.push(node),
                 Effect::Log(_) => {}
             }
         }
@@ -190,4 +198,63 @@ fn switched_off_it_takes_everything_back() {
     assert!(world.plan.receives);
     assert_eq!(*world.feed(Input::Enabled(false)), Plan::default());
     assert!(world.feed(Input::Enabled(true)).receives);
+}
+
+#[test]
+fn a_group_file_that_is_read_again_counts_at_once() {
+    let mut world = three();
+    world.feed(Input::Group(Some(Group(
+        [(Pnn(0), Role::Any), (Pnn(1), Role::Any)].into(),
+    ))));
+    assert_eq!((world.live(), world.kept()), (vec![0, 1], vec![0, 1]));
+    let without_this = Group([(Pnn(1), Role::Any)].into());
+    assert!(!world.feed(Input::Group(Some(without_this))).member);
+    world.feed(Input::Group(None));
+    assert_eq!(world.live(), [0, 1, 2]);
+}
+
+/// The seat of a node of another group.
+fn elsewhere(pnn: u32) -> Input {
+    Input::Message {
+        peer: Pnn(pnn),
+        message: LvsMessage::Seat {
+            address: IpAddr::from([10, 1, 1, 238]),
+            mac: Some(mac(pnn)),
+        },
+    }
+}
+
+#[test]
+fn a_node_in_two_groups_is_refused_by_the_one_that_it_does_not_belong_to() {
+    let mut world = three();
+    for _ in 0..2 {
+        world.feed(elsewhere(2));
+    }
+    assert_eq!((world.live(), world.kept()), (vec![0, 1], vec![0, 1]));
+    assert_eq!(world.foreign, BTreeSet::from([Pnn(2)]));
+    assert_eq!(world.complaints, [Pnn(2)], "once");
+    assert!(
+        world.told().is_empty(),
+        "it is told now and then in any case"
+    );
+    world.feed(seat(2));
+    assert_eq!(world.live(), [0, 1, 2]);
+    assert!(world.foreign.is_empty());
+}
+
+#[test]
+fn a_node_that_another_group_counts_as_its_own_says_where_it_belongs() {
+    let group = Group([(Pnn(0), Role::Any), (Pnn(1), Role::Any)].into());
+    let mut world = World::new(Some(group));
+    world.feed(view(&[NodeFlags::empty(); 3]));
+    world.feed(Input::Seat(Some(mac(0))));
+    world.feed(seat(1));
+    world.told();
+    for _ in 0..2 {
+        world.feed(elsewhere(2));
+        assert_eq!(world.told(), [Pnn(2)], "a message may be lost");
+    }
+    assert_eq!(world.complaints, [Pnn(0)], "once");
+    assert!(world.foreign.is_empty(), "it is not in this group");
+    assert_eq!(world.live(), [0, 1], "it goes on to serve its own");
 }

@@ -12,10 +12,21 @@ const KERNEL_TABLES: (u32, u32) = (253, 255);
 /// The rule of the main table: those of addresses must come before it.
 const MAIN_PREFERENCE: u32 = 32_766;
 
-const CONF: &str = "CTDB_PER_IP_ROUTING_CONF";
+/// Names the file, or says that there is none.
+pub const CONF: &str = "CTDB_PER_IP_ROUTING_CONF";
 const RULE_PREF: &str = "CTDB_PER_IP_ROUTING_RULE_PREF";
 const TABLE_ID_LOW: &str = "CTDB_PER_IP_ROUTING_TABLE_ID_LOW";
 const TABLE_ID_HIGH: &str = "CTDB_PER_IP_ROUTING_TABLE_ID_HIGH";
+
+/// What is wrong with a variable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}: {message}")]
+pub struct Fault {
+    /// Its name.
+    pub variable: &'static str,
+    /// What is wrong, and what belongs there.
+    pub message: String,
+}
 
 /// Where the routes come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,20 +51,28 @@ pub struct Config {
 }
 
 impl Config {
-    /// None if it is not wanted; the error names variable, value and what belongs there.
-    pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Option<Self>, String> {
+    /// None if it is not wanted.
+    pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Option<Self>, Fault> {
         let get = |name: &str| variables.get(name).map_or("", |value| value.trim());
         let source = match get(CONF) {
             "" => return Ok(None),
             AUTO_LINK_LOCAL => Source::AutoLinkLocal,
             path => Source::File(path.to_string()),
         };
-        let number = |name: &str, least: u32, most: u32| {
-            let value = get(name);
+        let number = |variable: &'static str, least: u32, most: u32| {
+            let value = get(variable);
             let number = value.parse().ok();
-            number.filter(|number| (least..=most).contains(number)).ok_or_else(|| {
-                format!("{name}=\"{value}\": a number from {least} to {most} belongs here, since {CONF} is set")
+            let number = number.filter(|number| (least..=most).contains(number));
+            number.ok_or_else(|| Fault {
+                variable,
+                message: format!(
+                    "a number from {least} to {most} belongs here, not \"{value}\", since {CONF} is set"
+                ),
             })
+        };
+        let fault = |message| {
+            let variable = TABLE_ID_LOW;
+            Err(Fault { variable, message })
         };
         let config = Self {
             source,
@@ -63,14 +82,12 @@ impl Config {
         };
         let (low, high) = (config.low, config.high);
         if low >= high {
-            return Err(format!(
-                "{TABLE_ID_LOW}={low} must be lower than {TABLE_ID_HIGH}={high}"
-            ));
+            return fault(format!("{low} must be lower than {TABLE_ID_HIGH}={high}"));
         }
         let (first, last) = KERNEL_TABLES;
         if low <= last && first <= high {
-            return Err(format!(
-                "{TABLE_ID_LOW}={low} to {TABLE_ID_HIGH}={high} must not contain {first} to {last}, the kernel's own tables"
+            return fault(format!(
+                "{low} to {TABLE_ID_HIGH}={high} must not contain {first} to {last}, the kernel's own tables"
             ));
         }
         Ok(Some(config))

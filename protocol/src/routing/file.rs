@@ -32,20 +32,25 @@ pub struct Fault {
 
 /// Reads the lines about addresses of which `is_public` knows.
 pub fn parse(text: &str, is_public: impl Fn(IpAddr) -> bool) -> Result<Vec<Line>, Fault> {
-    let mut lines = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let mut words = line.split_whitespace();
+    each(text, is_public).collect()
+}
+
+/// All that is wrong with them.
+pub fn faults(text: &str, is_public: impl Fn(IpAddr) -> bool) -> Vec<Fault> {
+    each(text, is_public).filter_map(Result::err).collect()
+}
+
+fn each(
+    text: &str,
+    is_public: impl Fn(IpAddr) -> bool,
+) -> impl Iterator<Item = Result<Line, Fault>> {
+    text.lines().zip(1..).filter_map(move |(text, line)| {
+        let mut words = text.split_whitespace();
         let address = words.next().and_then(|word| word.parse().ok());
-        let Some(address) = address.filter(|address| is_public(*address)) else {
-            continue;
-        };
-        let parsed = parse_rest(address, words).map_err(|text| Fault {
-            line: index + 1,
-            text,
-        })?;
-        lines.push(parsed);
-    }
-    Ok(lines)
+        let address = address.filter(|address| is_public(*address))?;
+        let parsed = parse_rest(address, words);
+        Some(parsed.map_err(|text| Fault { line, text }))
+    })
 }
 
 fn parse_rest<'a>(

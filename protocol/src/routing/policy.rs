@@ -72,7 +72,12 @@ impl Policy {
     /// the order in which addresses come.
     pub fn set_lines(&mut self, lines: Vec<Line>) -> Result<(), OutOfTables> {
         self.lines = lines;
-        let mut addresses: Vec<IpAddr> = self.lines.iter().map(|line| line.address).collect();
+        let addresses = self.lines.iter().map(|line| line.address).collect();
+        self.number(addresses)
+    }
+
+    /// Each of these addresses gets its table.
+    pub fn number(&mut self, mut addresses: Vec<IpAddr>) -> Result<(), OutOfTables> {
         addresses.sort_unstable();
         addresses.dedup();
         addresses

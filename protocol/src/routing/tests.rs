@@ -99,6 +99,18 @@ fn tables_keep_their_numbers() {
 }
 
 #[test]
+fn numbers_do_not_depend_on_the_order_in_which_addresses_come() {
+    let mut policy = Policy::new(config(Source::AutoLinkLocal), &[]);
+    let all = vec![ip("fd00::1"), ip("10.0.0.2"), ip("10.0.0.1")];
+    policy.number(all).expect("tables");
+    policy.hold(ip("10.0.0.2"), 24, "eth1").expect("a table");
+    assert_eq!(shown(&policy.wanted())[0], "100: from 10.0.0.2 lookup 1001");
+    let names = policy.names().into_iter().map(|(_, name)| name);
+    let expected = ["ctdb.10.0.0.1", "ctdb.10.0.0.2", "ctdb.fd00::1"];
+    assert_eq!(names.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn each_address_gets_its_own_network_on_demand() {
     let mut policy = Policy::new(config(Source::AutoLinkLocal), &[]);
     policy.hold(ip("fd00::9"), 64, "eth1").expect("a table");
@@ -158,7 +170,7 @@ fn variables() {
         ("100", "255", "300", "253 to 255"),
     ] {
         let error = read("/file", pref, low, high).expect_err("bad");
-        assert!(error.contains(why), "{error}");
+        assert!(error.to_string().contains(why), "{error}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! `91.lvs`: one address for the whole cluster.
 
 use super::NativeScript;
+use crate::lvs::LvsGroup;
 use crate::net::address::{Addresses, HeldAddress};
 use crate::net::link::{self, Link};
 use crate::post::Post;
@@ -18,6 +19,8 @@ pub(in crate::event) struct LvsScript {
     pub(in crate::event) lvs: Option<Lvs>,
     /// Addresses that are nobody's own.
     pub(in crate::event) public: PublicAddresses,
+    /// The group's file.
+    pub(in crate::event) group: LvsGroup,
     /// The duties that hear of the switch.
     pub(in crate::event) post: Post,
 }
@@ -28,8 +31,14 @@ impl NativeScript for LvsScript {
     }
 
     fn run(&self, event: &str, _: &[String]) -> Result<(), String> {
-        let lvs = self.lvs.as_ref().filter(|_| event == "monitor");
-        lvs.map_or(Ok(()), |lvs| self.check(lvs))
+        let Some(lvs) = &self.lvs else {
+            return Ok(());
+        };
+        match event {
+            "ipreallocated" | "reconfigure" => self.group.reread(),
+            "monitor" => self.group.fault().map_or_else(|| self.check(lvs), Err),
+            _ => Ok(()),
+        }
     }
 
     fn set_enabled(&self, enabled: bool) {

@@ -79,13 +79,18 @@ async fn read(router: Arc<Router>) -> Done {
     data(&node_map(&nodes, |_| NodeFlags::empty()))
 }
 
-/// Takes the file over. The tool has compared those of all nodes.
+/// Takes the file over, and with it the group file of LVS. The tool has compared those of all nodes.
 async fn reload(router: Arc<Router>) -> Done {
     let new = file_now(&router).await?;
     let (before, post) = (nodes_file(&router).list(), &router.context.post);
     let connected = |pnn: Pnn| !flags_of(&router, pnn.0 as usize).contains(NodeFlags::DISCONNECTED);
     let replaced = nodes_file(&router).replace(new.clone(), connected, post);
     replaced.map_err(Refused::because)?;
+    // Its lines are private addresses of nodes. It counts as well where the nodes file has no change.
+    let group = router.context.lvs_group.clone();
+    let read = tokio::task::spawn_blocking(move || group.reread()).await;
+    read.map_err(|_| Refused::plainly())?
+        .map_err(Refused::because)?;
     if new != before {
         let nodes = u32::try_from(new.iter().filter(|node| !node.deleted).count());
         let notice = Notice::NodesReloaded {

@@ -200,6 +200,7 @@ fn context(dir: &Path, own: u32, nodes: u32) -> NodeContext {
     NodeContext {
         settings: Arc::new(settings),
         public,
+        lvs_group: crate::lvs::LvsGroup::default(),
         routing: crate::addresses::routing::KernelRouting::default(),
         events: EventDesk::new(post.events.clone(), &tunables),
         tunables,
