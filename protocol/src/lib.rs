@@ -18,6 +18,7 @@ pub mod console;
 pub mod election;
 pub mod event;
 pub mod flags;
+pub mod group_file;
 pub mod hash;
 pub mod heartbeat;
 pub mod id;

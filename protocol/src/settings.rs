@@ -15,6 +15,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::name;
+use crate::natgw::config::{self, Config as NatgwConfig};
 use crate::notice::Level;
 
 /// TCP port of the node links (registered as `ctdb`).
@@ -36,6 +37,8 @@ pub struct Settings {
     pub failover: Failover,
     /// The one address of the whole cluster, if this node takes part in LVS.
     pub lvs: Option<Lvs>,
+    /// The NAT gateway of this node's group, if it is in one.
+    pub natgw: Option<NatGateway>,
     /// How the daemon starts.
     pub startup: Startup,
     /// Console listener.
@@ -200,6 +203,17 @@ pub struct Lvs {
     pub group: Option<Vec<GroupLine>>,
 }
 
+/// The NAT gateway as this node has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NatGateway {
+    /// The variables.
+    pub config: NatgwConfig,
+    /// The lines of the group's file.
+    pub group: Vec<GroupLine>,
+    /// The variables keep this node from being the gateway.
+    pub slave_only: bool,
+}
+
 /// Start of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Startup {
@@ -279,18 +293,14 @@ impl Settings {
 
     /// May this node be NAT gateway leader?
     pub fn natgw_capability(&self) -> bool {
-        let follower = self
-            .events
-            .script_variables
-            .get("CTDB_NATGW_SLAVE_ONLY")
-            .is_some_and(|value| value.eq_ignore_ascii_case("yes"));
-        self.has_variable("CTDB_NATGW_NODES") && !follower
+        let follower = config::is_slave_only(&self.events.script_variables);
+        self.has_variable(config::NODES) && !follower
     }
 
     /// The native scripts whose variables are set, of those whose work the daemon does; 10.interface is always one.
     pub fn native_scripts(&self) -> BTreeSet<&'static str> {
         let is_configured = |script: &&str| match *script {
-            name::NATGW => self.has_variable("CTDB_NATGW_NODES"),
+            name::NATGW => self.has_variable(config::NODES),
             name::PER_IP_ROUTING => self.has_variable("CTDB_PER_IP_ROUTING_CONF"),
             name::LVS => self.has_variable("CTDB_LVS_NODES") || self.lvs_capability(),
             _ => true,

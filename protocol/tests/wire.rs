@@ -6,6 +6,7 @@ use ctdb_protocol::heartbeat::message::{Claim, Keepalive, NodeState};
 use ctdb_protocol::id::{DbId, Generation, Instance, Pnn, Rsn, SrvId, Term};
 use ctdb_protocol::lvs::message::LvsMessage;
 use ctdb_protocol::membership::message::{Composition, DbInfo, MembershipMessage, Stamp};
+use ctdb_protocol::natgw::message::NatgwMessage;
 use ctdb_protocol::record::holdings::Holding;
 use ctdb_protocol::record::message::{Grave, RecordBody, RecordMessage, Settle};
 use ctdb_protocol::record::replica::message::{Change, Copy, ReplicaMessage};
@@ -83,6 +84,44 @@ fn seat() -> ControlMessage {
         address: IpAddr::from([10, 1, 1, 237]),
         mac: Some([2, 0, 0, 0, 0, 7]),
     })
+}
+
+fn gateways() -> Vec<(&'static str, ControlMessage)> {
+    let address = IpAddr::from([10, 0, 0, 227]);
+    let (term, lease, number) = (Term(3), 5, 6);
+    let all = [
+        (
+            "natgw-group",
+            NatgwMessage::Group(vec![IpAddr::from([192, 168, 1, 1])]),
+        ),
+        (
+            "natgw-want",
+            NatgwMessage::Want {
+                term,
+                lease,
+                address,
+            },
+        ),
+        ("natgw-ask", NatgwMessage::Ask { term, number }),
+        (
+            "natgw-held",
+            NatgwMessage::Held {
+                term,
+                number,
+                address: Some(address),
+            },
+        ),
+        (
+            "natgw-grant",
+            NatgwMessage::Grant {
+                term,
+                lease,
+                address,
+            },
+        ),
+    ];
+    all.map(|(name, message)| (name, ControlMessage::Natgw(message)))
+        .to_vec()
 }
 
 fn takeovers() -> Vec<(&'static str, ControlMessage)> {
@@ -488,6 +527,7 @@ fn packets() -> Vec<(&'static str, Packet)> {
         .into_iter()
         .chain(takeovers())
         .chain([("seat", seat())])
+        .chain(gateways())
         .map(|(name, m)| (name, Packet::Control(m)));
     let membership = membership()
         .into_iter()

@@ -27,7 +27,7 @@ const CHOICES: [NodeFlags; 3] = [
 pub struct Limits {
     /// Only nodes that say that they may be a gateway (`CTDB_NATGW_SLAVE_ONLY` not set there).
     pub capable_only: bool,
-    /// Nodes of several groups.
+    /// Nodes of several groups, and those that take no part now.
     pub refused: BTreeSet<IpAddr>,
 }
 
@@ -38,9 +38,7 @@ pub fn choose<'a>(
     limits: &Limits,
 ) -> Option<(Pnn, IpAddr)> {
     let able = nodes.filter(|(_, address, node)| {
-        let is_listed = group
-            .member(*address)
-            .is_some_and(|m| !m.is_follower_only());
+        let is_listed = group.may_lead(*address);
         let is_capable = node.state.capabilities.contains(Capabilities::NATGW);
         is_listed
             && (is_capable || !limits.capable_only)

@@ -7,20 +7,25 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::IpAddr;
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
-const NODES: &str = "CTDB_NATGW_NODES";
+/// Names the file of the group; without it there is no NAT gateway.
+pub const NODES: &str = "CTDB_NATGW_NODES";
 const PUBLIC_IP: &str = "CTDB_NATGW_PUBLIC_IP";
 const PUBLIC_IFACE: &str = "CTDB_NATGW_PUBLIC_IFACE";
 const PRIVATE_NETWORK: &str = "CTDB_NATGW_PRIVATE_NETWORK";
 const DEFAULT_GATEWAY: &str = "CTDB_NATGW_DEFAULT_GATEWAY";
 const STATIC_ROUTES: &str = "CTDB_NATGW_STATIC_ROUTES";
+/// `yes`: this node is never the gateway.
+const SLAVE_ONLY: &str = "CTDB_NATGW_SLAVE_ONLY";
 /// The name of the file of a group where no variable gives one.
 pub const NODES_FILE: &str = "natgw_nodes";
 
 /// Where the gateway's address goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublicSide {
     /// The address.
     pub address: IpAddr,
@@ -31,7 +36,7 @@ pub struct PublicSide {
 }
 
 /// A network that is reached by the gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StaticRoute {
     /// The network.
     pub network: IpNet,
@@ -39,8 +44,33 @@ pub struct StaticRoute {
     pub gateway: Option<IpAddr>,
 }
 
-/// See the module.
+/// What is wrong with a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Its name.
+    pub variable: &'static str,
+    /// What is wrong, and what belongs there.
+    pub message: String,
+}
+
+impl Fault {
+    fn new(variable: &'static str, message: String) -> Self {
+        Self { variable, message }
+    }
+
+    fn not_set(variable: &'static str) -> Self {
+        Self::new(variable, String::from("is not set"))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.variable, self.message)
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// The file of the group.
     pub file: String,
@@ -55,26 +85,27 @@ pub struct Config {
 }
 
 impl Config {
-    /// None if it is not wanted; the error names variable, value and what belongs there.
-    pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Option<Self>, String> {
+    /// None if it is not wanted.
+    pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Option<Self>, Fault> {
         let get = |name: &str| variables.get(name).map_or("", |value| value.trim());
         let file = match get(NODES) {
             "" => return Ok(None),
             file => file.to_string(),
         };
         let private_network = match get(PRIVATE_NETWORK) {
-            "" => return Err(format!("Invalid configuration: {PRIVATE_NETWORK} not set")),
+            "" => return Err(Fault::not_set(PRIVATE_NETWORK)),
             word => network(word).ok_or_else(|| {
-                format!("{PRIVATE_NETWORK}=\"{word}\": a network belongs here, as 192.168.1.0/24")
+                let message = format!("\"{word}\": a network belongs here, as 192.168.1.0/24");
+                Fault::new(PRIVATE_NETWORK, message)
             })?,
         };
-        let default_gateway =
-            match get(DEFAULT_GATEWAY) {
-                "" => None,
-                word => Some(word.parse().map_err(|_| {
-                    format!("{DEFAULT_GATEWAY}=\"{word}\": an address belongs here")
-                })?),
-            };
+        let default_gateway = match get(DEFAULT_GATEWAY) {
+            "" => None,
+            word => Some(word.parse().map_err(|_| {
+                let message = format!("\"{word}\": an address belongs here");
+                Fault::new(DEFAULT_GATEWAY, message)
+            })?),
+        };
         let config = Self {
             file,
             private_network,
@@ -86,7 +117,7 @@ impl Config {
         Ok(Some(config))
     }
 
-    fn check_families(&self) -> Result<(), String> {
+    fn check_families(&self) -> Result<(), Fault> {
         let is_v4 = self.private_network.addr().is_ipv4();
         let public = self.public.iter().map(|side| (PUBLIC_IP, side.address));
         let gateway = self.default_gateway.iter().map(|ip| (DEFAULT_GATEWAY, *ip));
@@ -95,25 +126,22 @@ impl Config {
             core::iter::once(route.network.addr()).chain(gateway)
         });
         let routes = routes.map(|ip| (STATIC_ROUTES, ip));
-        match public
-            .chain(gateway)
-            .chain(routes)
-            .find(|(_, ip)| ip.is_ipv4() != is_v4)
-        {
+        let mut all = public.chain(gateway).chain(routes);
+        match all.find(|(_, ip)| ip.is_ipv4() != is_v4) {
             None => Ok(()),
-            Some((name, ip)) => {
+            Some((variable, ip)) => {
                 let network = self.private_network;
-                Err(format!(
-                    "{name}: {ip} is of another family than {PRIVATE_NETWORK}={network}"
-                ))
+                let message = format!("{ip} is of another family than {PRIVATE_NETWORK}={network}");
+                Err(Fault::new(variable, message))
             }
         }
     }
 
-    /// The interface of the gateway's address, if a node may be the gateway; the error says what is missing.
-    pub fn public_side(&self) -> Result<&PublicSide, String> {
-        let missing = || format!("Invalid configuration: {PUBLIC_IP} and {PUBLIC_IFACE} not set");
-        self.public.as_ref().ok_or_else(missing)
+    /// What a node needs that may be the gateway.
+    pub fn need_public_side(&self) -> Result<&PublicSide, Fault> {
+        self.public
+            .as_ref()
+            .ok_or_else(|| Fault::not_set(PUBLIC_IP))
     }
 
     /// What of the kernel's routes is the NAT gateway's.
@@ -150,17 +178,25 @@ impl Config {
     }
 }
 
-fn public_side(ip: &str, interface: &str) -> Result<Option<PublicSide>, String> {
+/// Whether the variables keep this node from being a gateway.
+pub fn is_slave_only(variables: &BTreeMap<String, String>) -> bool {
+    variables
+        .get(SLAVE_ONLY)
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("yes"))
+}
+
+fn public_side(ip: &str, interface: &str) -> Result<Option<PublicSide>, Fault> {
     if ip.is_empty() || interface.is_empty() {
         return match (ip, interface) {
             ("", "") => Ok(None),
-            ("", _) => Err(format!("Invalid configuration: {PUBLIC_IP} not set")),
-            _ => Err(format!("Invalid configuration: {PUBLIC_IFACE} not set")),
+            ("", _) => Err(Fault::not_set(PUBLIC_IP)),
+            _ => Err(Fault::not_set(PUBLIC_IFACE)),
         };
     }
     let net: Option<IpNet> = ip.parse().ok();
     let net = net.ok_or_else(|| {
-        format!("{PUBLIC_IP}=\"{ip}\": an address with its mask belongs here, as 10.0.0.227/24")
+        let message = format!("\"{ip}\": an address with its mask belongs here, as 10.0.0.227/24");
+        Fault::new(PUBLIC_IP, message)
     })?;
     Ok(Some(PublicSide {
         address: net.addr(),
@@ -169,7 +205,7 @@ fn public_side(ip: &str, interface: &str) -> Result<Option<PublicSide>, String> 
     }))
 }
 
-fn static_routes(text: &str, private: IpNet) -> Result<Vec<StaticRoute>, String> {
+fn static_routes(text: &str, private: IpNet) -> Result<Vec<StaticRoute>, Fault> {
     let mut routes = Vec::new();
     for word in text.split_whitespace() {
         let (net, gateway) = match word.split_once('@') {
@@ -177,9 +213,9 @@ fn static_routes(text: &str, private: IpNet) -> Result<Vec<StaticRoute>, String>
             None => (word, None),
         };
         let bad = || {
-            format!(
-                "{STATIC_ROUTES}: \"{word}\": networks belong here, as 10.2.0.0/16 or 10.2.0.0/16@10.0.0.1"
-            )
+            let message =
+                format!("\"{word}\": networks belong here, as 10.2.0.0/16 or 10.2.0.0/16@10.0.0.1");
+            Fault::new(STATIC_ROUTES, message)
         };
         routes.push(StaticRoute {
             network: network(net).ok_or_else(bad)?,

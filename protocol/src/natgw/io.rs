@@ -24,7 +24,7 @@ pub struct Part {
 /// Everything that can happen to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
-    /// The file was read, or the script switched off (`None`).
+    /// The file was read, or the script switched off (`None`): this node takes no part then.
     Configure(Option<Part>),
     /// From membership.
     View(MembershipView),
@@ -71,6 +71,8 @@ pub enum Role {
     /// Nothing.
     #[default]
     None,
+    /// It is the gateway and does not have the address yet: what the others send already must not leave untranslated.
+    Waiting,
     /// It translates, and has the routes of the gateway.
     Gateway,
     /// It sends to the gateway, which has this private address.

@@ -130,13 +130,7 @@ impl Natgw {
         match input {
             Input::Configure(part) => {
                 self.part = part;
-                let peers: Vec<Pnn> = self.cluster.others().collect();
-                for peer in peers
-                    .into_iter()
-                    .filter(|peer| self.cluster.is_connected(*peer))
-                {
-                    self.tell_group(peer, fx);
-                }
+                self.tell_all(fx);
             }
             Input::View(view) => self.set_view(now, view),
             Input::Unreachable { peer, clear_at } => {
@@ -150,7 +144,11 @@ impl Natgw {
             Input::Lease { alive } => self.set_lease(now, alive),
             Input::Message { peer, message } => self.message(now, peer, message, fx),
             Input::Kernel { present, error } => self.kernel(now, present, error, fx),
-            Input::Leave => self.leaving = true,
+            Input::Leave => {
+                self.leaving = true;
+                // The others need not wait until it is gone to choose another gateway.
+                self.tell_all(fx);
+            }
             Input::Timeout => {}
         }
     }
@@ -189,8 +187,19 @@ impl Natgw {
         }
     }
 
+    fn tell_all(&self, fx: &mut Effects<Effect>) {
+        for peer in self
+            .cluster
+            .others()
+            .filter(|peer| self.cluster.is_connected(*peer))
+        {
+            self.tell_group(peer, fx);
+        }
+    }
+
     fn tell_group(&self, peer: Pnn, fx: &mut Effects<Effect>) {
-        let group = self.part.as_ref().map(|part| part.group.addresses());
+        let part = self.part.as_ref().filter(|_| !self.leaving);
+        let group = part.map(|part| part.group.addresses());
         let message = NatgwMessage::Group(group.unwrap_or_default());
         fx.push(Effect::Send { peer, message });
     }
@@ -308,9 +317,21 @@ impl Natgw {
         let group = &self.part.as_ref()?.group;
         let limits = Limits {
             capable_only: true,
-            refused: self.shared().into_keys().collect(),
+            refused: self.shared().into_keys().chain(self.absent()).collect(),
         };
         choose(group, self.listed(), &limits)
+    }
+
+    fn address_of(&self, pnn: Pnn) -> Option<IpAddr> {
+        self.addresses.get(pnn.0 as usize).copied().flatten()
+    }
+
+    /// Peers that said that they are in no group.
+    fn absent(&self) -> impl Iterator<Item = IpAddr> {
+        self.groups.iter().filter_map(|(peer, group)| {
+            let address = self.address_of(*peer)?;
+            (!group.contains(&address)).then_some(address)
+        })
     }
 
     /// Nodes that are listed in several groups, with two of them.
@@ -325,7 +346,7 @@ impl Natgw {
             .map(|(peer, group)| (*peer, group.clone()));
         // What a node says of a group that it is not in counts for itself alone.
         let is_in = |(pnn, group): &(Pnn, Vec<IpAddr>)| {
-            let address = self.addresses.get(pnn.0 as usize).copied().flatten();
+            let address = self.address_of(*pnn);
             address.is_some_and(|address| group.contains(&address))
         };
         let groups: BTreeSet<Vec<IpAddr>> = own
@@ -347,7 +368,7 @@ impl Natgw {
 
     fn refusal(&self) -> Option<String> {
         self.part.as_ref()?;
-        let address = self.addresses.get(self.own.0 as usize).copied().flatten()?;
+        let address = self.address_of(self.own)?;
         let (one, other) = self.shared().remove(&address)?;
         let words = |group: Vec<IpAddr>| {
             let words: Vec<String> = group.iter().map(|ip| format!("{ip}")).collect();
@@ -400,7 +421,7 @@ impl Natgw {
         let role = match self.view.leader {
             _ if self.leaving => Role::None,
             Some((pnn, _)) if pnn == self.own && serving => Role::Gateway,
-            Some((pnn, _)) if pnn == self.own => Role::None,
+            Some((pnn, _)) if pnn == self.own => Role::Waiting,
             Some((_, address)) => Role::Follower(address),
             None => Role::None,
         };

@@ -50,6 +50,7 @@ fn settings() -> Settings {
             public_addresses: vec![],
         },
         lvs: None,
+        natgw: None,
         startup: Startup {
             state: StartState::default(),
             realtime_scheduling: true,

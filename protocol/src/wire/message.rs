@@ -7,6 +7,7 @@ use crate::heartbeat::message::Keepalive;
 use crate::id::{Pnn, SrvId};
 use crate::lvs::message::LvsMessage;
 use crate::membership::message::MembershipMessage;
+use crate::natgw::message::NatgwMessage;
 use crate::record::message::RecordMessage;
 use crate::takeover::message::TakeoverMessage;
 use alloc::string::String;
@@ -40,6 +41,8 @@ pub enum ControlMessage {
     Takeover(TakeoverMessage),
     /// Between the LVS machines.
     Lvs(LvsMessage),
+    /// Between the NAT gateway machines.
+    Natgw(NatgwMessage),
 }
 
 /// Messages of the data lane.
