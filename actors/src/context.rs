@@ -8,6 +8,7 @@ use crate::fatal::Fatal;
 use crate::link::table::Links;
 use crate::log::LogHandle;
 use crate::lvs::LvsGroup;
+use crate::natgw::NatgwDesk;
 use crate::poison::PoisonCabinet;
 use crate::post::Post;
 use crate::public::PublicAddresses;
@@ -32,6 +33,8 @@ pub struct NodeContext {
     pub lvs_group: LvsGroup,
     /// Rules and routes in the kernel.
     pub routing: KernelRouting,
+    /// The NAT gateway.
+    pub natgw: NatgwDesk,
     /// What the control plane publishes.
     pub board: Board,
     /// The open databases.

@@ -25,6 +25,7 @@ pub mod local;
 pub mod lock;
 pub mod log;
 pub mod lvs;
+pub mod natgw;
 pub mod net;
 pub mod nodes;
 pub mod poison;

@@ -4,7 +4,10 @@
 use crate::fatal::Fatal;
 use actix::Recipient;
 use actix::prelude::{Message, SendError};
-use ctdb_protocol::{election, event, heartbeat, lvs, membership, monitor, record, takeover};
+use ctdb_protocol::takeover::io::LeaseId;
+use ctdb_protocol::{
+    election, event, heartbeat, lvs, membership, monitor, natgw, record, takeover,
+};
 use std::sync::{Arc, RwLock};
 
 /// One input for a machine.
@@ -81,6 +84,8 @@ pub struct Post {
     pub takeover: Slot<takeover::io::Input>,
     /// LVS.
     pub lvs: Slot<lvs::io::Input>,
+    /// NAT gateway.
+    pub natgw: Slot<natgw::io::Input>,
     /// Run state and health.
     pub monitor: Slot<monitor::io::Input>,
     /// Event scripts.
@@ -98,12 +103,19 @@ impl Post {
             membership: Slot::new("membership", fatal),
             takeover: Slot::new("takeover", fatal),
             lvs: Slot::new("lvs", fatal),
+            natgw: Slot::new("natgw", fatal),
             monitor: Slot::new("monitor", fatal),
             events: Slot::new("events", fatal),
             records: (0..shards.max(1))
                 .map(|_| Slot::new("records", fatal))
                 .collect(),
         }
+    }
+
+    /// The lease under which addresses may be held now, told to all who have some.
+    pub fn tell_lease(&self, alive: Option<LeaseId>) {
+        self.takeover.send(takeover::io::Input::Lease { alive });
+        self.natgw.send(natgw::io::Input::Lease { alive });
     }
 
     /// The record machine of a database.

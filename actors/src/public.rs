@@ -41,6 +41,8 @@ struct LvsShared {
 struct Shared {
     list: Mutex<Vec<PublicAddress>>,
     lvs: Option<LvsShared>,
+    /// Where the NAT gateway's address may be put.
+    gateway: Option<HeldAddress>,
     /// `event script disable 91.lvs`
     lvs_off: AtomicBool,
     reread: Reread,
@@ -54,6 +56,7 @@ impl PublicAddresses {
     pub fn new(
         list: Vec<PublicAddress>,
         lvs: Option<LvsAddress>,
+        gateway: Option<HeldAddress>,
         recorded: bool,
         reread: Reread,
         tell_guard: TellGuard,
@@ -65,6 +68,7 @@ impl PublicAddresses {
                     address: lvs.address,
                     interface: Mutex::new(lvs.interface),
                 }),
+                gateway,
                 lvs_off: AtomicBool::new(false),
                 reread,
                 tell_guard,
@@ -83,8 +87,17 @@ impl PublicAddresses {
         self.locked().clone()
     }
 
-    /// Adds one; false if the address is there already.
+    /// Where the NAT gateway's address may be put on this node.
+    pub fn gateway(&self) -> Option<HeldAddress> {
+        self.shared.gateway.clone()
+    }
+
+    /// Adds one; false if the address is there already, or is the NAT gateway's.
     pub fn add(&self, new: PublicAddress) -> bool {
+        let gateway = self.shared.gateway.as_ref();
+        if gateway.is_some_and(|gateway| gateway.ip == new.address) {
+            return false;
+        }
         let mut list = self.locked();
         let fresh = list.iter().all(|known| known.address != new.address);
         if fresh {
@@ -147,6 +160,7 @@ impl PublicAddresses {
                 passive: false,
             }));
         }
+        places.extend(self.gateway());
         let lvs = self.lvs_place();
         places.extend(lvs.map(|(address, interface)| HeldAddress::passive(address, &interface)));
         places
@@ -205,6 +219,7 @@ mod tests {
         let addresses = PublicAddresses::new(
             vec![public(1)],
             None,
+            None,
             false,
             Box::new(|| Ok(vec![public(7)])),
             Box::new(move |places| ear.lock().expect("no panic").push(places.len())),
@@ -232,6 +247,7 @@ mod tests {
                     address: IpAddr::from([10, 1, 1, 237]),
                     interface: interface.map(String::from),
                 }),
+                None,
                 false,
                 Box::new(|| Ok(vec![])),
                 Box::new(move |places| ear.lock().expect("no panic").extend(places)),

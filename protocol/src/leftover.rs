@@ -35,4 +35,9 @@ pub enum Leftover {
         /// Its name.
         name: String,
     },
+    /// The chains that translate by iptables, where nftables is missing.
+    Chains {
+        /// Those of IPv6.
+        six: bool,
+    },
 }

@@ -14,6 +14,7 @@ use super::error::Place;
 use super::legacy::Legacy;
 use super::load::Loader;
 use super::lvs;
+use super::natgw;
 use super::paths::text;
 use super::pnn;
 use super::schema::{
@@ -45,6 +46,9 @@ pub(super) fn settings(loader: &mut Loader, schema: Schema, legacy: &Legacy) -> 
     let cluster = cluster(loader, schema.cluster, lmaster)?;
     let lvs = lvs::settings(loader, legacy, cluster.node_address);
     lvs::refuse_public(loader, legacy, lvs.as_ref(), &failover.public_addresses);
+    let natgw = natgw::settings(loader, legacy, cluster.node_address);
+    let public = &failover.public_addresses;
+    natgw::refuse_shared(loader, legacy, natgw.as_ref(), public, lvs.as_ref());
     warn_of_shared_addresses(loader, &cluster, &failover, &paths);
     let console_listen = console.map_or_else(|| default_console(loader, cluster.pnn), |at| at.0);
     Some(Settings {
@@ -53,6 +57,7 @@ pub(super) fn settings(loader: &mut Loader, schema: Schema, legacy: &Legacy) -> 
         database,
         failover,
         lvs,
+        natgw,
         startup,
         console_listen,
         metrics_listen: metrics.map(|at| at.0),

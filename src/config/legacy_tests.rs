@@ -116,16 +116,28 @@ fn ctdb_public_interface_and_ctdb_lvs_public_ip() {
     );
 }
 
+/// With the lines of the manual, and this one.
+fn natgw(line: &str) -> Loaded {
+    let directory = Directory::with_nodes();
+    directory.write("etc/ctdb/natgw_nodes", "10.0.0.2\n");
+    let lines = "CTDB_NATGW_NODES=$CTDB_BASE/natgw_nodes\nCTDB_NATGW_PRIVATE_NETWORK=10.0.0.0/24\n\
+        CTDB_NATGW_PUBLIC_IP=10.9.0.227/24\nCTDB_NATGW_PUBLIC_IFACE=eth0\n";
+    directory.write("etc/sysconfig/ctdb", &format!("{lines}{line}"));
+    let loaded = directory.load().expect("valid");
+    assert_eq!(loaded.warnings, [], "{line}");
+    loaded
+}
+
 #[test]
 fn ctdb_natgw_nodes() {
-    let settings = clean("CTDB_NATGW_NODES=/etc/ctdb/natgw_nodes").settings;
+    let settings = natgw("").settings;
     assert!(settings.natgw_capability() && !settings.lvs_capability());
 }
 
 #[test]
 fn ctdb_natgw_slave_only() {
-    let text = "CTDB_NATGW_NODES=/etc/ctdb/natgw_nodes\nCTDB_NATGW_SLAVE_ONLY=yes\n";
-    assert!(!clean(text).settings.natgw_capability());
+    let settings = natgw("CTDB_NATGW_SLAVE_ONLY=yes\n").settings;
+    assert!(!settings.natgw_capability());
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod layers;
 mod legacy;
 mod load;
 mod lvs;
+mod natgw;
 mod nearest;
 mod nodes;
 mod paths;

@@ -3,9 +3,9 @@
 
 mod config_tool;
 mod event_tool;
+mod group_tool;
 mod killtcp;
 mod lock_keeper;
-mod lvs_tool;
 mod mutex_fcntl;
 mod path_tool;
 mod smnotify;
@@ -27,8 +27,9 @@ Usage: ctdb-helper mutex-fcntl FILE [RECHECK_S [PING_TIMEOUT_S]]
        ctdb-helper killtcp INTERFACE [SOURCE:PORT DESTINATION:PORT]
        ctdb-helper smnotify OPTION…
        ctdb-helper lvs leader|list|status
-The names ctdb_mutex_fcntl_helper, ctdb-path, ctdb-config, ctdb-event, ctdb_killtcp and ctdb_lvs stand for
-mutex-fcntl, path, config, event, killtcp and lvs";
+       ctdb-helper natgw leader|list|status
+The names ctdb_mutex_fcntl_helper, ctdb-path, ctdb-config, ctdb-event, ctdb_killtcp, ctdb_lvs and ctdb_natgw stand
+for mutex-fcntl, path, config, event, killtcp, lvs and natgw";
 
 /// The status that a cluster lock helper prints as its first character (contract of CTDB's
 /// `cluster_mutex_helper.txt`).
@@ -82,6 +83,7 @@ pub fn main() -> ExitCode {
         Some("ctdb_killtcp") => Some("killtcp".to_owned()),
         Some("smnotify") => Some("smnotify".to_owned()),
         Some("ctdb_lvs") => Some("lvs".to_owned()),
+        Some("ctdb_natgw") => Some("natgw".to_owned()),
         _ => arguments.next().and_then(|name| name.into_string().ok()),
     };
     let rest: Vec<OsString> = arguments.collect();
@@ -94,7 +96,7 @@ pub fn main() -> ExitCode {
         Some("event") => event_tool::run(&rest),
         Some("killtcp") => killtcp::run(&rest),
         Some("smnotify") => smnotify::run(&rest),
-        Some("lvs") => lvs_tool::run(&rest),
+        Some(subject @ ("lvs" | "natgw")) => group_tool::run(subject, &rest),
         Some("help" | "-h" | "--help") => {
             println!("{USAGE}");
             ExitCode::SUCCESS

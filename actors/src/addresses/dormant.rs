@@ -157,7 +157,7 @@ impl AddressKernel for Dormant {
     fn retell(&self) {
         if self.with(AddressKernel::retell).is_none() {
             let alive = Some(NO_KEEPER);
-            self.post.takeover.send(Input::Lease { alive });
+            self.post.tell_lease(alive);
         }
     }
 

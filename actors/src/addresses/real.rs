@@ -22,10 +22,10 @@ use crate::net::link;
 use crate::net::sysctl::PromoteSecondaries;
 use crate::net::watch::{NetEvent, NetWatch};
 use crate::post::Post;
-use ctdb_protocol::monitor;
 use ctdb_protocol::notice::{Level, Notice};
 use ctdb_protocol::takeover::io::{Input, LeaseId, Parting};
 use ctdb_protocol::time::Instant;
+use ctdb_protocol::{monitor, natgw};
 use slog::Logger;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -56,6 +56,15 @@ enum Job {
     End,
 }
 
+/// Who else has a part in addresses.
+#[derive(Clone, Default)]
+pub struct Companions {
+    /// Gives public addresses their routes.
+    pub policy: Option<Arc<PolicyRouting>>,
+    /// The NAT gateway's address: its machine hears of it instead of takeover.
+    pub gateway: Option<IpAddr>,
+}
+
 /// See the module.
 pub struct Real {
     jobs: Sender<Job>,
@@ -80,7 +89,7 @@ impl Real {
         post: &Post,
         board: &Board,
         clock: Clock,
-        policy: Option<Arc<PolicyRouting>>,
+        companions: Companions,
         log: &Logger,
     ) -> Result<Self, NetError> {
         let interfaces: BTreeSet<String> = configured.iter().map(|a| a.interface.clone()).collect();
@@ -117,7 +126,7 @@ impl Real {
             announcers: BTreeMap::new(),
             announcements: Vec::new(),
             board: board.clone(),
-            policy,
+            companions,
             post: post.clone(),
             log: log.clone(),
         };
@@ -195,7 +204,7 @@ fn report(event: &LeaseEvent, post: &Post, log: &Logger) {
         LeaseEvent::Regained { lease } => {
             notice(log, &Notice::LeaseRegained {});
             let alive = Some(LeaseId(*lease));
-            post.takeover.send(Input::Lease { alive });
+            post.tell_lease(alive);
         }
         LeaseEvent::Expired { late, dropped } => {
             let reason = format!(
@@ -204,7 +213,7 @@ fn report(event: &LeaseEvent, post: &Post, log: &Logger) {
                 dropped.len()
             );
             notice(log, &Notice::LeaseExpired { reason });
-            post.takeover.send(Input::Lease { alive: None });
+            post.tell_lease(None);
         }
         LeaseEvent::GateRebuilt => notice(log, &Notice::GateRebuilt {}),
         LeaseEvent::GateUnusable { reason } => {
@@ -265,7 +274,7 @@ impl AddressKernel for Real {
         tell_interfaces(interfaces.iter(), &self.post);
         let alive = Some(self.lease_alive.load(Ordering::Relaxed));
         let alive = alive.filter(|lease| *lease > 0).map(LeaseId);
-        self.post.takeover.send(Input::Lease { alive });
+        self.post.tell_lease(alive);
     }
 
     fn lease_until(&self, until: Instant) {
@@ -303,8 +312,7 @@ struct Worker {
     /// Rounds still to come: when, on which interface, which addresses.
     announcements: Vec<(std::time::Instant, String, Vec<IpAddr>)>,
     board: Board,
-    /// Routes of addresses, if they have their own.
-    policy: Option<Arc<PolicyRouting>>,
+    companions: Companions,
     post: Post,
     log: Logger,
 }
@@ -399,12 +407,7 @@ impl Worker {
                 }
                 Err(error) => {
                     self.guarded().held.remove(&address);
-                    let (present, error) = (false, Some(error.to_string()));
-                    self.post.takeover.send(Input::Kernel {
-                        address,
-                        present,
-                        error,
-                    });
+                    self.tell(address, false, Some(error.to_string()));
                 }
             }
         }
@@ -444,10 +447,10 @@ impl Worker {
 
     fn release(&self, addresses: &[HeldAddress]) {
         let results = self.keeper.release(addresses);
-        if let Some(policy) = &self.policy {
+        if let Some(policy) = &self.companions.policy {
             let gone = addresses.iter().zip(&results);
             policy.release(
-                gone.filter(|(_, result)| result.is_ok())
+                gone.filter(|(gone, result)| result.is_ok() && self.is_public(gone.ip))
                     .map(|(gone, _)| gone),
             );
         }
@@ -462,15 +465,32 @@ impl Worker {
                 unguarded |= !wanted;
             }
             drop(guarded);
-            self.post.takeover.send(Input::Kernel {
-                address: address.ip,
-                present,
-                error,
-            });
+            self.tell(address.ip, present, error);
         }
         if unguarded {
             // Not in the configuration any more, and gone now.
             self.keeper.set_public(self.guarded().config());
+        }
+    }
+
+    fn is_public(&self, address: IpAddr) -> bool {
+        self.companions.gateway != Some(address)
+    }
+
+    /// Tells whoever asked for it what became of an address.
+    fn tell(&self, address: IpAddr, present: bool, error: Option<String>) {
+        if self.is_public(address) {
+            self.post.takeover.send(Input::Kernel {
+                address,
+                present,
+                error,
+            });
+        } else {
+            self.post.natgw.send(natgw::io::Input::Kernel {
+                address,
+                present,
+                error,
+            });
         }
     }
 
@@ -480,10 +500,10 @@ impl Worker {
 
     fn add(&mut self, addresses: &[HeldAddress], LeaseId(lease): LeaseId) {
         let results = self.keeper.hold(lease, addresses);
-        if let Some(policy) = &self.policy {
+        if let Some(policy) = &self.companions.policy {
             let here = addresses.iter().zip(&results);
             policy.hold(
-                here.filter(|(_, result)| result.is_ok())
+                here.filter(|(here, result)| result.is_ok() && self.is_public(here.ip))
                     .map(|(here, _)| here),
             );
         }
@@ -506,11 +526,7 @@ impl Worker {
         self.announce_due();
         for (address, result) in addresses.iter().zip(results) {
             let error = result.err().map(|error| error.to_string());
-            self.post.takeover.send(Input::Kernel {
-                address: address.ip,
-                present: error.is_none(),
-                error,
-            });
+            self.tell(address.ip, error.is_none(), error);
         }
     }
 

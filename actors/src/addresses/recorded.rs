@@ -68,7 +68,7 @@ impl AddressKernel for Recorded {
             self.tell(name);
         }
         let alive = Some(LeaseId(1));
-        self.post.takeover.send(Input::Lease { alive });
+        self.post.tell_lease(alive);
     }
 
     fn lease_until(&self, _: Instant) {}

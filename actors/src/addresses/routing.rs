@@ -40,6 +40,10 @@ impl KernelRouting {
         clear_up(&note, log);
         let config = Config::from_variables(&settings.events.script_variables).transpose();
         let mut leftovers = Vec::new();
+        if let Some(natgw) = &settings.natgw {
+            let memory = crate::natgw::memory(&settings.paths.run);
+            leftovers.extend(crate::natgw::leftovers(&natgw.config, &memory)?);
+        }
         if let Some(Ok(config)) = &config {
             leftovers.extend(PolicyRouting::leftovers(config)?);
         }

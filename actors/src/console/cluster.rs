@@ -7,6 +7,7 @@ use crate::event::Service;
 use crate::poison::PoisonCabinet;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::lvs::group::Group;
+use ctdb_protocol::natgw::view::NatgwView;
 use ctdb_protocol::takeover::io::Input;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
@@ -81,6 +82,10 @@ impl Cluster for NodeCluster {
         let mut able = self.lvs_group()?.able(|pnn| view.capabilities(pnn));
         able.0.retain(|pnn, _| !foreign.contains(pnn));
         Some(able)
+    }
+
+    fn natgw(&self) -> Option<NatgwView> {
+        self.0.natgw.view()
     }
 
     fn events(&self) -> Option<Service> {

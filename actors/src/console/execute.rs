@@ -202,6 +202,9 @@ impl Run<'_> {
         if let Some(answer) = self.lvs_command(pnn, command).await {
             return answer;
         }
+        if let Some(answer) = self.natgw_command(pnn, command).await {
+            return answer;
+        }
         if let Some(answer) = self.address_command(pnn, command).await {
             return answer;
         }

@@ -24,6 +24,7 @@ mod execute;
 mod line;
 mod listen;
 mod lvs;
+mod natgw;
 mod node;
 mod nodes_file;
 mod public;
@@ -51,6 +52,7 @@ use ctdb_protocol::client::{ControlReply, Opcode};
 use ctdb_protocol::console::render::database::RecordLine;
 use ctdb_protocol::id::DbId;
 use ctdb_protocol::lvs::group::Group;
+use ctdb_protocol::natgw::view::NatgwView;
 use futures_util::future::LocalBoxFuture;
 
 /// The dispatcher of controls, as its in-process clients see it.
@@ -114,6 +116,11 @@ pub trait Cluster: 'static {
     /// Those of its nodes that have LVS switched on and are in no other group.
     fn lvs_able(&self) -> Option<Group> {
         self.lvs_group()
+    }
+
+    /// The NAT gateway as this node sees it.
+    fn natgw(&self) -> Option<NatgwView> {
+        None
     }
 
     /// Event scripts, if this node has any.

@@ -9,6 +9,7 @@ use ctdb_protocol::client::vnnmap::VnnMap;
 use ctdb_protocol::console::escape::{Line, read_line};
 use ctdb_protocol::flags::Capabilities;
 use ctdb_protocol::id::Pnn;
+use ctdb_protocol::settings::GroupLine;
 use futures_util::FutureExt;
 use slog::{Discard, Logger, o};
 use std::cell::RefCell;
@@ -24,6 +25,7 @@ use tokio::net::TcpStream;
 struct Fake {
     flags: Rc<RefCell<[NodeFlags; 2]>>,
     asked: Rc<RefCell<Vec<Opcode>>>,
+    natgw: Rc<RefCell<Option<NatgwView>>>,
 }
 
 impl Fake {
@@ -87,6 +89,9 @@ impl Cluster for Fake {
     fn lvs_group(&self) -> Option<Group> {
         let capable = |pnn| (Pnn(pnn), Capabilities::LVS);
         Some(Group::announced([0, 1].map(capable)))
+    }
+    fn natgw(&self) -> Option<NatgwView> {
+        self.natgw.borrow().clone()
     }
     fn reallocate(&self) -> LocalBoxFuture<'static, ()> {
         async {}.boxed_local()
@@ -358,4 +363,56 @@ async fn lvs_answers_as_the_program_of_4_17() {
     assert_eq!((output.as_str(), code), ("", 255));
     let (output, code, _) = client.ask("lvs list").await;
     assert_eq!((output.as_str(), code), ("", 0));
+}
+
+#[actix_rt::test]
+async fn natgw_answers_as_the_program_of_4_17() {
+    let console = console(Limits::default());
+    let mut client = Client::new(&console).await;
+    let (_, code, message) = client.ask("natgw list").await;
+    assert_eq!(code, 1);
+    assert!(message.contains("There is no NAT gateway"), "{message}");
+    let line = |last, follower_only| GroupLine {
+        address: std::net::IpAddr::from([127, 0, 0, last]),
+        follower_only,
+    };
+    let lines = vec![line(1, false), line(2, true), line(9, false)];
+    let leader = Some((Pnn(0), lines[0].address));
+    let view = |leader| {
+        Some(NatgwView {
+            group: Some(ctdb_protocol::natgw::group::Group(lines.clone())),
+            leader,
+            ..NatgwView::default()
+        })
+    };
+    *console.fake.natgw.borrow_mut() = view(leader);
+    for word in ["natgw leader", "natgw master"] {
+        assert_eq!(client.ask(word).await.0, "0 127.0.0.1\n");
+    }
+    let list = "127.0.0.1\tLEADER\n127.0.0.2\tfollower-only\n127.0.0.9\n";
+    for word in ["natgw list", "natgwlist"] {
+        assert_eq!(client.ask(word).await.0, list);
+    }
+    let (status, code, _) = client.ask("natgw status -t 1").await;
+    assert!(status.starts_with("pnn:0 127.0.0.1        OK (THIS NODE)\n"));
+    assert_eq!((status.lines().count(), code), (2, 0));
+    for (line, answer) in [
+        ("-X natgw leader", "|Node|IP|\n|0|127.0.0.1|\n"),
+        (
+            "-X natgw list",
+            "|IP|Leader|FollowerOnly|\n|127.0.0.1|1|0|\n|127.0.0.2|0|1|\n|127.0.0.9|0|0|\n",
+        ),
+        (
+            "-j natgw leader",
+            "{\"natgw_leader\":0,\"address\":\"127.0.0.1\"}\n",
+        ),
+    ] {
+        assert_eq!(client.ask(line).await.0, answer);
+    }
+    *console.fake.natgw.borrow_mut() = view(None);
+    let (output, code, _) = client.ask("natgw leader").await;
+    assert_eq!((output.as_str(), code), ("", 2));
+    let (output, code, message) = client.ask("natgw list").await;
+    assert_eq!((output.as_str(), code), ("", 1));
+    assert!(message.contains("Unable to determine NAT gateway leader node"));
 }

@@ -8,7 +8,9 @@ use crate::supervise::{LifeGuard, last_panic};
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 use ctdb_protocol::machine::{Effects, Machine};
 use ctdb_protocol::time::Instant;
-use ctdb_protocol::{election, event, heartbeat, lvs, membership, monitor, record, takeover};
+use ctdb_protocol::{
+    election, event, heartbeat, lvs, membership, monitor, natgw, record, takeover,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Inputs that say "your deadline has come".
@@ -26,6 +28,7 @@ timeout!(
     membership::io::Input,
     takeover::io::Input,
     lvs::io::Input,
+    natgw::io::Input,
     monitor::io::Input,
     event::io::Input,
     record::io::Input

@@ -7,12 +7,12 @@ use crate::link::table::Links;
 use crate::log::notice;
 use crate::post::Post;
 use actix::Addr;
-use ctdb_protocol::election;
 use ctdb_protocol::heartbeat::io::{Effect, Input};
 use ctdb_protocol::heartbeat::machine::Heartbeat;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::time::Instant;
 use ctdb_protocol::wire::message::ControlMessage;
+use ctdb_protocol::{election, natgw, takeover};
 use slog::Logger;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +57,17 @@ impl HeartbeatMemory {
     }
 }
 
+/// What the NAT gateway hears of what takeover hears: who can be reached, as both wait for the silence of others.
+fn for_natgw(input: &takeover::io::Input) -> Option<natgw::io::Input> {
+    match *input {
+        takeover::io::Input::Unreachable { peer, clear_at } => {
+            Some(natgw::io::Input::Unreachable { peer, clear_at })
+        }
+        takeover::io::Input::Reachable { peer } => Some(natgw::io::Input::Reachable { peer }),
+        _ => None,
+    }
+}
+
 /// See the module.
 pub struct HeartbeatCarry {
     /// Where keepalives go.
@@ -95,7 +106,12 @@ impl Carry<Heartbeat> for HeartbeatCarry {
                 self.post.election.send(input);
             }
             Effect::Membership(input) => self.post.membership.send(input),
-            Effect::Takeover(input) => self.post.takeover.send(input),
+            Effect::Takeover(input) => {
+                if let Some(input) = for_natgw(&input) {
+                    self.post.natgw.send(input);
+                }
+                self.post.takeover.send(input);
+            }
             Effect::Log(record) => notice(&self.log, &record),
         }
     }

@@ -9,7 +9,7 @@ use crate::post::Post;
 use ctdb_protocol::membership::io::{Effect, Input, Recover};
 use ctdb_protocol::membership::machine::Membership;
 use ctdb_protocol::wire::message::ControlMessage;
-use ctdb_protocol::{election, heartbeat, lvs, monitor, record, takeover};
+use ctdb_protocol::{election, heartbeat, lvs, monitor, natgw, record, takeover};
 use slog::Logger;
 use std::sync::atomic::Ordering;
 
@@ -57,6 +57,7 @@ impl Carry<Membership> for MembershipCarry {
                     .monitor
                     .send(monitor::io::Input::View(view.clone()));
                 self.post.lvs.send(lvs::io::Input::View(view.clone()));
+                self.post.natgw.send(natgw::io::Input::View(view.clone()));
                 self.post.takeover.send(takeover::io::Input::View(view));
             }
             Effect::Recovered(_) => {

@@ -12,5 +12,6 @@ pub mod heartbeat;
 pub mod lvs;
 pub mod membership;
 pub mod monitor;
+pub mod natgw;
 pub mod takeover;
 pub mod tuned;

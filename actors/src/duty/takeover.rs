@@ -27,6 +27,8 @@ pub struct TakeoverCarry {
     pub events: EventDesk,
     /// The LVS address that this node may hold, with those who must hear of that.
     pub lvs: Option<(IpAddr, Rc<LvsKernel>)>,
+    /// Where the NAT gateway's address may be put, which is guarded with the others.
+    pub gateway: Option<HeldAddress>,
     /// Where each address was last put, or is taken from.
     pub places: BTreeMap<IpAddr, HeldAddress>,
     /// The picture, and the clients' ears.
@@ -45,7 +47,7 @@ impl Carry<Takeover> for TakeoverCarry {
                     .send_control(peer, ControlMessage::Takeover(message));
             }
             Effect::Prepare(addresses) => {
-                let mut places = Vec::new();
+                let mut places: Vec<HeldAddress> = self.gateway.iter().cloned().collect();
                 for new in addresses {
                     let (address, prefix) = (new.address, new.prefix);
                     let interfaces = new.interfaces.into_iter();

@@ -1,7 +1,7 @@
 //! Starts the events' actor on an arbiter of its own.
 
 use super::carry::EventCarry;
-use super::native::{Interfaces, LvsScript, NativeScript, Natives, PerIpRouting};
+use super::native::{Interfaces, LvsScript, NativeScript, Natives, NatgwScript, PerIpRouting};
 use super::notify::{self, Notify};
 use super::scripts::ScriptDirectory;
 use super::shipped::is_as_shipped;
@@ -93,6 +93,7 @@ fn natives(context: &NodeContext) -> Natives {
     };
     let scripts: Vec<Box<dyn NativeScript>> = vec![
         Box::new(interfaces),
+        Box::new(NatgwScript(context.natgw.clone())),
         Box::new(PerIpRouting(context.routing.policy.clone())),
         Box::new(LvsScript {
             lvs: settings.lvs.clone().filter(|_| !settings.startup.test_mode),

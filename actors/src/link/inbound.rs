@@ -5,7 +5,7 @@ use crate::post::Post;
 use crate::records::DbCounters;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::wire::message::{ClientMessage, ControlMessage, DataMessage, Packet};
-use ctdb_protocol::{election, heartbeat, lvs, membership, record, takeover};
+use ctdb_protocol::{election, heartbeat, lvs, membership, natgw, record, takeover};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -67,6 +67,9 @@ impl Inbound {
             }
             ControlMessage::Lvs(message) => {
                 post.lvs.send(lvs::io::Input::Message { peer, message });
+            }
+            ControlMessage::Natgw(message) => {
+                post.natgw.send(natgw::io::Input::Message { peer, message });
             }
         }
     }

@@ -11,7 +11,7 @@ use super::connections::Connections;
 use super::error::{NetError, Result};
 use super::gate;
 use super::lvs_nft;
-use super::{nft, route_keeper, sysctl, table_names};
+use super::{nft, route_keeper, sysctl, table_names, translation};
 use ctdb_protocol::leftover::Leftover;
 
 /// What was done.
@@ -71,6 +71,7 @@ pub fn remove_leftovers(leftovers: &[Leftover]) -> Vec<NetError> {
         Leftover::Switch { name, value } => sysctl::put_back(name, value),
         Leftover::Address { address, interface } => remove_address(*address, interface),
         Leftover::Table { family, name } => nft::run(&[], &nft::removal(family, name)),
+        Leftover::Chains { six } => translation::remove_chains(*six),
     };
     let results = leftovers.iter().map(remove);
     results.filter_map(Result::err).collect()

@@ -29,6 +29,14 @@ impl Sysctls {
         }
     }
 
+    /// What the guard has to know before one is set.
+    pub fn leftover(&self, name: &str) -> Result<Leftover> {
+        let remembered = self.before.get(name).cloned();
+        let value = remembered.map_or_else(|| get(name), Ok)?;
+        let name = name.to_owned();
+        Ok(Leftover::Switch { name, value })
+    }
+
     /// Sets one, as `ipv4/ip_forward`; the value found at the first call is remembered.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let found = get(name)?;

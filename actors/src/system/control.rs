@@ -9,6 +9,7 @@ use crate::duty::election::{ElectionCarry, SharedLock};
 use crate::duty::heartbeat::{HeartbeatCarry, HeartbeatMemory, PeerLinks, SharedKernel};
 use crate::duty::membership::MembershipCarry;
 use crate::duty::monitor::{Beginning, MonitorCarry};
+use crate::duty::natgw::SharedNatgw;
 use crate::duty::takeover::TakeoverCarry;
 use crate::duty::tuned;
 use crate::link::inbound::Inbound;
@@ -46,6 +47,9 @@ use tokio::sync::watch;
 pub(super) struct ControlPlane {
     pub(super) kernel: SharedKernel,
     pub(super) lvs: SharedLvs,
+    pub(super) natgw: SharedNatgw,
+    /// The gateway's address is given up.
+    pub(super) natgw_left: watch::Receiver<bool>,
     pub(super) left: watch::Receiver<bool>,
     pub(super) lock: SharedLock,
     pub(super) peers: PeerLinks,
@@ -61,19 +65,30 @@ pub(super) fn start(
 ) -> Result<ControlPlane, BootError> {
     let kernel: SharedKernel = Rc::new(RefCell::new(address_kernel(context, timing)?));
     let lvs = super::lvs::kernel(context)?;
+    let natgw = super::natgw::kernel(context)?;
     let peers = PeerLinks::default();
     let lock = SharedLock::default();
     let (left_sender, left) = watch::channel(false);
+    let (natgw_sender, natgw_left) = watch::channel(false);
     keep_heartbeat(context, supervisor, timing, &peers, &kernel);
     keep_lock(context, supervisor, timing, helper, &lock);
     keep_election(context, supervisor, timing, &lock);
     keep_membership(context, supervisor, timing);
     super::lvs::keep(context, supervisor, &lvs);
+    super::natgw::keep(
+        context,
+        supervisor,
+        timing,
+        (&kernel, &natgw),
+        &natgw_sender,
+    );
     keep_takeover(context, supervisor, timing, (&kernel, &lvs), &left_sender);
     keep_links(context, supervisor, data, &peers)?;
     Ok(ControlPlane {
         kernel,
         lvs,
+        natgw,
+        natgw_left,
         left,
         lock,
         peers,
@@ -315,6 +330,7 @@ fn keep_takeover(
             kernel: kernel.clone(),
             events: context.events.clone(),
             lvs: lvs.clone(),
+            gateway: context.public.gateway(),
             places: BTreeMap::new(),
             board: context.board.clone(),
             left: left.clone(),

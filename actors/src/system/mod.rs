@@ -7,13 +7,14 @@
 mod control;
 mod data;
 mod lvs;
+mod natgw;
 mod start;
 mod stop;
 
 use self::start::Beginnings;
 use crate::addresses::AddressKernel;
 use crate::addresses::dormant::{Dormant, Start};
-use crate::addresses::real::Real;
+use crate::addresses::real::{Companions, Real};
 use crate::addresses::recorded::Recorded;
 use crate::addresses::routing::KernelRouting;
 use crate::board::Board;
@@ -25,6 +26,7 @@ use crate::fatal::Fatal;
 use crate::link::table::{Identity, Links};
 use crate::log::{LogHandle, notice, text};
 use crate::lvs::{self as lvs_group, LvsGroup};
+use crate::natgw::NatgwDesk;
 use crate::net::address::HeldAddress;
 use crate::net::gate::GateConfig;
 use crate::net::lease::LeaseConfig;
@@ -172,6 +174,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
     let public = PublicAddresses::new(
         settings.failover.public_addresses.clone(),
         settings.lvs.as_ref().map(|lvs| lvs_address(lvs, &settings)),
+        crate::natgw::place(&settings),
         settings.startup.test_mode,
         reread_public,
         guarded,
@@ -275,6 +278,7 @@ fn context(
         public,
         lvs_group,
         routing,
+        natgw: NatgwDesk::new(&settings, &post),
         tunables,
         board: Board::default(),
         databases: DbTable::new(),
@@ -372,10 +376,21 @@ fn address_kernel(
         let (post, clock, log) = (context.post.clone(), context.clock, context.log.clone());
         let board = context.board.clone();
         let realtime = context.settings.startup.realtime_scheduling;
-        let policy = context.routing.policy().cloned();
+        let companions = Companions {
+            policy: context.routing.policy().cloned(),
+            gateway: crate::natgw::place(&context.settings).map(|place| place.ip),
+        };
         Arc::new(move |places| {
             let lease = lease_config(places, timing, realtime);
-            Real::start(places, &lease, &post, &board, clock, policy.clone(), &log)
+            Real::start(
+                places,
+                &lease,
+                &post,
+                &board,
+                clock,
+                companions.clone(),
+                &log,
+            )
         })
     };
     let places = context.public.places();

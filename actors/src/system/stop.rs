@@ -8,7 +8,7 @@ use crate::log::notice;
 use ctdb_protocol::flags::RunState;
 use ctdb_protocol::notice::Notice;
 use ctdb_protocol::wire::message::ControlMessage;
-use ctdb_protocol::{membership, monitor, takeover};
+use ctdb_protocol::{membership, monitor, natgw, takeover};
 use std::time::Duration;
 
 /// The plan that hands our addresses over goes out before this node stops to lead.
@@ -24,13 +24,18 @@ pub(super) async fn orderly(context: &NodeContext, mut control: ControlPlane, re
         },
     );
     context.post.takeover.send(takeover::io::Input::Leave);
+    context.post.natgw.send(natgw::io::Input::Leave);
     let patience = context
         .settings
         .failover
         .shutdown_failover_timeout
         .max(Duration::from_secs(1));
     // Addresses that can't be removed in time end with their lease.
-    let left = tokio::time::timeout(patience, control.left.wait_for(|left| *left)).await;
+    let left = async {
+        let addresses = control.left.wait_for(|left| *left).await.is_ok();
+        addresses && control.natgw_left.wait_for(|left| *left).await.is_ok()
+    };
+    let left = tokio::time::timeout(patience, left).await;
     if left.is_ok() {
         // The admin's own wait, for services that take long to settle elsewhere.
         tokio::time::sleep(context.settings.failover.shutdown_extra_timeout).await;
@@ -57,6 +62,9 @@ pub(super) async fn orderly(context: &NodeContext, mut control: ControlPlane, re
     control.kernel.borrow_mut().end();
     if let Some(lvs) = &control.lvs {
         lvs.end();
+    }
+    if let Some(natgw) = control.natgw.take() {
+        natgw.end();
     }
     context.routing.end();
     context.routing.forget();

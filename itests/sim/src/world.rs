@@ -309,6 +309,8 @@ impl World {
             }
             // Nobody here has an LVS address.
             ControlMessage::Lvs(_) => return,
+            // Nor a NAT gateway.
+            ControlMessage::Natgw(_) => return,
         };
         if let Some(mail) = self.sabotage_mail(pnn, mail) {
             self.post(pnn, mail);

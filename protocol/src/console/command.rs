@@ -208,6 +208,17 @@ pub enum LvsCommand {
     Status,
 }
 
+/// `natgw …`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NatgwCommand {
+    /// `leader`, once `master`
+    Leader,
+    /// `list`
+    List,
+    /// `status`
+    Status,
+}
+
 /// Every command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is described in the table of `words`")]
@@ -316,6 +327,7 @@ pub enum Command {
     DbStatistics(DbName),
     Event(EventCommand),
     Lvs(LvsCommand),
+    Natgw(NatgwCommand),
     GetLog {
         lines: usize,
     },

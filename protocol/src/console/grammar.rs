@@ -4,7 +4,7 @@ mod addresses;
 pub mod data;
 
 use super::command::{
-    AttachKind, Command, DbName, EventCommand, FlagChange, LvsCommand, Nodes, Request,
+    AttachKind, Command, DbName, EventCommand, FlagChange, LvsCommand, NatgwCommand, Nodes, Request,
 };
 use super::options::{self, NodeChoice};
 use super::quote;
@@ -65,9 +65,7 @@ fn find(name: &[u8]) -> Result<&'static Word, Refusal> {
         return Ok(word);
     }
     let mut message = format!("Unknown command '{text}'");
-    let spelling = words::SPELLINGS.iter().find(|(old, _)| *old == text);
-    let near = nearest(&text, WORDS.iter().flat_map(Word::names));
-    if let Some(meant) = spelling.map(|(_, new)| *new).or(near) {
+    if let Some(meant) = nearest(&text, WORDS.iter().flat_map(Word::names)) {
         message = format!("{message}, did you mean '{meant}'?");
     }
     Err(Refusal::new(message))
@@ -238,6 +236,13 @@ fn data_command(verb: Verb, arguments: &mut Arguments) -> Result<Command, Refusa
             Some(_) => return Err(usage(arguments.word)),
         }),
         Verb::LvsMaster => Command::Lvs(LvsCommand::Leader),
+        Verb::Natgw => Command::Natgw(match arguments.optional()?.as_deref() {
+            Some("leader" | "master") => NatgwCommand::Leader,
+            Some("list") => NatgwCommand::List,
+            Some("status") => NatgwCommand::Status,
+            _ => return Err(usage(arguments.word)),
+        }),
+        Verb::NatgwList => Command::Natgw(NatgwCommand::List),
         Verb::GetLog => Command::GetLog {
             lines: count(arguments, LOG_LINES)?,
         },

@@ -229,6 +229,11 @@ fn lines_and_what_they_mean() {
         ("lvs master", Command::Lvs(LvsCommand::Leader)),
         ("lvsmaster", Command::Lvs(LvsCommand::Leader)),
         ("lvs status", Command::Lvs(LvsCommand::Status)),
+        ("natgw leader", Command::Natgw(NatgwCommand::Leader)),
+        ("natgw master", Command::Natgw(NatgwCommand::Leader)),
+        ("natgw list", Command::Natgw(NatgwCommand::List)),
+        ("natgwlist", Command::Natgw(NatgwCommand::List)),
+        ("natgw status", Command::Natgw(NatgwCommand::Status)),
         ("getlog 5", Command::GetLog { lines: 5 }),
         ("stats 9999", Command::Stats { count: 100 }),
         ("help ban", Command::Help(Some(Verb::Ban))),
@@ -243,7 +248,16 @@ fn refusals_name_the_fault() {
     for (line, code, part) in [
         ("frob", 1, "Unknown command 'frob'"),
         ("statuss", 1, "did you mean 'status'?"),
-        ("natgwlist", 1, "did you mean 'natgw list'?"),
+        (
+            "natgw",
+            1,
+            "Usage: ctdb [OPTION...] natgw leader|list|status",
+        ),
+        (
+            "-n 1 natgw list",
+            1,
+            "Cannot specify node for command natgw",
+        ),
         (
             "lvs all",
             1,

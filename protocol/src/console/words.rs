@@ -140,6 +140,8 @@ words! {
     ScriptStatus "scriptstatus" [] "[<event>]" Local Token "show event script status",
     Lvs "lvs" [] "[leader|list|status]" Local Open "show leader, serving nodes or all nodes of the LVS group",
     LvsMaster "lvsmaster" [] "" Local Open "show the leader of the LVS group, as lvs leader",
+    Natgw "natgw" [] "leader|list|status" Local Open "show leader, members or states of the NAT gateway's group",
+    NatgwList "natgwlist" [] "" Local Open "show the members of the NAT gateway's group, as natgw list",
     GetLog "getlog" [] "[<lines>]" Local Token "show the last log lines of this node",
     Auth "auth" [] "<token>" Local Open "unlock this session",
     Help "help" ["?"] "[<command>]" Cluster Open "show all commands, or one",
@@ -177,9 +179,6 @@ impl Word {
         line
     }
 }
-
-/// Words of 4.17 or of older versions that consist of two now, or did once.
-pub const SPELLINGS: &[(&str, &str)] = &[("natgwlist", "natgw list")];
 
 #[cfg(test)]
 mod tests {
@@ -221,7 +220,7 @@ mod tests {
     fn status_is_open_and_nothing_else() {
         let open = "version status uptime ping runstate getvar listvars statistics stats ip ipinfo \
                     ifaces process-exists getdbmap getdbstatus getcapabilities pnn getdebug getpid \
-                    listnodes leader isnotleader getreclock getdbseqnum nodestatus lvs lvsmaster auth help quit";
+                    listnodes leader isnotleader getreclock getdbseqnum nodestatus lvs lvsmaster natgw natgwlist auth help quit";
         for word in WORDS {
             let listed = open.split(' ').any(|name| name == word.name);
             assert_eq!(listed, word.access == Access::Open, "{}", word.name);

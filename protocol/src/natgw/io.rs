@@ -9,6 +9,7 @@ use crate::notice::Notice;
 use crate::takeover::io::LeaseId;
 use crate::time::Instant;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
@@ -52,8 +53,12 @@ pub enum Input {
         /// What it says.
         message: NatgwMessage,
     },
+    /// The nodes file has changed: private addresses by number, none for deleted nodes.
+    Nodes(Vec<Option<IpAddr>>),
     /// The kernel carried out an [`Effect::Add`] or [`Effect::Remove`].
     Kernel {
+        /// The address that it was about.
+        address: IpAddr,
         /// The address is on its interface now.
         present: bool,
         /// What went wrong, if anything.
@@ -89,10 +94,10 @@ pub enum Effect {
         /// The message.
         message: NatgwMessage,
     },
-    /// Put the gateway's address on its interface; answer with [`Input::Kernel`].
-    Add(LeaseId),
+    /// Put this address, the gateway's, on its interface; answer with [`Input::Kernel`].
+    Add(IpAddr, LeaseId),
     /// Take it away; answer with [`Input::Kernel`].
-    Remove,
+    Remove(IpAddr),
     /// Have routes and translation like this.
     Role(Role),
     /// Publish.

@@ -143,7 +143,16 @@ impl Natgw {
             }
             Input::Lease { alive } => self.set_lease(now, alive),
             Input::Message { peer, message } => self.message(now, peer, message, fx),
-            Input::Kernel { present, error } => self.kernel(now, present, error, fx),
+            Input::Nodes(addresses) => self.addresses = addresses,
+            Input::Kernel {
+                address,
+                present,
+                error,
+            } => {
+                if self.place.held() == Some(address) {
+                    self.kernel(now, address, present, error, fx);
+                }
+            }
             Input::Leave => {
                 self.leaving = true;
                 // The others need not wait until it is gone to choose another gateway.
@@ -277,20 +286,18 @@ impl Natgw {
         {
             self.place = Place::Adding(address);
             self.forfeited = false;
-            fx.push(Effect::Add(alive));
+            fx.push(Effect::Add(address, alive));
         }
     }
 
     fn kernel(
         &mut self,
         now: Instant,
+        address: IpAddr,
         present: bool,
         error: Option<String>,
         fx: &mut Effects<Effect>,
     ) {
-        let Some(address) = self.place.held() else {
-            return;
-        };
         if let Some(reason) = error {
             self.want_at = now + RETRY;
             fx.push(Effect::Log(Notice::NatgwFailed { reason }));
@@ -402,7 +409,7 @@ impl Natgw {
         match self.place {
             Place::Present(address) if !serving && self.want_at <= now => {
                 self.place = Place::Removing(address);
-                fx.push(Effect::Remove);
+                fx.push(Effect::Remove(address));
             }
             Place::Absent if self.wants() && self.want_at <= now => {
                 self.want_at = now + WANT_AGAIN;

@@ -251,16 +251,18 @@ impl World {
                     Effect::Send { peer, message } => {
                         self.wire.push_back((n, peer, message));
                     }
-                    Effect::Add(_) => {
+                    Effect::Add(address, _) => {
                         self.present[n] = true;
                         inputs.push(Input::Kernel {
+                            address,
                             present: true,
                             error: None,
                         });
                     }
-                    Effect::Remove => {
+                    Effect::Remove(address) => {
                         self.present[n] = false;
                         inputs.push(Input::Kernel {
+                            address,
                             present: false,
                             error: None,
                         });
@@ -377,6 +379,46 @@ fn it_moves_when_a_better_node_comes() {
     world.view();
     world.run(Duration::from_millis(500));
     assert_eq!((world.holder(), world.roles[0]), (Some(1), Role::None));
+}
+
+/// Whoever goes says so: the others do not send to it until its end is noticed.
+#[test]
+fn a_node_that_leaves_or_is_switched_off_is_replaced_at_once() {
+    for input in [Input::Leave, Input::Configure(None)] {
+        let mut world = World::new(3);
+        world.run(Duration::from_secs(1));
+        world.feed(0, input);
+        world.run(Duration::from_millis(500));
+        assert_eq!(world.holder(), Some(1));
+        let roles = [Role::None, Role::Gateway, Role::Follower(private(1))];
+        assert_eq!(world.roles, roles);
+    }
+}
+
+/// A node that is chosen lets nothing through untranslated.
+#[test]
+fn the_chosen_node_waits_for_its_address() {
+    let mut world = World::new(2);
+    world.run(Duration::from_secs(1));
+    world.feed(0, Input::Lease { alive: None });
+    assert_eq!((world.holder(), world.roles[0]), (None, Role::Waiting));
+    assert_eq!(world.roles[1], Role::Follower(private(0)));
+}
+
+#[test]
+fn a_new_node_of_the_nodes_file_may_be_the_gateway() {
+    let mut world = World::new(2);
+    let gone = vec![None, Some(private(1))];
+    for n in 0..2 {
+        world.feed(n, Input::Nodes(gone.clone()));
+    }
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.holder(), Some(1));
+    for n in 0..2 {
+        world.feed(n, Input::Nodes(vec![Some(private(0)), Some(private(1))]));
+    }
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.holder(), Some(0));
 }
 
 /// The silent node may answer for the address until its lease has certainly ended.

@@ -5,10 +5,12 @@
 
 mod interface;
 mod lvs;
+mod natgw;
 mod per_ip_routing;
 
 pub(super) use interface::Interfaces;
 pub(super) use lvs::LvsScript;
+pub(super) use natgw::NatgwScript;
 pub(super) use per_ip_routing::PerIpRouting;
 
 use super::process::wall_us;

@@ -139,6 +139,7 @@ fn settings(dir: &Path, own: u32, nodes: u32) -> Settings {
             public_addresses: vec![],
         },
         lvs: None,
+        natgw: None,
         startup: Startup {
             state: StartState::default(),
             realtime_scheduling: false,
@@ -191,6 +192,7 @@ fn context(dir: &Path, own: u32, nodes: u32) -> NodeContext {
     let public = crate::public::PublicAddresses::new(
         Vec::new(),
         None,
+        None,
         true,
         Box::new(|| Err(String::from("there is no file"))),
         Box::new(|_| {}),
@@ -202,6 +204,7 @@ fn context(dir: &Path, own: u32, nodes: u32) -> NodeContext {
         public,
         lvs_group: crate::lvs::LvsGroup::default(),
         routing: crate::addresses::routing::KernelRouting::default(),
+        natgw: crate::natgw::NatgwDesk::default(),
         events: EventDesk::new(post.events.clone(), &tunables),
         tunables,
         board: Board::default(),

@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod database;
 pub mod event;
 pub mod lvs;
+pub mod natgw;
 pub mod node;
 pub mod simple;
 pub mod statistics;
