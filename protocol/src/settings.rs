@@ -297,7 +297,7 @@ impl Settings {
         self.has_variable(config::NODES) && !follower
     }
 
-    /// The native scripts whose variables are set, of those whose work the daemon does; 10.interface is always one.
+    /// The native scripts whose variables are set; 10.interface is always one.
     pub fn native_scripts(&self) -> BTreeSet<&'static str> {
         let is_configured = |script: &&str| match *script {
             name::NATGW => self.has_variable(config::NODES),
@@ -305,10 +305,7 @@ impl Settings {
             name::LVS => self.has_variable("CTDB_LVS_NODES") || self.lvs_capability(),
             _ => true,
         };
-        name::NATIVE_DONE
-            .into_iter()
-            .filter(is_configured)
-            .collect()
+        name::NATIVE.into_iter().filter(is_configured).collect()
     }
 
     fn has_variable(&self, name: &str) -> bool {

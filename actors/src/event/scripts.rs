@@ -3,7 +3,7 @@
 use super::process::errno;
 use ctdb_protocol::event::errno::{EINVAL, EIO, ENOENT};
 use ctdb_protocol::event::io::Script;
-use ctdb_protocol::event::name::{INTERFACE, NATIVE_DONE, SUFFIX, is_native, script_of_file};
+use ctdb_protocol::event::name::{INTERFACE, SUFFIX, is_native, script_of_file};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::io;
@@ -94,7 +94,7 @@ impl ScriptDirectory {
         directory.join(format!("{name}{SUFFIX}"))
     }
 
-    /// All scripts in the order in which they run, the native ones that do nothing yet left out.
+    /// All scripts in the order in which they run.
     ///
     /// Files decide which are enabled, as in 4.17. In a directory without any (old configurations had no such choice)
     /// the native ones are enabled by their variables; files without run bit that switch those off do not count.
@@ -102,9 +102,6 @@ impl ScriptDirectory {
         let mut all: BTreeMap<String, Script> = BTreeMap::new();
         let mut add = |directory: &Path, name: &str, enabled| {
             let native = is_native(name);
-            if native && !NATIVE_DONE.contains(&name) {
-                return;
-            }
             let path = Self::file(directory, name);
             let script = Script {
                 name: name.to_string(),

@@ -1,7 +1,7 @@
 //! Starts the events' actor on an arbiter of its own.
 
 use super::carry::EventCarry;
-use super::native::{Interfaces, LvsScript, NativeScript, Natives, NatgwScript, PerIpRouting};
+use super::native::{Interfaces, LvsScript, NatgwScript, NativeScript, Natives, PerIpRouting};
 use super::notify::{self, Notify};
 use super::scripts::ScriptDirectory;
 use super::shipped::is_as_shipped;
@@ -14,7 +14,6 @@ use actix::Actor;
 use actix_rt::Arbiter;
 use ctdb_protocol::console::grammar::level_name;
 use ctdb_protocol::event::machine::EventMachine;
-use ctdb_protocol::event::name::NATIVE_DONE;
 use ctdb_protocol::notice::Notice;
 use ctdb_protocol::settings::{LogLocation, Settings};
 use std::collections::BTreeMap;
@@ -135,7 +134,7 @@ fn environment(context: &NodeContext) -> BTreeMap<String, String> {
     ])
 }
 
-/// Says which scripts are not run: since the daemon does their work, or although nobody does it.
+/// Says which scripts are not run, since the daemon does their work.
 fn name_natives(context: &NodeContext) {
     let directory = directory(&context.settings);
     let natives = directory.natives();
@@ -145,15 +144,10 @@ fn name_natives(context: &NodeContext) {
             notice(&context.log, &Notice::NativeScriptChanged { script, file });
         }
     }
-    let names = natives.iter().map(|(name, _)| name.as_str());
-    let (done, open): (Vec<&str>, Vec<&str>) = names.partition(|name| NATIVE_DONE.contains(name));
-    if !done.is_empty() {
-        let scripts = done.join(" ");
+    let names: Vec<&str> = natives.iter().map(|(name, _)| name.as_str()).collect();
+    if !names.is_empty() {
+        let scripts = names.join(" ");
         notice(&context.log, &Notice::ScriptsNative { scripts });
-    }
-    if !open.is_empty() {
-        let scripts = open.join(" ");
-        notice(&context.log, &Notice::ScriptsNotSupported { scripts });
     }
     for script in directory.configured_but_off() {
         let directory = directory.enabled.display().to_string();

@@ -21,7 +21,11 @@ use ctdb_protocol::natgw::view::NatgwView;
 use ctdb_protocol::settings::{NatGateway, Settings};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long services that start wait for a way out that is being made.
+const READY_LIMIT: Duration = Duration::from_secs(3);
 
 struct State {
     /// The lines that are in force.
@@ -33,6 +37,8 @@ struct State {
     view: NatgwView,
     /// What the kernel did not take.
     trouble: Option<String>,
+    /// The kernel has what the node's role wants, and the node has a role.
+    ready: bool,
 }
 
 struct Inner {
@@ -40,6 +46,7 @@ struct Inner {
     own: IpAddr,
     post: Post,
     state: Mutex<State>,
+    changed: Condvar,
 }
 
 /// See the module. Cheap to clone; nothing in it where there is no NAT gateway, or nothing may be set in the kernel
@@ -59,12 +66,14 @@ impl NatgwDesk {
                 removed: false,
                 view: NatgwView::default(),
                 trouble: None,
+                ready: false,
             });
             Arc::new(Inner {
                 natgw,
                 own: settings.cluster.node_address,
                 post: post.clone(),
                 state,
+                changed: Condvar::new(),
             })
         }))
     }
@@ -94,10 +103,23 @@ impl NatgwDesk {
         changed
     }
 
-    /// Told by those who work on the kernel.
-    pub(crate) fn set_trouble(&self, trouble: Option<String>) {
+    /// Told by those who work on the kernel: what it did not take, or whether the node has a way out.
+    pub(crate) fn set_outcome(&self, outcome: Result<bool, String>) {
+        let Some(inner) = &self.0 else { return };
+        let mut state = inner.state();
+        state.ready = outcome == Ok(true);
+        state.trouble = outcome.err();
+        inner.changed.notify_all();
+    }
+
+    /// Waits a little until this node has its way out, for those that need it next. Not on an arbiter.
+    pub fn wait_ready(&self) {
         if let Some(inner) = &self.0 {
-            inner.state().trouble = trouble;
+            let pending = |state: &mut State| state.enabled && !state.ready;
+            // Who needs it says by itself that there was none.
+            let _ = inner
+                .changed
+                .wait_timeout_while(inner.state(), READY_LIMIT, pending);
         }
     }
 

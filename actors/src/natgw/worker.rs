@@ -122,12 +122,12 @@ impl Worker {
             Ok(()) => {
                 self.pending = false;
                 self.failure = None;
-                self.desk.set_trouble(None);
+                self.desk.set_outcome(Ok(self.role.has_way_out()));
             }
             Err(error) => {
                 self.pending = true;
                 let said = error.to_string();
-                self.desk.set_trouble(Some(format!("NAT gateway: {said}")));
+                self.desk.set_outcome(Err(format!("NAT gateway: {said}")));
                 self.complain(said);
             }
         }

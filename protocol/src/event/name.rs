@@ -12,8 +12,6 @@ pub const PER_IP_ROUTING: &str = "13.per_ip_routing";
 /// The script of LVS.
 pub const LVS: &str = "91.lvs";
 
-/// Of [`NATIVE`] those whose work the daemon does already; that of the others is done by nobody.
-pub const NATIVE_DONE: [&str; 4] = NATIVE;
 /// Scripts that are never run: their work is the daemon's own.
 pub const NATIVE: [&str; 4] = [INTERFACE, NATGW, PER_IP_ROUTING, LVS];
 

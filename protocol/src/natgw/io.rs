@@ -84,6 +84,13 @@ pub enum Role {
     Follower(IpAddr),
 }
 
+impl Role {
+    /// It reaches the outside, if the gateway does.
+    pub const fn has_way_out(self) -> bool {
+        matches!(self, Self::Gateway | Self::Follower(_))
+    }
+}
+
 /// Everything that it can ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {

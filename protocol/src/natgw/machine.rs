@@ -32,6 +32,9 @@ const WANT_AGAIN: Duration = Duration::from_millis(300);
 /// After the kernel did not take the address.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Files that differ are usually being changed, node by node: nobody is refused before that can be over.
+const FILES_DIFFER: Duration = Duration::from_secs(10);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Absent,
@@ -64,6 +67,8 @@ pub struct Natgw {
     part: Option<Part>,
     /// Groups of the peers.
     groups: BTreeMap<Pnn, Vec<IpAddr>>,
+    /// Nodes that are listed in several groups, and since when.
+    conflicts: BTreeMap<IpAddr, Instant>,
     lease: Option<LeaseId>,
     place: Place,
     /// The lease ended while the address was here or on its way.
@@ -85,6 +90,7 @@ impl Machine for Natgw {
     fn step(&mut self, now: Instant, input: Input, fx: &mut Effects<Effect>) {
         self.clock = now;
         self.hear(now, input, fx);
+        self.note_conflicts(now);
         self.settle(now, fx);
     }
 
@@ -95,7 +101,9 @@ impl Machine for Natgw {
         let waits = self.wants() && self.place == Place::Absent;
         let removes = matches!(self.place, Place::Present(_)) && !self.wants();
         let own = (waits || removes).then_some(self.want_at);
-        registry.into_iter().chain(own).min()
+        let ends = self.conflicts.values().map(|since| *since + FILES_DIFFER);
+        let refusals = ends.filter(|end| *end > now);
+        registry.into_iter().chain(own).chain(refusals).min()
     }
 }
 
@@ -113,6 +121,7 @@ impl Natgw {
             lapsed: None,
             part: None,
             groups: BTreeMap::new(),
+            conflicts: BTreeMap::new(),
             lease: None,
             place: Place::Absent,
             forfeited: false,
@@ -324,9 +333,25 @@ impl Natgw {
         let group = &self.part.as_ref()?.group;
         let limits = Limits {
             capable_only: true,
-            refused: self.shared().into_keys().chain(self.absent()).collect(),
+            refused: self.refused().chain(self.absent()).collect(),
         };
         choose(group, self.listed(), &limits)
+    }
+
+    fn note_conflicts(&mut self, now: Instant) {
+        let shared = self.shared();
+        self.conflicts
+            .retain(|address, _| shared.contains_key(address));
+        for address in shared.into_keys() {
+            self.conflicts.entry(address).or_insert(now);
+        }
+    }
+
+    /// Nodes that have been listed in several groups for long.
+    fn refused(&self) -> impl Iterator<Item = IpAddr> {
+        let is_over = |since: Instant| since + FILES_DIFFER <= self.clock;
+        let conflicts = self.conflicts.iter();
+        conflicts.filter_map(move |(address, since)| is_over(*since).then_some(*address))
     }
 
     fn address_of(&self, pnn: Pnn) -> Option<IpAddr> {
@@ -376,6 +401,7 @@ impl Natgw {
     fn refusal(&self) -> Option<String> {
         self.part.as_ref()?;
         let address = self.address_of(self.own)?;
+        self.refused().find(|refused| *refused == address)?;
         let (one, other) = self.shared().remove(&address)?;
         let words = |group: Vec<IpAddr>| {
             let words: Vec<String> = group.iter().map(|ip| format!("{ip}")).collect();

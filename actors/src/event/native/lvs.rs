@@ -65,7 +65,8 @@ impl LvsScript {
         let (Ok(links), Ok(present)) = (link::links(), present) else {
             return Ok(());
         };
-        let public: Vec<IpAddr> = self.public.list().iter().map(|p| p.address).collect();
+        let mut public: Vec<IpAddr> = self.public.list().iter().map(|p| p.address).collect();
+        public.extend(self.public.gateway().map(|gateway| gateway.ip));
         let own = present.into_iter().map(|present| present.held);
         let own = own.filter(|held| held.ip != lvs.address && !public.contains(&held.ip));
         fault(lvs, &links, &own.collect::<Vec<_>>()).map_or(Ok(()), Err)

@@ -15,7 +15,12 @@ impl NativeScript for NatgwScript {
 
     fn run(&self, event: &str, _: &[String]) -> Result<(), String> {
         match event {
-            "startup" => self.0.reread(),
+            "startup" => {
+                self.0.reread()?;
+                // The services that start next may need the outside.
+                self.0.wait_ready();
+                Ok(())
+            }
             "ipreallocated" | "updatenatgw" => {
                 self.0.reread()?;
                 self.0.check_service()
