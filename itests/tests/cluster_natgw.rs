@@ -411,6 +411,30 @@ fn two_sites_have_two_gateways() {
     assert_eq!(seen_as(&cluster, 1, OUTSIDE).as_deref(), Some(GATEWAY));
 }
 
+/// The fallback routes of IPv6.
+fn fallback_six(cluster: &Cluster, node: usize) -> Vec<String> {
+    let words = ["ip", "-6", "route", "show", "metric", "10"];
+    let routes = shown(cluster, node, &words);
+    routes.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+fn routes_of_six(cluster: &Cluster) {
+    // The second network has no gateway of its own, and there is no default one.
+    let gateway = ["fd78::/64 via fd88::50 dev eth1"];
+    let follower = [
+        "fd78::/64 via fd99::1 dev eth0",
+        "fd79::/64 via fd99::1 dev eth0",
+    ];
+    for (node, expected) in [(0, &gateway[..]), (1, &follower)] {
+        let lines = fallback_six(cluster, node);
+        let begin = |(line, start): (&String, &&str)| line.starts_with(*start);
+        let same = lines.len() == expected.len() && lines.iter().zip(expected).all(begin);
+        assert!(same, "node {node}: {lines:?}");
+    }
+    let table = shown(cluster, 0, &["nft", "list", "table", "ip6", "ctdb_natgw"]);
+    assert!(table.contains("snat to fd88::227"), "{table}");
+}
+
 #[test]
 fn six_works_as_four_and_static_routes_instead_of_all() {
     if !have_root("cluster_natgw_six") {
@@ -442,36 +466,7 @@ CTDB_NATGW_STATIC_ROUTES=\"fd78::/64@fd88::50 fd79::/64\"
     cluster.wait_settled("all nodes OK");
     let took = wait_seen(&cluster, 1, "fd78::7", "fd88::227");
     println!("IPv6: out {:.2} s after OK", took.as_secs_f64());
-    let routes = |node| {
-        let routes = shown(
-            &cluster,
-            node,
-            &["ip", "-6", "route", "show", "metric", "10"],
-        );
-        let lines = routes.lines().map(|line| line.trim().to_owned());
-        lines.collect::<Vec<_>>()
-    };
-    // The second has no gateway of its own, and there is no default one.
-    let starts = |lines: &[String], expected: &[&str]| {
-        lines.len() == expected.len()
-            && lines
-                .iter()
-                .zip(expected)
-                .all(|(line, start)| line.starts_with(start))
-    };
-    let gateway = routes(0);
-    assert!(
-        starts(&gateway, &["fd78::/64 via fd88::50 dev eth1"]),
-        "{gateway:?}"
-    );
-    let follower = routes(1);
-    let both = [
-        "fd78::/64 via fd99::1 dev eth0",
-        "fd79::/64 via fd99::1 dev eth0",
-    ];
-    assert!(starts(&follower, &both), "{follower:?}");
-    let table = shown(&cluster, 0, &["nft", "list", "table", "ip6", "ctdb_natgw"]);
-    assert!(table.contains("snat to fd88::227"), "{table}");
+    routes_of_six(&cluster);
     cluster.kill(0, Whom::All);
     let begin = Instant::now();
     wait_until(PATIENCE, "the other one is the gateway", || {
@@ -487,7 +482,7 @@ CTDB_NATGW_STATIC_ROUTES=\"fd78::/64@fd88::50 fd79::/64\"
     for node in cluster.nodes() {
         cluster.stop(node);
         assert!(is_clean(&cluster, node), "node {node}");
-        assert!(routes(node).is_empty(), "{:?}", routes(node));
+        assert!(fallback_six(&cluster, node).is_empty(), "node {node}");
     }
     drop(outside);
     cluster.assert_clean();

@@ -171,14 +171,7 @@ async fn live(boot: Boot) -> Result<(), BootError> {
     request_realtime(&log, &settings);
     let timing = Timing::from(&tunables, &settings);
     let (shutdown_asked, mut shutdown_here) = watch::channel(false);
-    let public = PublicAddresses::new(
-        settings.failover.public_addresses.clone(),
-        settings.lvs.as_ref().map(|lvs| lvs_address(lvs, &settings)),
-        crate::natgw::place(&settings),
-        settings.startup.test_mode,
-        reread_public,
-        guarded,
-    );
+    let public = public_addresses(&settings, reread_public, guarded);
     let routing = KernelRouting::start(&settings, &public, &leftovers, &log)?;
     let own = Pnn(settings.cluster.pnn);
     let nodes = NodesFile::new(own, settings.cluster.nodes.clone(), reread_nodes);
@@ -218,6 +211,22 @@ async fn live(boot: Boot) -> Result<(), BootError> {
     };
     stop::orderly(&context, control, reason).await;
     end
+}
+
+/// Those of the configuration, and what is guarded with them.
+fn public_addresses(
+    settings: &Settings,
+    reread: public::Reread,
+    tell_guard: TellGuard,
+) -> PublicAddresses {
+    PublicAddresses::new(
+        settings.failover.public_addresses.clone(),
+        settings.lvs.as_ref().map(|lvs| lvs_address(lvs, settings)),
+        crate::natgw::place(settings),
+        settings.startup.test_mode,
+        reread,
+        tell_guard,
+    )
 }
 
 /// Waits until this node is found not to fit into the cluster.

@@ -307,10 +307,8 @@ impl World {
             ControlMessage::Takeover(message) => {
                 Mail::Takeover(takeover::io::Input::Message { peer, message })
             }
-            // Nobody here has an LVS address.
-            ControlMessage::Lvs(_) => return,
-            // Nor a NAT gateway.
-            ControlMessage::Natgw(_) => return,
+            // Nobody here has an LVS address or a NAT gateway.
+            ControlMessage::Lvs(_) | ControlMessage::Natgw(_) => return,
         };
         if let Some(mail) = self.sabotage_mail(pnn, mail) {
             self.post(pnn, mail);
