@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use ctdb_itests::cluster::{Cluster, Layout, Whom, have_root, program, wait_until};
+use ctdb_itests::cluster::{Cable, Cluster, Layout, Whom, have_root, program, wait_until};
 
 /// A host that no node has a way to but by the client, who stands for the router of the site.
 const OUTSIDE: &str = "203.0.113.9";
@@ -155,6 +155,7 @@ fn nodes_get_out_by_the_gateway_whatever_happens_to_it() {
     wait_leader(&cluster, 2, 0);
     routes_rules_and_words(&cluster);
     packets(&cluster);
+    others_change_what_is_ours(&cluster);
     lose_the_gateway(&cluster);
     the_file_changes(&cluster);
     the_script_is_switched_off(&cluster);
@@ -221,6 +222,43 @@ fn packets(cluster: &Cluster) {
     let refused = cluster.on_client(&["timeout", "5", "bash", "-c", &connect]);
     assert!(refused.stderr.contains("refused"), "{refused:?}");
     assert!(begin.elapsed() < Duration::from_secs(4));
+}
+
+fn others_change_what_is_ours(cluster: &Cluster) {
+    // A default route with a lower metric is preferred, and stays where it is.
+    let own = [
+        "ip",
+        "route",
+        "add",
+        "default",
+        "via",
+        "10.88.0.50",
+        "metric",
+        "5",
+    ];
+    cluster.run(1, &own).ok();
+    let seen = seen_as(cluster, 1, OUTSIDE).expect("it gets out");
+    let owners = cluster.owners(0).expect("an answer");
+    let is_its_own = |(address, owner): (&std::net::IpAddr, &Option<usize>)| {
+        *owner == Some(1) && address.to_string() == seen
+    };
+    assert!(owners.iter().any(is_its_own), "{seen}: {owners:?}");
+    assert_eq!(default_routes(cluster, 1, "-4").len(), 2);
+    cluster
+        .run(1, &["ip", "route", "del", "default", "metric", "5"])
+        .ok();
+    cluster
+        .run(2, &["ip", "route", "del", "default", "metric", "10"])
+        .ok();
+    cluster
+        .run(0, &["nft", "delete", "table", "ip", "ctdb_natgw"])
+        .ok();
+    let took = wait_until(PATIENCE, "route and rules are back", || {
+        let tables = shown(cluster, 0, &["nft", "list", "tables"]);
+        tables.contains("ctdb_natgw") && default_routes(cluster, 2, "-4").len() == 1
+    });
+    println!("removed by others, back after {:.2} s", took.as_secs_f64());
+    wait_seen(cluster, 2, OUTSIDE, GATEWAY);
 }
 
 /// Waits until the other node of two is the gateway, and answers how long nobody got out at most.
@@ -358,6 +396,36 @@ fn nothing_is_left(cluster: &Cluster) {
     }
 }
 
+type Fault = fn(&Cluster);
+
+/// A gateway without its cables, and one that the other nodes do not hear any more while the outside does: the next one
+/// has the address when it is gone there.
+fn cut_the_gateway_off(cluster: &Cluster) {
+    let address = GATEWAY.parse().expect("an address");
+    let faults: [(&str, Fault); 2] = [
+        ("its cables", |cluster| cluster.cut(0, Cable::Both)),
+        ("the private network", |cluster| {
+            cluster.lose(0, Cable::Private);
+        }),
+    ];
+    for (what, fault) in faults {
+        let watch = cluster.watch_addresses(&[address]);
+        fault(cluster);
+        wait_until(PATIENCE, "the other one of the site has it", || {
+            has_address(cluster, 1, GATEWAY)
+        });
+        wait_seen(cluster, 1, OUTSIDE, GATEWAY);
+        let seen = watch.end();
+        let gap = seen.longest_gap_s().unwrap_or_default();
+        println!("the gateway lost {what}: its address was silent for {gap:.2} s");
+        assert!(seen.dual.addresses.is_empty(), "{:?}", seen.dual);
+        assert_eq!(seen_as(cluster, 2, OUTSIDE).as_deref(), Some("10.88.0.228"));
+        cluster.heal(0);
+        cluster.wait_settled("the cables are back");
+        wait_leader(cluster, 1, 0);
+    }
+}
+
 #[test]
 fn two_sites_have_two_gateways() {
     if !have_root("cluster_natgw_sites") {
@@ -392,6 +460,7 @@ fn two_sites_have_two_gateways() {
     wait_leader(&cluster, 2, 3);
     wait_seen(&cluster, 1, OUTSIDE, GATEWAY);
     wait_seen(&cluster, 2, OUTSIDE, "10.88.0.228");
+    cut_the_gateway_off(&cluster);
 
     // A node is listed in both: it is refused, and its own site goes on without it.
     for node in [0, 1] {
@@ -433,6 +502,63 @@ fn routes_of_six(cluster: &Cluster) {
     }
     let table = shown(cluster, 0, &["nft", "list", "table", "ip6", "ctdb_natgw"]);
     assert!(table.contains("snat to fd88::227"), "{table}");
+}
+
+/// Without nft(8): the address is held without a gate, and iptables translates.
+#[test]
+fn iptables_where_nftables_is_missing() {
+    if !have_root("cluster_natgw_iptables") {
+        return;
+    }
+    let layout = Layout {
+        addresses: 0,
+        ..Layout::new("natgw-iptables", 2)
+    };
+    let layout = layout
+        .with_file(None, "ctdb/script.options", SEED)
+        .with_file(None, "ctdb/natgw_nodes", "10.99.0.1\n10.99.0.2\n");
+    let cluster = Cluster::build(&layout);
+    let outside = Outside::start(&cluster);
+    let rule = ["iptables", "-A", "INPUT", "-s", "192.0.2.1", "-j", "DROP"];
+    for node in cluster.nodes() {
+        cluster.run(node, &rule).ok();
+        let hide = ["mount", "--bind", "/bin/false", "/usr/sbin/nft"];
+        cluster.run(node, &hide).ok();
+    }
+    cluster.start_all();
+    cluster.wait_settled("all nodes OK");
+    wait_seen(&cluster, 1, OUTSIDE, GATEWAY);
+    let rules = |node| {
+        shown(
+            &cluster,
+            node,
+            &["sh", "-c", "iptables -t nat -S; iptables -S"],
+        )
+    };
+    let found = rules(0);
+    let ours =
+        "-A ctdb-natgw -s 10.99.0.0/24 ! -d 10.99.0.0/24 -o eth1 -j SNAT --to-source 10.88.0.227";
+    assert!(found.contains(ours), "{found}");
+    // Somebody flushes them.
+    cluster.run(0, &["iptables", "-t", "nat", "-F"]).ok();
+    wait_until(PATIENCE, "the rules are back", || rules(0).contains(ours));
+    cluster.kill(0, Whom::Worker);
+    wait_until(PATIENCE, "nothing is left of a killed worker", || {
+        !rules(0).contains("ctdb-natgw")
+    });
+    cluster.wait_settled("the killed worker has a successor");
+    wait_seen(&cluster, 1, OUTSIDE, GATEWAY);
+    for node in cluster.nodes() {
+        cluster.stop(node);
+        let left = rules(node);
+        let lines: Vec<&str> = left
+            .lines()
+            .filter(|line| !line.starts_with("-P"))
+            .collect();
+        assert_eq!(lines, ["-A INPUT -s 192.0.2.1/32 -j DROP"], "node {node}");
+    }
+    drop(outside);
+    cluster.assert_clean();
 }
 
 #[test]

@@ -29,11 +29,12 @@ enum Then {
     Disconnect,
 }
 
-const ACTORS: [(&str, Then); 14] = [
+const ACTORS: [(&str, Then); 15] = [
     ("heartbeat", Then::Restart("heartbeat")),
     ("election", Then::Restart("election")),
     ("membership", Then::NewWorker),
     ("takeover", Then::NewWorker),
+    ("natgw", Then::NewWorker),
     ("monitor", Then::Restart("monitor")),
     ("events", Then::Restart("events")),
     ("event socket", Then::Restart("event socket")),

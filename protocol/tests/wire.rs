@@ -92,7 +92,10 @@ fn gateways() -> Vec<(&'static str, ControlMessage)> {
     let all = [
         (
             "natgw-group",
-            NatgwMessage::Group(vec![IpAddr::from([192, 168, 1, 1])]),
+            NatgwMessage::Group {
+                members: vec![IpAddr::from([192, 168, 1, 1])],
+                linked: true,
+            },
         ),
         (
             "natgw-want",

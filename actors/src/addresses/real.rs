@@ -61,8 +61,22 @@ enum Job {
 pub struct Companions {
     /// Gives public addresses their routes.
     pub policy: Option<Arc<PolicyRouting>>,
-    /// The NAT gateway's address: its machine hears of it instead of takeover.
-    pub gateway: Option<IpAddr>,
+    /// Where the NAT gateway's address goes: its machine hears of it instead of takeover.
+    pub gateway: Option<HeldAddress>,
+}
+
+impl Companions {
+    /// Tells whoever has to know of an interface whether it has a link.
+    fn tell_interface(&self, post: &Post, name: &str, up: bool) {
+        let gateway = self.gateway.as_ref();
+        if gateway.is_some_and(|gateway| gateway.interface == name) {
+            post.natgw.send(natgw::io::Input::Link(up));
+        }
+        post.takeover.send(Input::Interface {
+            name: name.to_owned(),
+            up,
+        });
+    }
 }
 
 /// See the module.
@@ -73,6 +87,7 @@ pub struct Real {
     promote: Mutex<PromoteSecondaries>,
     interfaces: WatchedInterfaces,
     guarded: Arc<Mutex<Guarded>>,
+    companions: Companions,
     post: Post,
     /// The lease that is alive as the keeper last reported it; 0 if there is none.
     lease_alive: Arc<AtomicU64>,
@@ -119,14 +134,20 @@ impl Real {
         let mut guarded = Guarded::default();
         guarded.want(configured.to_vec());
         let guarded = Arc::new(Mutex::new(guarded));
-        let watch = watch(interfaces.clone(), guarded.clone(), jobs.clone(), post)?;
+        let watch = watch(
+            interfaces.clone(),
+            guarded.clone(),
+            jobs.clone(),
+            &companions,
+            post,
+        )?;
         let worker = Worker {
             keeper: keeper.clone(),
             guarded: guarded.clone(),
             announcers: BTreeMap::new(),
             announcements: Vec::new(),
             board: board.clone(),
-            companions,
+            companions: companions.clone(),
             post: post.clone(),
             log: log.clone(),
         };
@@ -141,6 +162,7 @@ impl Real {
             promote: Mutex::new(promote),
             interfaces,
             guarded,
+            companions,
             post: post.clone(),
             lease_alive,
             clock,
@@ -156,9 +178,10 @@ fn watch(
     interfaces: WatchedInterfaces,
     guarded: Arc<Mutex<Guarded>>,
     jobs: Sender<Job>,
+    companions: &Companions,
     post: &Post,
 ) -> Result<NetWatch, NetError> {
-    let post = post.clone();
+    let (companions, post) = (companions.clone(), post.clone());
     let all = jobs.clone();
     let compare = move |interface: &str, ip, present| {
         let guarded = guarded.lock().expect("no panic while held");
@@ -169,8 +192,8 @@ fn watch(
     };
     NetWatch::start(move |event| {
         let watched = interfaces.read().expect("no panic while held");
-        let changed = |name, up| {
-            post.takeover.send(Input::Interface { name, up });
+        let changed = |name: String, up| {
+            companions.tell_interface(&post, &name, up);
             post.monitor.send(monitor::io::Input::Recheck);
         };
         match event {
@@ -179,7 +202,7 @@ fn watch(
             NetEvent::AddressAdded { interface, ip } => compare(&interface, ip, true),
             NetEvent::AddressRemoved { interface, ip } => compare(&interface, ip, false),
             NetEvent::Resync => {
-                tell_interfaces(watched.iter(), &post);
+                tell_interfaces(watched.iter(), &companions, &post);
                 post.monitor.send(monitor::io::Input::Recheck);
                 let _ = all.send(Job::Compare);
             }
@@ -188,14 +211,15 @@ fn watch(
     })
 }
 
-fn tell_interfaces<'a>(interfaces: impl Iterator<Item = &'a String>, post: &Post) {
+fn tell_interfaces<'a>(
+    interfaces: impl Iterator<Item = &'a String>,
+    companions: &Companions,
+    post: &Post,
+) {
     let links = link::links().unwrap_or_default();
     for name in interfaces {
         let up = links.iter().any(|link| link.name == *name && link.up());
-        post.takeover.send(Input::Interface {
-            name: name.clone(),
-            up,
-        });
+        companions.tell_interface(post, name, up);
     }
 }
 
@@ -253,7 +277,7 @@ impl AddressKernel for Real {
             keeper.set_public(guarded.config());
         }
         *interfaces = wanted;
-        tell_interfaces(fresh.iter(), &self.post);
+        tell_interfaces(fresh.iter(), &self.companions, &self.post);
     }
 
     fn announce(&self, address: HeldAddress) {
@@ -271,7 +295,7 @@ impl AddressKernel for Real {
 
     fn retell(&self) {
         let interfaces = self.interfaces.read().expect("no panic while held");
-        tell_interfaces(interfaces.iter(), &self.post);
+        tell_interfaces(interfaces.iter(), &self.companions, &self.post);
         let alive = Some(self.lease_alive.load(Ordering::Relaxed));
         let alive = alive.filter(|lease| *lease > 0).map(LeaseId);
         self.post.tell_lease(alive);
@@ -474,7 +498,8 @@ impl Worker {
     }
 
     fn is_public(&self, address: IpAddr) -> bool {
-        self.companions.gateway != Some(address)
+        let gateway = self.companions.gateway.as_ref();
+        gateway.is_none_or(|gateway| gateway.ip != address)
     }
 
     /// Tells whoever asked for it what became of an address.

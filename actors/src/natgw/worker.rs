@@ -38,11 +38,11 @@ fn forwarding(config: &Config) -> &'static str {
 /// What the guard has to take away if this process is killed. `memory` is that of the thread.
 pub fn leftovers(config: &Config, memory: &Path) -> Result<Vec<Leftover>, NetError> {
     let switches = Sysctls::remembered(memory.to_owned());
-    let mut all = vec![
-        Leftover::Routing(config.scope()),
-        Translation::new(config)?.leftover(),
-        switches.leftover(forwarding(config))?,
-    ];
+    let mut all = vec![Leftover::Routing(config.scope())];
+    if config.public.is_some() {
+        all.push(Translation::new(config)?.leftover());
+        all.push(switches.leftover(forwarding(config))?);
+    }
     if config.private_network.addr().is_ipv4() {
         all.push(switches.leftover(ARP_ANNOUNCE)?);
     }
@@ -166,6 +166,10 @@ impl Worker {
     }
 
     fn translate(&mut self, mode: Option<Mode>) -> Result<(), NetError> {
+        // Such a node is never the gateway, and may be without the programs for it.
+        if self.config.public.is_none() {
+            return Ok(());
+        }
         let translation = match &mut self.translation {
             Some(translation) => translation,
             none => none.insert(Translation::new(&self.config)?),

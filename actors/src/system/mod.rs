@@ -387,7 +387,7 @@ fn address_kernel(
         let realtime = context.settings.startup.realtime_scheduling;
         let companions = Companions {
             policy: context.routing.policy().cloned(),
-            gateway: crate::natgw::place(&context.settings).map(|place| place.ip),
+            gateway: crate::natgw::place(&context.settings),
         };
         Arc::new(move |places| {
             let lease = lease_config(places, timing, realtime);

@@ -1,4 +1,5 @@
-//! Who shall be the gateway: 4.17's rules.
+//! Who shall be the gateway: 4.17's rules, among the nodes whose interface to the outside has a link. Without that a group
+//! whose services all need the outside would stay with a gateway that has none.
 
 use super::group::Group;
 use crate::flags::{Capabilities, NodeFlags, RunState};
@@ -29,6 +30,8 @@ pub struct Limits {
     pub capable_only: bool,
     /// Nodes of several groups, and those that take no part now.
     pub refused: BTreeSet<IpAddr>,
+    /// Nodes without a link to the outside: only if there is nobody else.
+    pub cut_off: BTreeSet<IpAddr>,
 }
 
 /// The gateway of a group among the nodes, given by number with their private addresses.
@@ -45,10 +48,13 @@ pub fn choose<'a>(
             && !limits.refused.contains(address)
             && node.state.run_state != RunState::Shutdown
     });
-    CHOICES.iter().find_map(|unwanted| {
-        let mut fit = able
-            .clone()
-            .filter(|(_, _, node)| !node.flags.intersects(*unwanted));
-        fit.next().map(|(pnn, address, _)| (pnn, address))
-    })
+    let best = |linked: bool| {
+        CHOICES.iter().find_map(|unwanted| {
+            let mut fit = able.clone().filter(|(_, address, node)| {
+                limits.cut_off.contains(address) != linked && !node.flags.intersects(*unwanted)
+            });
+            fit.next().map(|(pnn, address, _)| (pnn, address))
+        })
+    };
+    best(true).or_else(|| best(false))
 }

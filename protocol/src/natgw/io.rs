@@ -55,6 +55,8 @@ pub enum Input {
     },
     /// The nodes file has changed: private addresses by number, none for deleted nodes.
     Nodes(Vec<Option<IpAddr>>),
+    /// The interface to the outside has a link, or has none any more.
+    Link(bool),
     /// The kernel carried out an [`Effect::Add`] or [`Effect::Remove`].
     Kernel {
         /// The address that it was about.

@@ -67,6 +67,8 @@ pub struct Natgw {
     part: Option<Part>,
     /// Groups of the peers.
     groups: BTreeMap<Pnn, Vec<IpAddr>>,
+    /// Nodes, this one too, whose interface to the outside has no link.
+    cut_off: BTreeSet<Pnn>,
     /// Nodes that are listed in several groups, and since when.
     conflicts: BTreeMap<IpAddr, Instant>,
     lease: Option<LeaseId>,
@@ -121,6 +123,7 @@ impl Natgw {
             lapsed: None,
             part: None,
             groups: BTreeMap::new(),
+            cut_off: BTreeSet::new(),
             conflicts: BTreeMap::new(),
             lease: None,
             place: Place::Absent,
@@ -145,6 +148,7 @@ impl Natgw {
             Input::Unreachable { peer, clear_at } => {
                 self.cluster.lose(peer, clear_at);
                 self.groups.remove(&peer);
+                self.cut_off.remove(&peer);
             }
             Input::Reachable { peer } => {
                 self.cluster.regain(peer);
@@ -152,6 +156,11 @@ impl Natgw {
             }
             Input::Lease { alive } => self.set_lease(now, alive),
             Input::Message { peer, message } => self.message(now, peer, message, fx),
+            Input::Link(linked) => {
+                if self.set_linked(self.own, linked) {
+                    self.tell_all(fx);
+                }
+            }
             Input::Nodes(addresses) => self.addresses = addresses,
             Input::Kernel {
                 address,
@@ -205,6 +214,15 @@ impl Natgw {
         }
     }
 
+    /// Whether a node's interface has a link; true if that is a change.
+    fn set_linked(&mut self, pnn: Pnn, linked: bool) -> bool {
+        if linked {
+            self.cut_off.remove(&pnn)
+        } else {
+            self.cut_off.insert(pnn)
+        }
+    }
+
     fn tell_all(&self, fx: &mut Effects<Effect>) {
         for peer in self
             .cluster
@@ -218,7 +236,10 @@ impl Natgw {
     fn tell_group(&self, peer: Pnn, fx: &mut Effects<Effect>) {
         let part = self.part.as_ref().filter(|_| !self.leaving);
         let group = part.map(|part| part.group.addresses());
-        let message = NatgwMessage::Group(group.unwrap_or_default());
+        let message = NatgwMessage::Group {
+            members: group.unwrap_or_default(),
+            linked: !self.cut_off.contains(&self.own),
+        };
         fx.push(Effect::Send { peer, message });
     }
 
@@ -232,8 +253,9 @@ impl Natgw {
         let followed = self.cluster.followed();
         let leading = self.registry.as_mut();
         match message {
-            NatgwMessage::Group(addresses) => {
-                self.groups.insert(peer, addresses);
+            NatgwMessage::Group { members, linked } => {
+                self.groups.insert(peer, members);
+                self.set_linked(peer, linked);
             }
             NatgwMessage::Want {
                 term,
@@ -331,7 +353,9 @@ impl Natgw {
     /// The gateway of this node's group.
     fn chosen(&self) -> Option<(Pnn, IpAddr)> {
         let group = &self.part.as_ref()?.group;
+        let cut_off = self.cut_off.iter();
         let limits = Limits {
+            cut_off: cut_off.filter_map(|pnn| self.address_of(*pnn)).collect(),
             capable_only: true,
             refused: self.refused().chain(self.absent()).collect(),
         };

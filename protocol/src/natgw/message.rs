@@ -8,8 +8,13 @@ use serde::{Deserialize, Serialize};
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NatgwMessage {
-    /// To all: the private addresses of the sender's group, none if it has no NAT gateway.
-    Group(Vec<IpAddr>),
+    /// To all: who the sender is in all this.
+    Group {
+        /// The private addresses of its group, none if it has no NAT gateway.
+        members: Vec<IpAddr>,
+        /// Its interface to the outside has a link.
+        linked: bool,
+    },
     /// To the cluster's leader: I want to hold the address. Repeated until it is granted or not wanted any more.
     Want {
         /// The leadership that is asked.

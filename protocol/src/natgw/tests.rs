@@ -395,6 +395,25 @@ fn a_node_that_leaves_or_is_switched_off_is_replaced_at_once() {
     }
 }
 
+/// Else a group whose services need the outside would be UNHEALTHY for ever.
+#[test]
+fn a_gateway_without_a_link_is_the_last_choice() {
+    let mut world = World::new(2);
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.holder(), Some(0));
+    world.feed(0, Input::Link(false));
+    world.run(Duration::from_millis(500));
+    assert_eq!(world.holder(), Some(1), "all are UNHEALTHY");
+    world.set(0, NodeFlags::empty());
+    assert_eq!(world.holder(), Some(1), "its check may be still to come");
+    world.feed(1, Input::Link(false));
+    world.run(Duration::from_millis(500));
+    assert_eq!(world.holder(), Some(0));
+    world.feed(1, Input::Link(true));
+    world.run(Duration::from_millis(500));
+    assert_eq!(world.holder(), Some(1));
+}
+
 /// A node that is chosen lets nothing through untranslated.
 #[test]
 fn the_chosen_node_waits_for_its_address() {
