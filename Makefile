@@ -3,6 +3,8 @@
 
 CARGO ?= cargo
 SEEDS ?= 20000
+# Tests of real daemons at a time: each mostly waits.
+ITESTS ?= 3
 DESTDIR ?=
 PREFIX ?= /usr
 
@@ -45,10 +47,9 @@ unit: ## unit tests, planner tables, shells
 sim: ## the simulator: 1,000 seeds and its own tests (protocol and simulator are optimised in debug builds too)
 	$(CARGO) test --locked -p ctdb-sim
 
-# Two at a time: each mostly waits, and one after the other they take longer than CI may.
 itest: ## real daemons in network namespaces, Debian's tools (root)
 	$(CARGO) build --locked --workspace --bins
-	$(CARGO) test --locked -p ctdb-itests -- --test-threads=2
+	itests/run $(ITESTS)
 
 test-long: ## 16 nodes, comparisons with Debian's ctdbd, more of everything
 	CTDB_LONG=1 $(MAKE) itest
