@@ -76,6 +76,7 @@ impl Run<'_> {
                 flags,
                 partially_online,
                 this_node: node.pnn == pnn,
+                unknown: false,
             }
         });
         join_all(lines).await
@@ -94,9 +95,15 @@ impl Run<'_> {
         let nodes = self.ask.nodes(pnn).await?;
         let map: VnnMap = self.ask.get(pnn, Opcode::GetVnnMap, Vec::new()).await?;
         let mode = self.ask.status(pnn, Opcode::GetRecMode).await?;
+        let state: RunState = self.ask.get(pnn, Opcode::GetRunstate, Vec::new()).await?;
+        let mut lines = self.node_lines(pnn, &nodes).await;
+        for line in &mut lines {
+            let is_connected = !line.flags.intersects(NodeFlags::DISCONNECTED);
+            line.unknown = state <= RunState::FirstRecovery && is_connected && !line.this_node;
+        }
         Ok(Answer::new(Status {
             nodes: NodeList {
-                nodes: self.node_lines(pnn, &nodes).await,
+                nodes: lines,
                 heading: true,
             },
             generation: map.generation,

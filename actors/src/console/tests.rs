@@ -4,6 +4,7 @@ use super::*;
 use crate::fatal::Fatal;
 use crate::supervise::Supervisor;
 use ctdb_protocol::client::Payload;
+use ctdb_protocol::client::capability::RunState;
 use ctdb_protocol::client::nodemap::{Node, NodeFlags, NodeMap};
 use ctdb_protocol::client::vnnmap::VnnMap;
 use ctdb_protocol::console::escape::{Line, read_line};
@@ -52,6 +53,7 @@ impl Fake {
                 .to_bytes(),
             ),
             Opcode::GetRecMode => ControlReply::status(0),
+            Opcode::GetRunstate => ControlReply::ok(RunState::Running.to_bytes()),
             Opcode::Ping => ControlReply::status(4),
             Opcode::GetPid => panic!("a bug in the answer"),
             Opcode::DisableNode => {

@@ -22,11 +22,21 @@ const CONTROL: u32 = 7;
 /// Controls that do to a node what an admin may ask for; mutation must not hit them by chance.
 const ORDERS: [Opcode; 3] = [Opcode::Shutdown, Opcode::StopNode, Opcode::SetBanState];
 
+/// What asks for a database; one with another name is a new file of 4 MiB on every node.
+const ATTACHES: [Opcode; 3] = [
+    Opcode::DbAttach,
+    Opcode::DbAttachPersistent,
+    Opcode::DbAttachReplicated,
+];
+/// Requests for a database in a run: one with a new name is no bad input, and thousands of them fill the disk.
+const ATTACHES_MAX: u64 = 64;
+
 /// Sends `count` frames; most connections belong to clients whose attach was answered.
 pub fn client(socket: &str, count: u64, seed: u64) -> Result<Report> {
     let mut rng = Rng::new(seed);
     let valid = requests(harmless);
     let mut report = Report::default();
+    let mut asked_for = 0;
     while report.sent < count {
         let mut witness = Client::connect(socket)?;
         witness.attach("hostile.tdb")?;
@@ -47,6 +57,12 @@ pub fn client(socket: &str, count: u64, seed: u64) -> Result<Report> {
             };
             if !harmless(&frame) {
                 continue;
+            }
+            if asks_for(&frame, &ATTACHES) {
+                asked_for += 1;
+                if asked_for > ATTACHES_MAX {
+                    continue;
+                }
             }
             if stream.write_all(&frame).is_err() || closed(&stream) {
                 report.closed += 1;
@@ -91,9 +107,14 @@ fn closed(mut stream: &UnixStream) -> bool {
 }
 
 fn harmless(frame: &[u8]) -> bool {
+    !asks_for(frame, &ORDERS)
+}
+
+/// Whether it is one of these controls.
+fn asks_for(frame: &[u8], opcodes: &[Opcode]) -> bool {
     let opcode = word(frame, OPCODE);
-    let order = ORDERS.iter().any(|order| opcode == Some(order.number()));
-    !(word(frame, OPERATION) == Some(CONTROL) && order)
+    let is_one = opcodes.iter().any(|one| opcode == Some(one.number()));
+    word(frame, OPERATION) == Some(CONTROL) && is_one
 }
 
 fn word(frame: &[u8], at: usize) -> Option<u32> {

@@ -37,6 +37,8 @@ pub struct NodeLine {
     pub partially_online: bool,
     /// It is the node that was asked.
     pub this_node: bool,
+    /// The node that was asked is in no cluster yet: what it says of this one is not from a keepalive.
+    pub unknown: bool,
 }
 
 impl NodeLine {
@@ -46,7 +48,7 @@ impl NodeLine {
 
     /// The words for its state.
     pub fn state(&self) -> String {
-        if self.flags.is_ok() {
+        if self.flags.is_ok() && !self.unknown {
             let state = if self.partially_online {
                 "PARTIALLYONLINE"
             } else {
@@ -54,18 +56,18 @@ impl NodeLine {
             };
             return state.into();
         }
+        let is = |flag| self.flags.intersects(flag);
         let words = [
-            (NodeFlags::DISCONNECTED, "DISCONNECTED"),
-            (NodeFlags::DISABLED, "DISABLED"),
-            (NodeFlags::BANNED, "BANNED"),
-            (NodeFlags::UNHEALTHY, "UNHEALTHY"),
-            (NodeFlags::DELETED, "DELETED"),
-            (NodeFlags::STOPPED, "STOPPED"),
-            (NodeFlags::INACTIVE, "INACTIVE"),
+            (is(NodeFlags::DISCONNECTED), "DISCONNECTED"),
+            (self.unknown, "UNKNOWN"),
+            (is(NodeFlags::DISABLED), "DISABLED"),
+            (is(NodeFlags::BANNED), "BANNED"),
+            (is(NodeFlags::UNHEALTHY), "UNHEALTHY"),
+            (is(NodeFlags::DELETED), "DELETED"),
+            (is(NodeFlags::STOPPED), "STOPPED"),
+            (is(NodeFlags::INACTIVE), "INACTIVE"),
         ];
-        let set = words
-            .iter()
-            .filter(|(flag, _)| self.flags.intersects(*flag));
+        let set = words.iter().filter(|(is_set, _)| *is_set);
         set.map(|(_, word)| *word).collect::<Vec<_>>().join("|")
     }
 
@@ -81,8 +83,7 @@ impl NodeLine {
             &*self.pnn.to_string(),
             &self.address,
             flag(NodeFlags::DISCONNECTED),
-            // 4.17's tool says so of nodes that it could not learn about; a node here knows its peers.
-            "0",
+            bit(self.unknown),
             flag(NodeFlags::BANNED),
             flag(NodeFlags::DISABLED),
             flag(NodeFlags::UNHEALTHY),
@@ -98,7 +99,7 @@ impl NodeLine {
         let flag = |flag| Value::Bool(self.flags.intersects(flag));
         let flags = Value::object([
             ("disconnected", flag(NodeFlags::DISCONNECTED)),
-            ("unknown", false.into()),
+            ("unknown", self.unknown.into()),
             ("banned", flag(NodeFlags::BANNED)),
             ("disabled", flag(NodeFlags::DISABLED)),
             ("unhealthy", flag(NodeFlags::UNHEALTHY)),

@@ -47,6 +47,7 @@ fn node(pnn: u32, flags: NodeFlags) -> NodeLine {
         flags,
         partially_online: false,
         this_node: pnn == 0,
+        unknown: false,
     }
 }
 
@@ -90,6 +91,16 @@ fn status_is_that_of_4_17_and_the_seed() {
     assert_eq!(value["node_status"]["nodes"]["0"]["flags"]["stopped"], true);
     assert_eq!(value["vnn_status"]["vnn_map"][1]["lmaster"], 1);
     assert_eq!(value["leader"], 1);
+}
+
+#[test]
+fn a_node_that_was_not_heard_of_is_unknown() {
+    let mut status = status();
+    status.nodes.nodes[1].unknown = true;
+    assert!(human(&status).contains("pnn:1 127.66.1.2       UNKNOWN\n"));
+    assert!(machine(&status).contains("|1|127.66.1.2|0|1|0|0|0|0|0|0|N|\n"));
+    let value = json(&status);
+    assert_eq!(value["node_status"]["nodes"]["1"]["flags"]["unknown"], true);
 }
 
 #[test]
