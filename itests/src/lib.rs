@@ -4,6 +4,7 @@ pub mod bench;
 pub mod client;
 pub mod cluster;
 pub mod flows;
+pub mod history;
 pub mod hostile;
 pub mod probe;
 pub mod recovery;

@@ -8,6 +8,7 @@ use ctdb_itests::client::{
     Client, ClientError, Db, DbKind, Ended, GLock, Loop, LoopReport, Ring, RingReport, Turns, load,
     mean_ms, percentile_ms, transact,
 };
+use ctdb_itests::history::{Operation, Plan, Store, values};
 use ctdb_protocol::client::{Opcode, Payload, pnn};
 use serde_json::{Value, json};
 
@@ -41,6 +42,10 @@ const USAGE: &str = "usage:
       counts the records of the local file whose keys begin so
   ctdb-client probe SOCKET DB SECONDS
       changes records that the probes of all nodes want; how long that took at most
+  ctdb-client history SOCKET DB volatile|persistent PREFIX RECORDS SECONDS NUMBER SEED
+      changes and reads counters and registers, whatever becomes of the daemon: what was done
+  ctdb-client history-values SOCKET DB volatile|persistent PREFIX RECORDS
+      what stands in them
   ctdb-client control SOCKET OPCODE [HEX [PNN]]
       opcode: number or name; sent to the own node unless a pnn is given";
 
@@ -124,11 +129,68 @@ fn run(args: &[&str]) -> Outcome {
         ["probe", socket, db, seconds] => {
             probe(socket, db, Duration::from_secs_f64(seconds.parse()?))
         }
+        ["history" | "history-values", ..] => history(args),
         ["control", socket, opcode] => control(socket, opcode, "", pnn::CURRENT),
         ["control", socket, opcode, data] => control(socket, opcode, data, pnn::CURRENT),
         ["control", socket, opcode, data, node] => control(socket, opcode, data, node.parse()?),
         _ => Err(USAGE.into()),
     }
+}
+
+fn history(args: &[&str]) -> Outcome {
+    match *args {
+        [
+            "history",
+            socket,
+            db,
+            kind,
+            prefix,
+            records,
+            seconds,
+            number,
+            seed,
+        ] => {
+            let plan = Plan {
+                duration: Duration::from_secs_f64(seconds.parse()?),
+                number: number.parse()?,
+                seed: seed.parse()?,
+                ..plan(socket, db, kind, prefix, records)?
+            };
+            Ok(plan.work().iter().map(Operation::to_json).collect())
+        }
+        ["history-values", socket, db, kind, prefix, records] => {
+            let values = values(&plan(socket, db, kind, prefix, records)?)?;
+            Ok(values
+                .into_iter()
+                .map(|(key, token)| (key, Value::from(token)))
+                .collect())
+        }
+        _ => Err(USAGE.into()),
+    }
+}
+
+/// What all of a history's clients have in common.
+fn plan(
+    socket: &str,
+    db: &str,
+    kind: &str,
+    prefix: &str,
+    records: &str,
+) -> Result<Plan, Box<dyn Error>> {
+    Ok(Plan {
+        socket: socket.into(),
+        db: db.into(),
+        store: match kind {
+            "volatile" => Store::Volatile,
+            "persistent" => Store::Persistent,
+            _ => return Err(USAGE.into()),
+        },
+        prefix: prefix.into(),
+        records: records.parse()?,
+        duration: Duration::ZERO,
+        number: 0,
+        seed: 0,
+    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]

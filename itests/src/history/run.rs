@@ -1,0 +1,180 @@
+//! One run: clients on all nodes, a fault, the return to normal, the check.
+
+use std::collections::BTreeMap;
+use std::process::Child;
+use std::thread::sleep;
+use std::time::Duration;
+
+use ctdb_protocol::rng::Rng;
+
+use super::check::{Violation, check};
+use super::fault::{Fault, Outage};
+use super::operation::{Operation, Outcome, Token};
+use super::worker::now_us;
+use crate::cluster::{Cluster, json_line};
+
+const SOCKET: &str = "/run/ctdb/ctdbd.socket";
+/// The databases.
+const VOLATILE: &str = "history.tdb";
+const PERSISTENT: &str = "history_kept.tdb";
+/// Clients on each node: in the volatile database, and in the persistent one.
+const CLIENTS: [(&str, usize); 2] = [(VOLATILE, 2), (PERSISTENT, 1)];
+/// Counters of each database, and as many registers.
+const RECORDS: &str = "3";
+/// How long clients work.
+const SECONDS: &str = "3";
+/// From their start to the fault.
+const LEAD_IN: Duration = Duration::from_millis(800);
+
+/// A run that is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// Its number: it has records of its own.
+    pub number: u64,
+    /// What happens.
+    pub fault: Fault,
+    /// Where its choices begin.
+    pub seed: u64,
+}
+
+/// What a run showed.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Operations that were done.
+    pub done: usize,
+    /// Operations that failed.
+    pub failed: usize,
+    /// Operations of which nobody knows.
+    pub unknown: usize,
+    /// Changes that were lost with their node, as is allowed.
+    pub lost: usize,
+    /// The same of transactions: a client whose node is cut off goes by the sequence number in its local file, as
+    /// Samba's library does, and may take another client's transaction for its own.
+    pub lost_commits: usize,
+    /// What must not be.
+    pub violations: Vec<Violation>,
+}
+
+impl Run {
+    /// The run whose fault and seed follow from its number.
+    pub fn new(number: u64, seed: u64) -> Self {
+        let faults = Fault::ALL;
+        Self {
+            number,
+            fault: faults[(number % faults.len() as u64) as usize],
+            seed: seed.wrapping_add(number),
+        }
+    }
+
+    /// Attaches what the runs need, once in a cluster.
+    pub fn prepare(cluster: &Cluster) {
+        cluster.attach(0, &[VOLATILE]);
+        cluster.attach(0, &[PERSISTENT, "persistent"]);
+        cluster.attach(0, &["g_lock.tdb"]);
+    }
+
+    /// Does it.
+    pub fn happen(&self, cluster: &Cluster) -> Report {
+        let mut rng = Rng::new(self.seed);
+        let clients = self.clients(cluster, &mut rng);
+        sleep(LEAD_IN);
+        let victim = rng.below(cluster.nodes().len() as u64) as usize;
+        let lasting = Duration::from_millis(100 + rng.below(1_400));
+        self.fault.happen(cluster, victim, lasting);
+        cluster.wait_settled("all nodes OK after the fault");
+        let outage = Outage {
+            node: victim as u64,
+            end_us: now_us(),
+        };
+        let mut report = Report::default();
+        let mut histories: BTreeMap<&str, Vec<Operation>> = BTreeMap::new();
+        for (db, client) in clients {
+            histories.entry(db).or_default().extend(operations(client));
+        }
+        let outages: &[Outage] = if self.fault == Fault::Nothing {
+            &[]
+        } else {
+            &[outage]
+        };
+        for (db, history) in histories {
+            self.judge(cluster, db, &history, outages, &mut report);
+        }
+        report
+    }
+
+    fn clients(&self, cluster: &Cluster, rng: &mut Rng) -> Vec<(&'static str, Child)> {
+        let mut clients = Vec::new();
+        for node in cluster.nodes() {
+            for (db, count) in CLIENTS {
+                for _ in 0..count {
+                    let number = (clients.len() + 1).to_string();
+                    let seed = rng.next_u64().to_string();
+                    let words = self.words("history", db);
+                    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+                    words.extend([SECONDS, &number, &seed]);
+                    clients.push((db, cluster.client(node, &words)));
+                }
+            }
+        }
+        clients
+    }
+
+    fn words(&self, word: &str, db: &str) -> Vec<String> {
+        let kind = if db == VOLATILE {
+            "volatile"
+        } else {
+            "persistent"
+        };
+        let prefix = format!("run{}", self.number);
+        let words = [word, SOCKET, db, kind, &prefix, RECORDS];
+        words.map(String::from).to_vec()
+    }
+
+    fn judge(
+        &self,
+        cluster: &Cluster,
+        db: &str,
+        history: &[Operation],
+        outages: &[Outage],
+        report: &mut Report,
+    ) {
+        let count = |outcome| history.iter().filter(|one| one.outcome == outcome).count();
+        report.done += count(Outcome::Done);
+        report.failed += count(Outcome::Failed);
+        report.unknown += count(Outcome::Unknown);
+        let values = self.values(cluster, db);
+        report.violations.extend(check(history, outages, &values));
+        let strictly = check(history, &[], &values).into_iter();
+        let lost = strictly.filter(|one| matches!(one, Violation::Lost(_)));
+        if db == VOLATILE {
+            report.lost += lost.count();
+        } else {
+            report.lost_commits += lost.count();
+        }
+    }
+
+    /// What stands in the records now, of which all nodes must say the same.
+    fn values(&self, cluster: &Cluster, db: &str) -> BTreeMap<String, Token> {
+        let words = self.words("history-values", db);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut all = cluster.nodes().map(|node| {
+            let line = json_line(cluster.client(node, &words));
+            let values = line.as_object().expect("an object").iter();
+            let values = values.map(|(key, value)| (key.clone(), value.as_u64().expect("a token")));
+            values.collect::<BTreeMap<String, Token>>()
+        });
+        let first = all.next().expect("a node");
+        for other in all {
+            assert_eq!(first, other, "nodes differ in {db}");
+        }
+        first
+    }
+}
+
+/// What a client has done.
+fn operations(client: Child) -> Vec<Operation> {
+    let line = json_line(client);
+    let list = line.as_array().expect("a list").iter();
+    list.map(|one| Operation::from_json(one).expect("an operation"))
+        .collect()
+}
