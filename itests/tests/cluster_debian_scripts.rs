@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use ctdb_itests::cluster::{Cluster, Layout, Output, have_root, wait_until};
+use ctdb_itests::samba::monitored;
 
 /// Where Debian has them.
 const SHIPPED: &str = "/usr/share/ctdb/events/legacy";
@@ -25,22 +26,6 @@ const NO_SERVICE: [&str; 3] = [
     "requires socket path",
 ];
 
-/// A server of its own on each node, whatever this machine's is.
-const SMB_CONF: &str = "[global]
- disable netbios = yes
- smb ports = 445
- load printers = no
- log file = /run/samba/log
- private dir = /run/samba
- lock directory = /run/samba
- state directory = /run/samba
- cache directory = /run/samba
- pid directory = /run/samba
- ncalrpc dir = /run/samba/ncalrpc
-[share]
- path = /run/samba
-";
-
 /// NFS without a kernel server: the port mapper answers unless the switch is on.
 const NFS_OPTIONS: &str = "CTDB_NFS_CALLOUT=/etc/ctdb/nfs-callout
 CTDB_NFS_SKIP_SHARE_CHECK=yes
@@ -49,8 +34,8 @@ rpcinfo() { [ ! -e /run/ctdb/nfs-down ] || { echo rpcinfo: RPC: Timed out; retur
 
 /// Nodes with the scripts that all others rest on and the files that they read.
 fn build(layout: &Layout) -> Cluster {
-    let layout = layout.clone().with_file(None, "samba/smb.conf", SMB_CONF);
-    let cluster = Cluster::build(&layout);
+    let cluster = Cluster::build(layout);
+    monitored::configure(&cluster);
     for node in cluster.nodes() {
         cluster.link_script(node, "00.ctdb");
         cluster.link_script(node, "10.interface");
@@ -61,10 +46,6 @@ fn build(layout: &Layout) -> Cluster {
             .arg(cluster.etc(node, ""))
             .status();
         assert!(copied.expect("cp(1)").success(), "{from}");
-        let home = cluster
-            .directory()
-            .join(format!("{node}/run/samba/ncalrpc"));
-        fs::create_dir_all(home).expect("directory");
     }
     cluster
 }
@@ -153,9 +134,7 @@ fn a_killed_smbd_moves_the_addresses() {
         return;
     }
     let cluster = build(&Layout::new("debian-samba", 2));
-    for node in cluster.nodes() {
-        cluster.link_script(node, "50.samba");
-    }
+    monitored::monitor(&cluster);
     cluster.start_all();
     cluster.wait_settled("OK with addresses and smbd");
     let on_node = |command: &str| {

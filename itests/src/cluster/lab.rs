@@ -181,6 +181,11 @@ impl Cluster {
         wait_until(self.layout.daemon.patience(), what, || self.settled())
     }
 
+    /// Waits until something holds, as long as its daemon deserves.
+    pub fn wait(&self, what: &str, holds: impl FnMut() -> bool) -> Duration {
+        wait_until(self.layout.daemon.patience(), what, holds)
+    }
+
     /// Orderly shutdown of a node by the tool; waits until no process of the daemon is left.
     pub fn stop(&self, node: usize) {
         self.ctdb(node, &["shutdown"]).ok();

@@ -8,6 +8,7 @@ mod bench;
 mod checks;
 mod client;
 mod conf;
+pub mod monitored;
 mod release;
 mod service;
 mod torture;
