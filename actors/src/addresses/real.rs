@@ -41,6 +41,10 @@ const ANNOUNCEMENTS: [Duration; 3] = [
     Duration::from_millis(1_100),
 ];
 
+/// So many addresses are set or removed before takeover hears of it. Between two nodes an address is with nobody, and
+/// waits for the rest of its batch there.
+const BATCH: usize = 32;
+
 /// What failed, in the log.
 const CONNECTIONS: &str = "connections of released addresses";
 
@@ -391,7 +395,9 @@ impl Worker {
         }
         self.remove(&removes);
         for (lease, adds) in adds {
-            self.add(&adds, lease);
+            for batch in adds.chunks(BATCH) {
+                self.add(batch, lease);
+            }
         }
         if compare && !end {
             let compared = self.compare();
@@ -454,7 +460,9 @@ impl Worker {
         let forsaken = with(Parting::Forsake);
         self.report_failure(CONNECTIONS, clients::forsake(&forsaken));
         let addresses: Vec<HeldAddress> = removes.iter().map(|(held, _)| held.clone()).collect();
-        self.release(&addresses);
+        for batch in self.keeper.newest_first(&addresses).chunks(BATCH) {
+            self.release(batch);
+        }
         self.report_failure(CONNECTIONS, clients::unblock(&forsaken));
         self.report_failure(
             CONNECTIONS,

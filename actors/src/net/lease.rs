@@ -10,6 +10,8 @@
 //!
 //! The queue towards the thread is a single record of the latest orders, so it is bounded.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -268,6 +270,17 @@ impl LeaseKeeper {
             .list
             .retain(|address| !gone.contains(address));
         kernel.remove(gone)
+    }
+
+    /// The same addresses, those first that were set last. To be removed in this order: whenever the oldest one of a
+    /// network goes, the kernel makes the next one its primary and sets the routes of all others anew, so that the other
+    /// way round 300 addresses take half a second.
+    pub fn newest_first(&self, addresses: &[HeldAddress]) -> Vec<HeldAddress> {
+        let held = lock(&self.shared.held);
+        let ages: BTreeMap<&HeldAddress, usize> = held.list.iter().zip(0..).collect();
+        let mut sorted = addresses.to_vec();
+        sorted.sort_by_key(|address| Reverse(ages.get(address).copied()));
+        sorted
     }
 
     /// The addresses that are held now.

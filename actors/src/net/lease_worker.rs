@@ -211,7 +211,9 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let mut held = lock(&shared.held);
         held.alive = None;
-        let dropped = std::mem::take(&mut held.list);
+        let mut dropped = std::mem::take(&mut held.list);
+        // See `LeaseKeeper::newest_first`.
+        dropped.reverse();
         let results = self.addresses.remove(&dropped);
         drop(held);
         let failed = results.into_iter().find_map(Result::err);
