@@ -67,6 +67,7 @@ bench: release ## figures beside Debian's ctdbd (root)
 	nice -n -20 $(CARGO) run --release --locked -p ctdb-itests --bin bench-rates
 	$(CARGO) run --release --locked -p ctdb-itests --bin bench-rates -- --nodes 3 --busy 8
 	$(CARGO) run --release --locked -p ctdb-itests --bin bench
+	$(CARGO) run --release --locked -p ctdb-itests --bin bench-failover -- --addresses 32,900
 	$(CARGO) run --release --locked -p ctdb-itests --bin recovery-bench
 	$(CARGO) run --release --locked -p ctdb-itests --bin bench-locks
 
