@@ -297,12 +297,20 @@ fn lose_the_gateway(cluster: &Cluster) {
     wait_leader(cluster, 2, 0);
     wait_seen(cluster, 1, OUTSIDE, GATEWAY);
     // The guard is there again, and takes away what a killed worker leaves.
-    cluster.kill(0, Whom::Worker);
-    wait_until(PATIENCE, "nothing is left of a killed worker", || {
-        is_clean(cluster, 0)
-    });
+    kill_worker(cluster, || is_clean(cluster, 0));
     cluster.wait_settled("the killed worker has a successor");
     wait_seen(cluster, 2, OUTSIDE, GATEWAY);
+}
+
+/// Kills the worker of node 0 and waits until nothing is left of it.
+fn kill_worker(cluster: &Cluster, is_clean: impl FnMut() -> bool) {
+    // Until this is put right no other worker can start, and what is left is seen.
+    let options = cluster.etc(0, "script.options");
+    let wrong = SEED.replace("CTDB_NATGW_PUBLIC_IP=", "CTDB_NATGW_PUBLIC_IP=x");
+    std::fs::write(&options, wrong).expect("a file");
+    cluster.kill(0, Whom::Worker);
+    wait_until(PATIENCE, "nothing is left of a killed worker", is_clean);
+    std::fs::write(&options, SEED).expect("a file");
 }
 
 fn write_group(cluster: &Cluster, text: &str) {
@@ -542,10 +550,7 @@ fn iptables_where_nftables_is_missing() {
     // Somebody flushes them.
     cluster.run(0, &["iptables", "-t", "nat", "-F"]).ok();
     wait_until(PATIENCE, "the rules are back", || rules(0).contains(ours));
-    cluster.kill(0, Whom::Worker);
-    wait_until(PATIENCE, "nothing is left of a killed worker", || {
-        !rules(0).contains("ctdb-natgw")
-    });
+    kill_worker(&cluster, || !rules(0).contains("ctdb-natgw"));
     cluster.wait_settled("the killed worker has a successor");
     wait_seen(&cluster, 1, OUTSIDE, GATEWAY);
     for node in cluster.nodes() {
