@@ -183,3 +183,40 @@ fn a_dead_nfs_service_moves_the_addresses() {
     );
     cluster.assert_clean();
 }
+
+/// `05.system` with both thresholds: the lower one is only said, the upper one moves the addresses.
+#[test]
+fn a_full_file_system_moves_the_addresses() {
+    if !have_root("a_full_file_system_moves_the_addresses") {
+        return;
+    }
+    let options = "CTDB_MONITOR_FILESYSTEM_USAGE=/mnt:50:90\nCTDB_MONITOR_MEMORY_USAGE=100\n";
+    let layout = Layout::new("debian-system", 2).with_file(None, "ctdb/script.options", options);
+    let cluster = build(&layout);
+    for node in cluster.nodes() {
+        cluster.link_script(node, "05.system");
+        let export = ["mount", "-t", "tmpfs", "-o", "size=4m", "export", "/mnt"];
+        cluster.run(node, &export).ok();
+    }
+    cluster.start_all();
+    cluster.wait_settled("OK with addresses");
+    let fill = |percent: u32| {
+        let script = format!("head -c {} /dev/zero >/mnt/data", 41_943 * percent);
+        cluster.run(0, &["sh", "-c", &script]).ok();
+    };
+    fill(60);
+    cluster.wait("the warning", || {
+        cluster
+            .log(0)
+            .contains("WARNING: Filesystem /mnt utilization 60% >= threshold 50%")
+    });
+    assert!(cluster.settled(), "{}", cluster.ctdb(0, &["status"]).stdout);
+    fails_and_comes_back(
+        &cluster,
+        "05.system, file system full",
+        "ERROR: Filesystem /mnt utilization 95% >= threshold 90%",
+        || fill(95),
+        || fill(10),
+    );
+    cluster.assert_clean();
+}

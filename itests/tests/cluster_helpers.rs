@@ -2,6 +2,7 @@
 
 mod clients;
 
+use std::net::IpAddr;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -89,15 +90,37 @@ fn statd_callout_tells_nfs_clients_with_our_program() {
     cluster.attach(0, &["ctdb.tdb", "persistent"]);
     let mut monitor = Program::start(cluster.client_command("python3"), &["-c", MONITOR]);
     assert_eq!(monitor.line(), "ready");
-    let callout = |words: &str| {
-        shell(
-            &cluster,
-            &helpers,
-            &format!("/etc/ctdb/statd-callout {words}"),
-        )
-        .ok();
-    };
+    let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf/statd-callout");
+    let ours = format!("CTDB={} {ours}", program("ctdb").display());
+    for callout in ["/etc/ctdb/statd-callout", &ours] {
+        tells(&cluster, address, &mut monitor, &|words| {
+            shell(&cluster, &helpers, &format!("{callout} {words}"))
+        });
+    }
+    let wrong = shell(&cluster, &helpers, &format!("{ours} add-client ../x"));
+    assert!(wrong.stderr.contains("is no client"), "{wrong:?}");
+    drop(monitor);
+    cluster.assert_clean();
+}
+
+/// One client of the node's only address that has locks, and one whose locks are gone.
+fn tells(
+    cluster: &Cluster,
+    address: IpAddr,
+    monitor: &mut Program,
+    callout: &dyn Fn(&str) -> Output,
+) {
+    let callout = |words: &str| callout(words).ok();
     callout("add-client 10.88.0.50");
+    callout("add-client 10.88.0.51");
+    callout("update");
+    let kept = cluster.ctdb(0, &["catdb", "ctdb.tdb"]).ok();
+    let key = |client: &str| format!("statd-state@{address}@{client}\"");
+    assert!(
+        kept.contains(&key("10.88.0.50")) && kept.contains(&key("10.88.0.51")),
+        "{kept}"
+    );
+    callout("del-client 10.88.0.51");
     callout("update");
     callout("notify");
     let told: Vec<String> = (0..4).map(|_| monitor.line()).collect();
@@ -120,9 +143,10 @@ fn statd_callout_tells_nfs_clients_with_our_program() {
     }
     assert_eq!(down % 2, 0, "first that it is down");
     let left = cluster.ctdb(0, &["catdb", "ctdb.tdb"]).ok();
-    assert!(!left.contains("10.88.0.50"), "it was told:\n{left}");
-    drop(monitor);
-    cluster.assert_clean();
+    assert!(
+        !left.contains("10.88.0.5"),
+        "nobody is left to tell:\n{left}"
+    );
 }
 
 /// Our script, run by the daemon with 4.17's arguments.

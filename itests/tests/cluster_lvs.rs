@@ -4,9 +4,10 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use ctdb_itests::cluster::flows::{Flows, flows_program};
 use ctdb_itests::cluster::lvs::{
-    ADDRESS, CLIENTS, Counts, Flows, PATIENCE, PORT, SEED, buckets, connect, counts, datagrams,
-    echoes, errors_follow, flows_program, lvs_leader, mac, number, servers, wait_holder, wait_live,
+    ADDRESS, CLIENTS, Counts, PATIENCE, PORT, SEED, buckets, connect, counts, datagrams, echoes,
+    errors_follow, lvs_leader, mac, number, servers, wait_holder, wait_live,
 };
 use ctdb_itests::cluster::{Cable, Cluster, Layout, Whom, have_root, wait_until};
 use serde_json::Value;

@@ -163,7 +163,7 @@ pub(super) struct Legacy {
     pub(super) suppress_core_file: bool,
     pub(super) script_variables: BTreeMap<String, String>,
     /// Where each of them was set last.
-    pub(super) script_places: BTreeMap<String, Place>,
+    script_places: BTreeMap<String, Place>,
     pub(super) managed_services: BTreeSet<String>,
 }
 

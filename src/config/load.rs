@@ -20,7 +20,7 @@ use super::nearest::nearest;
 use super::paths::{Layout, text};
 use super::prefix::prefix_of;
 use super::public_addresses::{PublicLine, parse as parse_public_addresses};
-use super::schema::Field;
+use super::schema::{Field, Schema};
 use super::tunables::Chosen;
 use super::value::NodesList;
 use super::warning::{Findings, Warning};
@@ -110,20 +110,10 @@ pub fn load(environment: &Environment, host: &dyn Host) -> Result<Loaded, Refuse
 /// # Errors
 /// The faults of the list and of the key that names it.
 pub fn load_nodes(environment: &Environment, host: &dyn Host) -> Result<Vec<NodeEntry>, Refused> {
-    let merged = collect(environment, &mut Findings::default());
-    let mut loader = Loader {
-        layout: &environment.layout,
-        host,
-        values: merged.values,
-        findings: Findings::default(),
-    };
-    let list = loader.take("cluster", "nodes list", merged.schema.cluster.nodes_list);
-    let (nodes, _) = loader.nodes(list);
-    if loader.findings.errors.is_empty() {
-        Ok(nodes)
-    } else {
-        Err(loader.findings.refused())
-    }
+    part(environment, host, |loader, schema, _| {
+        let list = loader.take("cluster", "nodes list", schema.cluster.nodes_list);
+        loader.nodes(list).0
+    })
 }
 
 /// Reads the lines of the LVS group file alone; `None` without one. `own` is this node's private address.
@@ -135,6 +125,17 @@ pub fn load_lvs_group(
     host: &dyn Host,
     own: IpAddr,
 ) -> Result<Option<Vec<GroupLine>>, Refused> {
+    part(environment, host, |loader, _, legacy| {
+        lvs::settings(loader, legacy, own).and_then(|lvs| lvs.group)
+    })
+}
+
+/// Reads a part; what is wrong elsewhere does not matter.
+fn part<T>(
+    environment: &Environment,
+    host: &dyn Host,
+    read: impl FnOnce(&mut Loader, Schema, &Legacy) -> T,
+) -> Result<T, Refused> {
     let merged = collect(environment, &mut Findings::default());
     let mut loader = Loader {
         layout: &environment.layout,
@@ -142,9 +143,9 @@ pub fn load_lvs_group(
         values: merged.values,
         findings: Findings::default(),
     };
-    let lvs = lvs::settings(&mut loader, &merged.legacy, own);
+    let found = read(&mut loader, merged.schema, &merged.legacy);
     if loader.findings.errors.is_empty() {
-        Ok(lvs.and_then(|lvs| lvs.group))
+        Ok(found)
     } else {
         Err(loader.findings.refused())
     }
@@ -167,6 +168,17 @@ impl Loader<'_> {
         field: Field<T>,
     ) -> Option<T> {
         self.values.take(section, key, field, &mut self.findings)
+    }
+
+    /// Refuses a script's variable, with the line that sets it; one that is missing belongs into the usual file.
+    pub(super) fn refuse_variable(
+        &mut self,
+        legacy: &Legacy,
+        variable: &str,
+        message: impl Into<String>,
+    ) {
+        let place = legacy.place(variable, self.layout);
+        self.findings.refuse(&place, variable, message);
     }
 
     /// Legacy `CTDB_SET_*`, then `ctdb.tunables`, then `tunables.d/*.tunables`.

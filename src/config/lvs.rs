@@ -24,18 +24,13 @@ pub(super) fn settings(loader: &mut Loader, legacy: &Legacy, own: IpAddr) -> Opt
     let set = |name: &str| variables.get(name).filter(|value| !value.is_empty());
     let Some(address) = set(ADDRESS) else {
         if set(NODES).is_some() {
-            refuse(
-                loader,
-                legacy,
-                ADDRESS,
-                "is not set, although CTDB_LVS_NODES is",
-            );
+            loader.refuse_variable(legacy, ADDRESS, "is not set, although CTDB_LVS_NODES is");
         }
         return None;
     };
     let Some(address) = address.parse().ok().filter(is_usable) else {
         let message = format!("\"{address}\" is no address that clients can reach");
-        refuse(loader, legacy, ADDRESS, &message);
+        loader.refuse_variable(legacy, ADDRESS, message);
         return None;
     };
     let group = group(loader, legacy, set(NODES));
@@ -44,7 +39,7 @@ pub(super) fn settings(loader: &mut Loader, legacy: &Legacy, own: IpAddr) -> Opt
     let follows = lines.any(|line| line.address == own && line.follower_only);
     if interface.is_none() && !follows {
         let message = "is not set: name the interface towards the clients";
-        refuse(loader, legacy, INTERFACE, message);
+        loader.refuse_variable(legacy, INTERFACE, message);
     }
     Some(Lvs {
         address,
@@ -63,7 +58,7 @@ pub(super) fn refuse_public(
     let address = lvs.map(|lvs| lvs.address);
     if public.iter().any(|public| Some(public.address) == address) {
         let message = "is a public address too: take it out of the list of those";
-        refuse(loader, legacy, ADDRESS, message);
+        loader.refuse_variable(legacy, ADDRESS, message);
     }
 }
 
@@ -75,7 +70,7 @@ fn group(loader: &mut Loader, legacy: &Legacy, named: Option<&String>) -> Option
         Ok(Some(content)) => Some(group_file::parse(file, &content, &mut loader.findings)),
         Ok(None) if named.is_none() => None,
         Ok(None) => {
-            refuse(loader, legacy, NODES, &format!("{file} does not exist"));
+            loader.refuse_variable(legacy, NODES, format!("{file} does not exist"));
             None
         }
         Err(message) => {
@@ -87,12 +82,6 @@ fn group(loader: &mut Loader, legacy: &Legacy, named: Option<&String>) -> Option
 
 fn is_usable(address: &IpAddr) -> bool {
     !address.is_unspecified() && !address.is_multicast() && !address.is_loopback()
-}
-
-/// With the line that sets the variable.
-fn refuse(loader: &mut Loader, legacy: &Legacy, variable: &str, message: &str) {
-    let place = legacy.place(variable, loader.layout);
-    loader.findings.refuse(&place, variable, message);
 }
 
 #[cfg(test)]

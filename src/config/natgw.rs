@@ -13,7 +13,6 @@ use super::files::read_text;
 use super::group_file;
 use super::legacy::Legacy;
 use super::load::Loader;
-use super::paths::text;
 
 const PUBLIC_IP: &str = "CTDB_NATGW_PUBLIC_IP";
 
@@ -23,7 +22,7 @@ pub(super) fn settings(loader: &mut Loader, legacy: &Legacy, own: IpAddr) -> Opt
     let config = match Config::from_variables(variables) {
         Ok(config) => config?,
         Err(fault) => {
-            refuse(loader, legacy, fault.variable, fault.message);
+            loader.refuse_variable(legacy, fault.variable, fault.message);
             return None;
         }
     };
@@ -34,7 +33,7 @@ pub(super) fn settings(loader: &mut Loader, legacy: &Legacy, own: IpAddr) -> Opt
         }
         Ok(None) => {
             let message = format!("{} does not exist", config.file);
-            refuse(loader, legacy, config::NODES, message);
+            loader.refuse_variable(legacy, config::NODES, message);
             return None;
         }
         Err(message) => {
@@ -53,7 +52,7 @@ pub(super) fn settings(loader: &mut Loader, legacy: &Legacy, own: IpAddr) -> Opt
             "{}, and neither {} nor CTDB_NATGW_SLAVE_ONLY keeps this node from being the gateway",
             fault.message, config.file
         );
-        refuse(loader, legacy, fault.variable, message);
+        loader.refuse_variable(legacy, fault.variable, message);
     }
     Some(NatGateway {
         config,
@@ -91,16 +90,8 @@ pub(super) fn refuse_shared(
         .chain(lvs.map(|lvs| lvs.address));
     if others.any(|address| address == side.address) {
         let message = format!("{} is a public address or that of LVS too", side.address);
-        refuse(loader, legacy, PUBLIC_IP, message);
+        loader.refuse_variable(legacy, PUBLIC_IP, message);
     }
-}
-
-fn refuse(loader: &mut Loader, legacy: &Legacy, variable: &str, message: String) {
-    // One that is not set is expected in the usual file.
-    let usual = || Place::whole(&text(&loader.layout.etc.join("script.options")));
-    let place = legacy.script_places.get(variable);
-    let place = place.cloned().unwrap_or_else(usual);
-    loader.findings.refuse(&place, variable, message);
 }
 
 #[cfg(test)]

@@ -27,14 +27,14 @@ pub(super) fn check(loader: &mut Loader, legacy: &Legacy, settings: &Settings) {
     let config = match Config::from_variables(&legacy.script_variables) {
         Ok(Some(config)) => config,
         Ok(None) => return,
-        Err(fault) => return refuse(loader, legacy, fault.variable, fault.message),
+        Err(fault) => return loader.refuse_variable(legacy, fault.variable, fault.message),
     };
     let Source::File(path) = config.source else {
         return;
     };
     let content = match read_text(Path::new(&path)) {
         Ok(Some(content)) => content,
-        Ok(None) => return refuse(loader, legacy, CONF, format!("{path} does not exist")),
+        Ok(None) => return loader.refuse_variable(legacy, CONF, format!("{path} does not exist")),
         Err(message) => return loader.findings.refuse(&Place::whole(&path), "", message),
     };
     let public = &settings.failover.public_addresses;
@@ -43,12 +43,6 @@ pub(super) fn check(loader: &mut Loader, legacy: &Legacy, settings: &Settings) {
         let place = Place::line(&path, fault.line);
         loader.findings.refuse(&place, "", fault.text);
     }
-}
-
-/// With the line that sets the variable; one that is missing belongs into the usual file.
-fn refuse(loader: &mut Loader, legacy: &Legacy, variable: &str, message: String) {
-    let place = legacy.place(variable, loader.layout);
-    loader.findings.refuse(&place, variable, message);
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use crate::cluster::{Cable, Cluster, Daemon, Observation, Whom};
 
 /// Before what happens: the probes know all addresses by then.
 const BEFORE: Duration = Duration::from_millis(700);
+/// Nothing has moved for so long: nothing is on its way.
+const SETTLED: Duration = Duration::from_secs(2);
 /// After the last address has moved: what two nodes answer for is seen by then.
 const AFTER: Duration = Duration::from_secs(3);
 
@@ -104,7 +106,7 @@ impl Mishap {
         let leader = cluster.leader(0).expect("a leader");
         let victim = (leader + 1) % cluster.nodes().len();
         let others: Vec<usize> = cluster.nodes().filter(|node| *node != victim).collect();
-        let owners = cluster.owners(leader).expect("the addresses");
+        let owners = shared_out(cluster, leader, victim);
         let watched = watched(&owners, victim, most);
         let watch = cluster.watch_addresses(&watched);
         sleep(BEFORE);
@@ -126,6 +128,20 @@ impl Mishap {
         cluster.wait_settled("all OK again");
         Silence::new(&seen, &owners, victim, moved_s)
     }
+}
+
+/// Who has which address, once that is as it stays and a node has its share: Debian's daemon gives a node that came back
+/// none before its next takeover run.
+fn shared_out(cluster: &Cluster, leader: usize, node: usize) -> BTreeMap<IpAddr, Option<usize>> {
+    let mut last = cluster.owners(leader);
+    cluster.wait("a node has its share of the addresses", || {
+        sleep(SETTLED);
+        let owners = cluster.owners(leader);
+        let is_same = owners == last;
+        last = owners;
+        is_same && last.iter().flatten().any(|(_, owner)| *owner == Some(node))
+    });
+    last.expect("the addresses")
 }
 
 /// Some of the addresses, two thirds of them the victim's, spread over all it has: a probe of 900 would itself be what

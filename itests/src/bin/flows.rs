@@ -4,7 +4,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use ctdb_itests::flows::{connect, echo, send, serve};
+use ctdb_itests::flows::{connect, echo, reach, send, serve};
 
 const USAGE: &str = "usage:
   flows serve NAME PORT
@@ -13,6 +13,8 @@ const USAGE: &str = "usage:
       opens COUNT connections from these addresses in turn, from port FIRST_PORT on, and prints who answered;
       then obeys the lines of its standard input: `check`, `watch SECONDS`, `get BYTES`, `put BYTES`, `ports`,
       `too-big ROUTER`
+  flows reach ADDRESS PORT
+      opens connections one after the other until its standard input ends, and prints the longest time without one
   flows echo NAME ADDRESS PORT
       answers datagrams to that address
   flows send ADDRESS PORT COUNT FIRST_PORT LENGTH SOURCE...
@@ -38,6 +40,7 @@ fn run(args: &[&str]) -> Result<(), Box<dyn Error>> {
             let to = SocketAddr::new(address.parse()?, port.parse()?);
             connect(to, count.parse()?, first.parse()?, &sources?)?;
         }
+        ["reach", address, port] => reach(SocketAddr::new(address.parse()?, port.parse()?))?,
         ["echo", name, address, port] => {
             echo(name, SocketAddr::new(address.parse()?, port.parse()?))?;
         }

@@ -2,14 +2,12 @@
 //! the nodes have.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::flows::{Flows, flows_program};
 use super::lab::Cluster;
-use super::programs::program;
 use super::wait_until;
 
 /// The lines of the manual.
@@ -22,69 +20,6 @@ pub const PORT: &str = "4451";
 pub const CLIENTS: [&str; 3] = ["10.1.1.51", "10.1.1.52", "10.1.1.53"];
 /// For a change of the group to arrive.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A `flows` program; ended by drop.
-pub struct Flows {
-    child: Child,
-    input: Option<ChildStdin>,
-    lines: BufReader<ChildStdout>,
-}
-
-impl Flows {
-    /// Starts one.
-    pub fn start(mut command: Command, args: &[&str]) -> Self {
-        command
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        let mut child = command.spawn().expect("nsenter(1) runs");
-        let lines = BufReader::new(child.stdout.take().expect("a pipe"));
-        let input = child.stdin.take();
-        Self {
-            child,
-            input,
-            lines,
-        }
-    }
-
-    /// The next line that it prints.
-    pub fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).expect("a line");
-        line.trim_end().to_owned()
-    }
-
-    /// The next line, as JSON.
-    pub fn json(&mut self) -> Value {
-        let line = self.line();
-        serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line:?}"))
-    }
-
-    /// Says a line.
-    pub fn say(&mut self, line: &str) {
-        let input = self.input.as_mut().expect("open");
-        writeln!(input, "{line}").expect("it reads");
-    }
-
-    /// Says a line; answers what is printed then.
-    pub fn ask(&mut self, line: &str) -> Value {
-        self.say(line);
-        self.json()
-    }
-}
-
-impl Drop for Flows {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The program.
-pub fn flows_program() -> String {
-    program("flows").to_string_lossy().into_owned()
-}
 
 /// Starts a server on every node; each says `n` and the node's number.
 pub fn servers(cluster: &Cluster) -> Vec<Flows> {

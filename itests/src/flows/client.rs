@@ -1,7 +1,7 @@
 //! The client's side: opens connections, keeps them, and says which of them live.
 
 use super::errors::too_big;
-use super::{CHUNK, swallow};
+use super::{CHUNK, greeting, swallow};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 use std::collections::BTreeMap;
@@ -31,10 +31,7 @@ impl Flow {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut stream = BufReader::new(stream);
-        let mut greeting = String::new();
-        stream.read_line(&mut greeting)?;
-        let name = greeting.split_whitespace().next();
-        let name = name.ok_or(io::ErrorKind::UnexpectedEof)?.to_owned();
+        let (name, _) = greeting(&mut stream)?;
         Ok(Self { name, stream })
     }
 
