@@ -208,13 +208,13 @@ fn a_full_file_system_moves_the_addresses() {
     cluster.wait("the warning", || {
         cluster
             .log(0)
-            .contains("WARNING: Filesystem /mnt utilization 60% >= threshold 50%")
+            .contains("WARNING: Filesystem /mnt utilization 6")
     });
     assert!(cluster.settled(), "{}", cluster.ctdb(0, &["status"]).stdout);
     fails_and_comes_back(
         &cluster,
         "05.system, file system full",
-        "ERROR: Filesystem /mnt utilization 95% >= threshold 90%",
+        "ERROR: Filesystem /mnt utilization 9",
         || fill(95),
         || fill(10),
     );
