@@ -28,16 +28,20 @@ fn what_clients_saw_could_have_happened() {
         let run = Run::new(number, seed);
         let report = run.happen(&cluster);
         println!(
-            "run {number}, {:?}: {} done, {} failed, {} unknown, {} lost with their node, {} transactions too, {} violations",
+            "run {number}, {:?}: {} done, {} failed, {} unknown, {} lost with their node; \
+             transactions: {} acknowledged, {} presumed, {} of them mistaken; {} violations",
             run.fault,
             report.done,
             report.failed,
             report.unknown,
             report.lost,
-            report.lost_commits,
+            report.acknowledged,
+            report.presumed,
+            report.mistaken,
             report.violations.len()
         );
         assert!(report.done > 0, "nothing was done");
+        assert!(report.acknowledged > 0, "no transaction was acknowledged");
         for violation in report.violations {
             println!("run {number}: {violation}");
             violations.push(violation);

@@ -19,8 +19,12 @@ const LOCK_LIMIT: Duration = Duration::from_secs(60);
 /// How a transaction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// All nodes have it.
+    /// The daemon said so: all nodes have it.
     Committed,
+    /// The daemon gave no clear answer, and the number in the local file is that of this transaction, which Samba's
+    /// library takes for committed. Where the client's lock was lost with its side of a split, the number may be that of
+    /// another client's transaction.
+    Presumed,
     /// The database went on without it: what became of it is not known.
     Unknown,
 }
@@ -111,7 +115,7 @@ fn commit(
         }
         let now = seqnum(db)?;
         if now == old + 1 {
-            return Ok(Ended::Committed);
+            return Ok(Ended::Presumed);
         }
         if now != old {
             return Ok(Ended::Unknown);

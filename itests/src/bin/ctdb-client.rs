@@ -267,7 +267,7 @@ fn transactions(socket: &str, db: &str, kind: DbKind, key: &str, count: u64) -> 
     let (mut done, mut unknown, mut failure) = (0, 0, None);
     while done + unknown < count {
         match add_one(&mut client, &mut locks, &db, &keys) {
-            Ok(Ended::Committed) => done += 1,
+            Ok(Ended::Committed | Ended::Presumed) => done += 1,
             Ok(Ended::Unknown) => unknown += 1,
             Err(error) => {
                 failure = Some(error.to_string());

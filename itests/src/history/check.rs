@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::fault::Outage;
 use super::operation::{Kind, Operation, Outcome, Token};
+use super::worker::Store;
 
 /// Something that must not happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +30,9 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Checks what was done to each record; `last` is what stood in them at the end.
+/// Checks what was done to each record of a database; `last` is what stood in them at the end.
 pub fn check(
+    store: Store,
     history: &[Operation],
     outages: &[Outage],
     last: &BTreeMap<String, Token>,
@@ -42,7 +44,7 @@ pub fn check(
     let mut violations = Vec::new();
     for (key, operations) in by_key {
         let last = last.get(key).copied().unwrap_or_default();
-        let record = Record::new(&operations, outages);
+        let record = Record::new(store, &operations, outages);
         record.check(key, last, &mut violations);
     }
     violations
@@ -50,6 +52,7 @@ pub fn check(
 
 /// All operations on one record.
 struct Record<'a> {
+    store: Store,
     operations: &'a [&'a Operation],
     /// By the token that they put in, also those of which nobody knows.
     changes: HashMap<Token, &'a Operation>,
@@ -57,9 +60,10 @@ struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    fn new(operations: &'a [&'a Operation], outages: &'a [Outage]) -> Self {
+    fn new(store: Store, operations: &'a [&'a Operation], outages: &'a [Outage]) -> Self {
         let changes = operations.iter().filter(|operation| operation.put != 0);
         Self {
+            store,
             operations,
             changes: changes.map(|change| (change.put, *change)).collect(),
             outages,
@@ -95,12 +99,15 @@ impl<'a> Record<'a> {
         Ok(line)
     }
 
-    /// Changes that don't count must be those of nodes that failed.
+    /// Changes that don't count must be those of nodes that failed, and none that the daemon called committed: that
+    /// one is on all nodes.
     fn check_others(&self, line: &[&'a Operation], violations: &mut Vec<Violation>) {
         let kept: BTreeSet<Token> = line.iter().map(|change| change.put).collect();
-        let done = self.changes.values();
-        let done = done.filter(|change| change.outcome == Outcome::Done);
-        let lost = done.filter(|change| !kept.contains(&change.put) && !self.may_lose(change));
+        let acknowledged =
+            |change: &Operation| self.store == Store::Persistent && change.outcome == Outcome::Done;
+        let done = self.changes.values().filter(|change| change.is_done());
+        let lost = done.filter(|change| !kept.contains(&change.put));
+        let lost = lost.filter(|change| acknowledged(change) || !self.may_lose(change));
         violations.extend(lost.map(|change| Violation::Lost((*change).clone())));
     }
 
@@ -113,8 +120,11 @@ impl<'a> Record<'a> {
         // By place: the soonest end of the changes behind it.
         let mut replaced_us = vec![u64::MAX; line.len() + 1];
         for (place, change) in line.iter().enumerate().rev() {
-            let is_done = change.outcome == Outcome::Done;
-            let end_us = if is_done { change.end_us } else { u64::MAX };
+            let end_us = if change.is_done() {
+                change.end_us
+            } else {
+                u64::MAX
+            };
             replaced_us[place] = end_us.min(replaced_us[place + 1]);
         }
         let reads = self.operations.iter();
@@ -134,10 +144,11 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Whether it was done on a node whose fault was not over.
+    /// Whether it may have been done on a node whose fault was not over: it was begun then, and ends when its client has
+    /// looked at what became of it.
     fn may_lose(&self, operation: &Operation) -> bool {
         let mut outages = self.outages.iter();
-        outages.any(|outage| outage.node == operation.node && operation.end_us <= outage.end_us)
+        outages.any(|outage| outage.node == operation.node && operation.begin_us <= outage.end_us)
     }
 }
 
@@ -145,7 +156,7 @@ impl<'a> Record<'a> {
 fn check_line(line: &[&Operation], violations: &mut Vec<Violation>) {
     let (mut begun_us, mut number) = (0, 0);
     for change in line {
-        if change.outcome == Outcome::Done && change.end_us < begun_us {
+        if change.is_done() && change.end_us < begun_us {
             violations.push(Violation::Overtaken((*change).clone()));
         }
         begun_us = begun_us.max(change.begin_us);
@@ -187,7 +198,12 @@ mod tests {
     }
 
     fn violations(history: &[Operation], outages: &[Outage], last: Token) -> Vec<Violation> {
-        check(history, outages, &BTreeMap::from([("k".into(), last)]))
+        check(
+            Store::Volatile,
+            history,
+            outages,
+            &BTreeMap::from([("k".into(), last)]),
+        )
     }
 
     #[test]
@@ -215,7 +231,25 @@ mod tests {
             violations(&history, &[outage(2, 9)], 102),
             std::slice::from_ref(&lost)
         );
-        assert_eq!(violations(&history, &[outage(1, 4)], 102), [lost]);
+        assert_eq!(violations(&history, &[outage(1, 1)], 102), [lost]);
+    }
+
+    #[test]
+    fn an_acknowledged_transaction_may_not_be_lost() {
+        let outages = [Outage { node: 1, end_us: 9 }];
+        let values = BTreeMap::from([("k".into(), 102)]);
+        let mut history = [add(0, 0, 1, 0, 1), add(1, 1, 2, 2, 5), add(0, 1, 102, 3, 6)];
+        let lost = Violation::Lost(history[1].clone());
+        let violations =
+            |history: &[Operation]| check(Store::Persistent, history, &outages, &values);
+        assert_eq!(violations(&history), [lost]);
+        // Its client only believed that it was done.
+        history[1].outcome = Outcome::Presumed;
+        assert_eq!(violations(&history), []);
+        // So did one whose node had no fault.
+        history[1].node = 2;
+        let lost = Violation::Lost(history[1].clone());
+        assert_eq!(violations(&history), [lost]);
     }
 
     #[test]

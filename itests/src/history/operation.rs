@@ -19,8 +19,10 @@ pub enum Kind {
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was done.
+    /// It was done: who knows has said so.
     Done,
+    /// A transaction without a clear answer that its client takes for done, by the number in its local file.
+    Presumed,
     /// It was not done, and will not be.
     Failed,
     /// Nobody can tell.
@@ -51,6 +53,11 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// Whether its client takes it for done.
+    pub fn is_done(&self) -> bool {
+        matches!(self.outcome, Outcome::Done | Outcome::Presumed)
+    }
+
     /// A line of a client's report.
     pub fn to_json(&self) -> Value {
         let kind = match self.kind {
@@ -60,6 +67,7 @@ impl Operation {
         };
         let outcome = match self.outcome {
             Outcome::Done => "done",
+            Outcome::Presumed => "presumed",
             Outcome::Failed => "failed",
             Outcome::Unknown => "unknown",
         };
@@ -82,6 +90,7 @@ impl Operation {
             },
             outcome: match line[3].as_str()? {
                 "done" => Outcome::Done,
+                "presumed" => Outcome::Presumed,
                 "failed" => Outcome::Failed,
                 "unknown" => Outcome::Unknown,
                 _ => return None,
@@ -101,19 +110,22 @@ mod tests {
 
     #[test]
     fn a_line_comes_back() {
-        let operation = Operation {
-            node: 2,
-            key: "counter-1".into(),
-            kind: Kind::Add,
-            outcome: Outcome::Unknown,
-            begin_us: 1,
-            end_us: u64::MAX,
-            saw: 3,
-            put: 4,
-            number: 5,
-        };
-        let line = operation.to_json().to_string();
-        let line = serde_json::from_str(&line).expect("JSON");
-        assert_eq!(Operation::from_json(&line), Some(operation));
+        use Outcome::{Done, Failed, Presumed, Unknown};
+        for outcome in [Done, Presumed, Failed, Unknown] {
+            let operation = Operation {
+                node: 2,
+                key: "counter-1".into(),
+                kind: Kind::Add,
+                outcome,
+                begin_us: 1,
+                end_us: u64::MAX,
+                saw: 3,
+                put: 4,
+                number: 5,
+            };
+            let line = operation.to_json().to_string();
+            let line = serde_json::from_str(&line).expect("JSON");
+            assert_eq!(Operation::from_json(&line), Some(operation));
+        }
     }
 }

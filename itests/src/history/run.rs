@@ -10,7 +10,7 @@ use ctdb_protocol::rng::Rng;
 use super::check::{Violation, check};
 use super::fault::{Fault, Outage};
 use super::operation::{Operation, Outcome, Token};
-use super::worker::now_us;
+use super::worker::{Store, now_us};
 use crate::cluster::{Cluster, json_line};
 
 const SOCKET: &str = "/run/ctdb/ctdbd.socket";
@@ -48,9 +48,13 @@ pub struct Report {
     pub unknown: usize,
     /// Changes that were lost with their node, as is allowed.
     pub lost: usize,
-    /// The same of transactions: a client whose node is cut off goes by the sequence number in its local file, as
-    /// Samba's library does, and may take another client's transaction for its own.
-    pub lost_commits: usize,
+    /// Transactions that the daemon called committed.
+    pub acknowledged: usize,
+    /// Transactions that their clients took for committed by the sequence number in the local file.
+    pub presumed: usize,
+    /// Of these, those that were not: a client whose node is cut off may take another client's transaction for its own,
+    /// as with Samba's library.
+    pub mistaken: usize,
     /// What must not be.
     pub violations: Vec<Violation>,
 }
@@ -120,10 +124,9 @@ impl Run {
     }
 
     fn words(&self, word: &str, db: &str) -> Vec<String> {
-        let kind = if db == VOLATILE {
-            "volatile"
-        } else {
-            "persistent"
+        let kind = match store_of(db) {
+            Store::Volatile => "volatile",
+            Store::Persistent => "persistent",
         };
         let prefix = format!("run{}", self.number);
         let words = [word, SOCKET, db, kind, &prefix, RECORDS];
@@ -139,18 +142,30 @@ impl Run {
         report: &mut Report,
     ) {
         let count = |outcome| history.iter().filter(|one| one.outcome == outcome).count();
-        report.done += count(Outcome::Done);
+        report.done += history.iter().filter(|one| one.is_done()).count();
+        report.presumed += count(Outcome::Presumed);
         report.failed += count(Outcome::Failed);
         report.unknown += count(Outcome::Unknown);
         let values = self.values(cluster, db);
-        report.violations.extend(check(history, outages, &values));
-        let strictly = check(history, &[], &values).into_iter();
-        let lost = strictly.filter(|one| matches!(one, Violation::Lost(_)));
-        if db == VOLATILE {
-            report.lost += lost.count();
-        } else {
-            report.lost_commits += lost.count();
+        let store = store_of(db);
+        let found = check(store, history, outages, &values);
+        report.violations.extend(found);
+        let strictly = check(store, history, &[], &values).into_iter();
+        let lost = strictly.filter_map(|one| match one {
+            Violation::Lost(operation) => Some(operation.outcome),
+            _ => None,
+        });
+        let lost: Vec<Outcome> = lost.collect();
+        if store == Store::Volatile {
+            report.lost += lost.len();
+            return;
         }
+        let acknowledged = history
+            .iter()
+            .filter(|one| one.put != 0 && one.outcome == Outcome::Done);
+        report.acknowledged += acknowledged.count();
+        let mistaken = lost.iter().filter(|outcome| **outcome == Outcome::Presumed);
+        report.mistaken += mistaken.count();
     }
 
     /// What stands in the records now, of which all nodes must say the same.
@@ -168,6 +183,14 @@ impl Run {
             assert_eq!(first, other, "nodes differ in {db}");
         }
         first
+    }
+}
+
+fn store_of(db: &str) -> Store {
+    if db == VOLATILE {
+        Store::Volatile
+    } else {
+        Store::Persistent
     }
 }
 

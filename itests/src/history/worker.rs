@@ -66,7 +66,7 @@ impl Plan {
             changes += 1;
             let token = self.number << 32 | changes;
             let operation = connection.operate(self, &mut rng, token);
-            if operation.outcome != Outcome::Done {
+            if !operation.is_done() {
                 connected = None;
             }
             history.push(operation);
@@ -133,13 +133,16 @@ impl Connection {
         let result = match kind {
             Kind::Read => {
                 let seen = self.read(operation.key.as_bytes(), moves);
-                seen.map(|(saw, number)| (operation.saw, operation.number) = (saw, number))
+                seen.map(|(saw, number)| {
+                    (operation.saw, operation.number) = (saw, number);
+                    Outcome::Done
+                })
             }
             Kind::Write | Kind::Add => self.change(&mut operation, token),
         };
         operation.end_us = now_us();
         operation.outcome = match result {
-            Ok(()) => Outcome::Done,
+            Ok(outcome) => outcome,
             // The daemon ended before anything was stored.
             Err(_) if operation.put == 0 => Outcome::Failed,
             Err(_) => Outcome::Unknown,
@@ -147,7 +150,7 @@ impl Connection {
         operation
     }
 
-    fn change(&mut self, operation: &mut Operation, token: Token) -> Result<()> {
+    fn change(&mut self, operation: &mut Operation, token: Token) -> Result<Outcome> {
         let key = operation.key.clone().into_bytes();
         let added = u64::from(operation.kind == Kind::Add);
         let mut update = |old: &[u8]| {
@@ -157,14 +160,15 @@ impl Connection {
             joined(token, number + added)
         };
         match &mut self.locks {
-            None => self.db.fetch_lock(&key, update).map(drop),
+            None => self.db.fetch_lock(&key, update).map(|_| Outcome::Done),
             Some(locks) => {
                 let ended = transact(&mut self.client, locks, &self.db, |transaction| {
                     let old = transaction.read(&key)?;
                     transaction.write(&key, &update(&old))
                 })?;
                 match ended {
-                    Ended::Committed => Ok(()),
+                    Ended::Committed => Ok(Outcome::Done),
+                    Ended::Presumed => Ok(Outcome::Presumed),
                     Ended::Unknown => Err(ClientError::Closed),
                 }
             }

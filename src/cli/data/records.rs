@@ -122,7 +122,7 @@ pub(super) fn change(options: &Options, name: &DbName, changes: &[Change]) -> An
         Ok(())
     });
     let reason = match ended {
-        Ok(Ended::Committed) => return Ok(Box::new(Done)),
+        Ok(Ended::Committed | Ended::Presumed) => return Ok(Box::new(Done)),
         Ok(Ended::Unknown) => "a recovery ended it, and another transaction followed".into(),
         Err(error) => error.to_string(),
     };
