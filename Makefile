@@ -70,6 +70,7 @@ bench: release ## figures beside Debian's ctdbd (root)
 	$(CARGO) run --release --locked -p ctdb-itests --bin bench-failover -- --addresses 32,900
 	$(CARGO) run --release --locked -p ctdb-itests --bin recovery-bench
 	$(CARGO) run --release --locked -p ctdb-itests --bin bench-locks
+	$(CARGO) run --release --locked -p ctdb-itests --bin bench-crowd
 
 doc: ## API documentation
 	$(CARGO) doc --workspace --no-deps --locked

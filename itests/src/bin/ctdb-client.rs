@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ctdb_itests::client::{
-    Client, ClientError, Db, DbKind, Ended, GLock, Loop, LoopReport, Ring, RingReport, Turns, load,
-    mean_ms, percentile_ms, transact,
+    Client, ClientError, Crowd, Db, DbKind, Ended, GLock, Loop, LoopReport, Ring, RingReport,
+    Turns, load, mean_ms, percentile_ms, transact,
 };
 use ctdb_itests::history::{Operation, Plan, Store, values};
 use ctdb_protocol::client::{Opcode, Payload, pnn};
@@ -42,6 +42,8 @@ const USAGE: &str = "usage:
       counts the records of the local file whose keys begin so
   ctdb-client probe SOCKET DB SECONDS
       changes records that the probes of all nodes want; how long that took at most
+  ctdb-client crowd SOCKET DB PREFIX RECORDS CLIENTS ACTIVE SECONDS REST_MS
+      CLIENTS connect and attach, ACTIVE of them ask for something with a rest between; RECORDS that another node has
   ctdb-client history SOCKET DB volatile|persistent PREFIX RECORDS SECONDS NUMBER SEED
       changes and reads counters and registers, whatever becomes of the daemon: what was done
   ctdb-client history-values SOCKET DB volatile|persistent PREFIX RECORDS
@@ -129,6 +131,7 @@ fn run(args: &[&str]) -> Outcome {
         ["probe", socket, db, seconds] => {
             probe(socket, db, Duration::from_secs_f64(seconds.parse()?))
         }
+        ["crowd", ..] => crowd(args),
         ["history" | "history-values", ..] => history(args),
         ["control", socket, opcode] => control(socket, opcode, "", pnn::CURRENT),
         ["control", socket, opcode, data] => control(socket, opcode, data, pnn::CURRENT),
@@ -247,6 +250,41 @@ fn turns_line(socket: &str, db: &str, key: &str, turns: Turns) -> Outcome {
         "pnn": client.pnn(), "turns": report.waits.len(), "migrations": report.migrations,
         "elapsed_s": report.elapsed.as_secs_f64(),
         "all": waits(&report.waits), "fetched": waits(&report.fetches),
+    }))
+}
+
+fn crowd(args: &[&str]) -> Outcome {
+    let [
+        _,
+        socket,
+        db,
+        prefix,
+        records,
+        clients,
+        active,
+        seconds,
+        rest_ms,
+    ] = *args
+    else {
+        return Err(USAGE.into());
+    };
+    let crowd = Crowd {
+        socket: socket.into(),
+        db: db.into(),
+        prefix: prefix.into(),
+        records: records.parse()?,
+        clients: clients.parse()?,
+        active: active.parse()?,
+        duration: Duration::from_secs_f64(seconds.parse()?),
+        rest: Duration::from_millis(rest_ms.parse()?),
+    };
+    let report = crowd.run()?;
+    Ok(json!({
+        "connected_s": report.connected.as_secs_f64(), "before_kib": report.before_kib,
+        "connected_kib": report.connected_kib, "worked_kib": report.worked_kib, "after_kib": report.after_kib,
+        "pings": waits(&report.answers.pings), "fetches": waits(&report.answers.fetches),
+        "messages": waits(&report.answers.messages), "told_s": report.told.as_secs_f64(),
+        "gone_s": report.gone.as_secs_f64(),
     }))
 }
 
