@@ -25,6 +25,8 @@ const USAGE: &str = "usage:
       the same from a read-only copy, if this node can have one
   ctdb-client delete SOCKET DB KEY
       deletes a record
+  ctdb-client raw SOCKET DB KEY [HEX]
+      puts these bytes in the place of a record and its header in the local file, and tells nobody; none: deletes it
   ctdb-client transactions SOCKET DB persistent|replicated KEY COUNT
       adds 1 to two records of 8 bytes, KEY and KEY.twin, in one transaction, COUNT times
   ctdb-client fetch-ring SOCKET DB NODES SECONDS
@@ -104,6 +106,8 @@ fn run(args: &[&str]) -> Outcome {
         }
         ["readonly", socket, db, key] => read_copy(socket, db, key),
         ["delete", socket, db, key] => delete(socket, db, key),
+        ["raw", socket, db, key] => raw(socket, db, key, None),
+        ["raw", socket, db, key, data] => raw(socket, db, key, Some(data)),
         ["read", socket, db, key] => read(socket, db, key),
         ["transactions", socket, db, "persistent", key, count] => {
             transactions(socket, db, DbKind::Persistent, key, count.parse()?)
@@ -365,6 +369,19 @@ fn delete(socket: &str, db: &str, key: &str) -> Outcome {
     let mut db = client.attach(db)?;
     let update = db.fetch_lock(key.as_bytes(), |_| Vec::new())?;
     Ok(json!({ "pnn": client.pnn(), "migrations": update.migrations, "rsn": update.header.rsn }))
+}
+
+fn raw(socket: &str, db: &str, key: &str, data: Option<&str>) -> Outcome {
+    let mut client = Client::connect(socket)?;
+    let db = client.attach(db)?;
+    let lock = db.tdb().chain_lock(key.as_bytes())?;
+    match data {
+        Some(data) => db.tdb().store(key.as_bytes(), &from_hex(data)?)?,
+        // It may not be here.
+        None => drop(db.tdb().delete(key.as_bytes())),
+    }
+    drop(lock);
+    Ok(json!({ "pnn": client.pnn() }))
 }
 
 fn fill(socket: &str, db: &str, prefix: &str, count: u64, bytes: usize) -> Outcome {
