@@ -169,6 +169,7 @@ impl Takeover {
             }
             TakeoverMessage::RunOver { term } => {
                 if followed == Some((peer, term)) {
+                    self.publish_at_once(out);
                     out.push(Effect::Reallocated);
                 }
             }
@@ -180,6 +181,8 @@ impl Takeover {
 
     fn run_done(&mut self, request: u64, leader: Pnn, out: &mut Effects<Effect>) {
         if self.requests.remove(&request).is_some() {
+            // Who hears of the end looks where the addresses are.
+            self.publish_at_once(out);
             out.push(Effect::RunDone { request, leader });
         }
     }
@@ -278,11 +281,15 @@ impl Takeover {
             self.view_pace.want(now);
         }
         if self.view_pace.take(now) {
-            let view = self.holder.view();
-            if view != self.view {
-                self.view = view.clone();
-                out.push(Effect::View(view));
-            }
+            self.publish_at_once(out);
+        }
+    }
+
+    fn publish_at_once(&mut self, out: &mut Effects<Effect>) {
+        let view = self.holder.view();
+        if view != self.view {
+            self.view = view.clone();
+            out.push(Effect::View(view));
         }
     }
 }

@@ -233,6 +233,36 @@ fn an_address_moves_to_the_node_that_is_asked_for() {
     }
 }
 
+/// Each of several moves in a row is seen as done by whoever asked for it when he hears of its end.
+#[test]
+fn who_hears_of_the_end_of_a_move_sees_where_the_address_is() {
+    for seed in 0..50 {
+        let mut world = World::new(seed, 3, 6);
+        world.run_for(ms(3_000));
+        let address = world.addresses[0];
+        for request in 1..=6 {
+            let to = (world.holders(address)[0] + 1) % 3;
+            let asker = world.rng.below(3) as usize;
+            let target = Pnn(to as u32);
+            let input = Input::WantMove {
+                request,
+                address,
+                to: target,
+            };
+            world.feed(asker, input);
+            while world.nodes[asker].runs.last() != Some(&request) {
+                world.run_for(ms(1));
+            }
+            let seen = &world.nodes[asker].view_at_end.addresses;
+            let seen = seen.iter().find(|a| a.address == address).expect("known");
+            let sign = alloc::format!("seed {seed}, request {request} at node {asker}");
+            assert_eq!(seen.owner, Some(target), "{sign}");
+            assert_eq!(seen.active.is_some(), asker == to, "{sign}");
+        }
+        assert_eq!(world.doubles, 0, "seed {seed}");
+    }
+}
+
 /// `ctdb delip` and `addip`: what is not configured any more goes, and comes back where it is.
 #[test]
 fn addresses_follow_the_configuration() {

@@ -170,13 +170,11 @@ fn take_over(router: &Arc<Router>, ask: &Ask<'_>) -> Result<Answer, Refused> {
         )));
     }
     let view = router.context.board.addresses();
-    let Some(status) = view.addresses.iter().find(|s| s.address == address) else {
+    if view.addresses.iter().all(|known| known.address != address) {
         // As 4.17: one that this node cannot host is no error.
         return Ok(done().into());
-    };
-    if status.owner == Some(router.own) && status.active.is_some() {
-        return Ok(done().into());
     }
+    // Whether it is here already the leader knows: it may be about to leave, for another who asked a moment ago.
     let mut events = router.context.board.subscribe();
     let request = router.context.board.next_request();
     router.context.post.takeover.send(Input::WantMove {

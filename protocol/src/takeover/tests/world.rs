@@ -144,6 +144,7 @@ impl World {
             wake: None,
             view: AddressView::default(),
             runs: Vec::new(),
+            view_at_end: AddressView::default(),
             reallocated: 0,
             left: false,
             log: Vec::new(),
@@ -218,7 +219,11 @@ impl World {
             }
             Effect::Remove { address, .. } => self.operate(pnn, life, address, None),
             Effect::View(view) => self.nodes[pnn].view = view,
-            Effect::RunDone { request, .. } => self.nodes[pnn].runs.push(request),
+            Effect::RunDone { request, .. } => {
+                let node = &mut self.nodes[pnn];
+                node.runs.push(request);
+                node.view_at_end = node.view.clone();
+            }
             Effect::Left => {
                 assert!(self.nodes[pnn].kernel.is_empty());
                 self.nodes[pnn].left = true;

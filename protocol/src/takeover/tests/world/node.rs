@@ -35,6 +35,8 @@ pub(in super::super) struct Node {
     pub(super) wake: Option<Instant>,
     pub(in super::super) view: AddressView,
     pub(in super::super) runs: Vec<u64>,
+    /// What was published when the last run that this node asked for ended.
+    pub(in super::super) view_at_end: AddressView,
     pub(in super::super) reallocated: usize,
     pub(in super::super) left: bool,
     pub(in super::super) log: Vec<Notice>,
