@@ -93,8 +93,8 @@ fn events_come_in_order_with_their_arguments() {
     cluster.assert_clean();
 }
 
-/// An address changes to a live interface without leaving its node: `updateip`, and neither `releaseip` nor
-/// `takeip`.
+/// An address changes to a live interface, and back when that has its share, without leaving its node: `updateip`, and
+/// neither `releaseip` nor `takeip`.
 #[test]
 fn an_address_changes_its_interface_with_updateip() {
     if !have_root("an_address_changes_its_interface_with_updateip") {
@@ -154,6 +154,10 @@ fn an_address_changes_its_interface_with_updateip() {
     });
     wait_until(patience, "all addresses answer", || {
         cluster.all_answer(&addresses)
+    });
+    cluster.run(1, &["ip", "link", "set", "eth2", "up"]).ok();
+    wait_until(patience, "one of the two goes back", || {
+        of_kind("updateip eth1 eth2 ").len() == 1
     });
     assert_eq!(before, of_place(), "it did not leave the node");
     cluster.assert_clean();

@@ -119,3 +119,64 @@ fn addresses_come_and_go_and_move_at_runtime() {
     });
     cluster.assert_clean();
 }
+
+/// Of 12 addresses each node has six, on two interfaces; the one that comes back gets its three.
+#[test]
+fn an_interface_that_returns_gets_its_share() {
+    let name = "an_interface_that_returns_gets_its_share";
+    let mut layout = Layout::new("share", 2);
+    if !have_root(name) || layout.daemon == Daemon::Debian {
+        return;
+    }
+    layout.addresses = 12;
+    let addresses = layout.public_addresses();
+    let file = addresses.iter().fold(String::new(), |text, address| {
+        text + &format!("{address}/16 eth2,eth3\n")
+    });
+    let options = "CTDB_PARTIALLY_ONLINE_INTERFACES=yes\n";
+    layout = layout
+        .with_file(None, "ctdb/public_addresses", &file)
+        .with_file(None, "ctdb/script.options", options);
+    let cluster = Cluster::build(&layout);
+    for node in cluster.nodes() {
+        for interface in ["eth2", "eth3"] {
+            let add = format!("ip link add {interface} link eth1 type macvlan mode bridge");
+            let up = format!("ip link set {interface} up");
+            for words in [add, up] {
+                let words: Vec<&str> = words.split(' ').collect();
+                cluster.run(node, &words).ok();
+            }
+        }
+    }
+    cluster.start_all();
+    cluster.wait_settled("all nodes OK with addresses");
+    let on = |interface: &str| {
+        let shown = cluster.run(1, &["ip", "-o", "addr", "show", "dev", interface]);
+        let shown = shown.ok();
+        let is_here = |address: &&IpAddr| shown.contains(&format!(" {address}/"));
+        addresses.iter().filter(is_here).count()
+    };
+    cluster.wait("half of them", || on("eth2") + on("eth3") == 6);
+    let changes = || {
+        let logs: Vec<String> = cluster.nodes().map(|node| cluster.log(node)).collect();
+        let count = |words| logs.iter().map(|log| log.matches(words).count()).sum();
+        [count("takeover.taken"), count("takeover.released")]
+    };
+    let before: [usize; 2] = changes();
+    cluster.run(1, &["ip", "link", "set", "eth3", "down"]).ok();
+    cluster.wait("all on one", || (on("eth2"), on("eth3")) == (6, 0));
+    let watch = cluster.watch();
+    cluster.run(1, &["ip", "link", "set", "eth3", "up"]).ok();
+    let took = cluster.wait("three on each again", || (on("eth2"), on("eth3")) == (3, 3));
+    cluster.wait("all answer", || cluster.all_answer(&addresses));
+    let seen = watch.end();
+    println!(
+        "an interface came back: its share after {:.2} s, longest silence {:?} s, dual {:.3} s",
+        took.as_secs_f64(),
+        seen.longest_gap_s(),
+        seen.dual.longest_s
+    );
+    assert!(seen.silent().is_empty(), "{:?}", seen.silent());
+    assert_eq!(changes(), before, "none of them left its node");
+    cluster.assert_clean();
+}

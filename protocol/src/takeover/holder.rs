@@ -32,6 +32,8 @@ use core::time::Duration;
 const REMOVE_RETRY: Duration = Duration::from_millis(500);
 /// For how long a node says that it can't host an address that it failed to add.
 const ADD_PENALTY: Duration = Duration::from_secs(5);
+/// For how long an interface that came back has to be up before addresses of this node go to it.
+const SHARE_AFTER: Duration = Duration::from_secs(1);
 
 /// Where an address is, with the interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +45,7 @@ enum Place {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 struct Entry {
     prefix: u8,
     interfaces: Vec<String>,
@@ -54,6 +57,8 @@ struct Entry {
     assigned: Option<Assignment>,
     /// The owner in the newest plan seen, for the view.
     owner: Option<Pnn>,
+    /// Another interface of this node has fewer addresses: it shall go there.
+    crowded: bool,
     /// It is on its way from this interface to another one of this node.
     moving_from: Option<String>,
     /// It was here, and no plan gave it to another node since.
@@ -80,6 +85,8 @@ pub(super) struct Holder {
     entries: BTreeMap<IpAddr, Entry>,
     interfaces: Interfaces,
     node: NodeView,
+    /// When the interfaces get equal shares of the addresses.
+    share_at: Option<Instant>,
     lease: Option<LeaseId>,
     leaving: bool,
     /// Another node is fit to host addresses.
@@ -100,6 +107,7 @@ impl Holder {
             entries: BTreeMap::new(),
             interfaces: Interfaces::default(),
             node: NodeView::default(),
+            share_at: None,
             lease: None,
             leaving: false,
             has_heirs: false,
@@ -207,9 +215,28 @@ impl Holder {
                 new: word(up),
             }));
         }
+        if up && old == Some(false) {
+            self.share_at = Some(now + SHARE_AFTER);
+        }
         self.view_changed = true;
         self.reporter.changed(now);
         self.settle_all(now, out);
+    }
+
+    /// Has addresses that are here change to interfaces with fewer of them.
+    fn share(&mut self, now: Instant, out: &mut Effects<Effect>) {
+        let here = self.entries.iter().filter_map(|(address, entry)| {
+            let Place::Present(interface) = &entry.place else {
+                return None;
+            };
+            Some((*address, interface.as_str(), &entry.interfaces[..]))
+        });
+        for address in self.interfaces.uneven(here) {
+            if let Some(entry) = self.entries.get_mut(&address) {
+                entry.crowded = true;
+            }
+            self.settle(now, address, out);
+        }
     }
 
     pub(super) fn configure(
@@ -230,6 +257,7 @@ impl Holder {
                 place: Place::Absent,
                 assigned: None,
                 owner: None,
+                crowded: false,
                 moving_from: None,
                 home: false,
                 forfeited: false,
@@ -434,6 +462,7 @@ impl Holder {
             Place::Absent | Place::Present(_) => {}
         }
         entry.place = place;
+        entry.crowded = false;
         entry.retry_at = None;
         self.view_changed = true;
         self.reporter.changed_slightly(now);
@@ -488,9 +517,11 @@ impl Holder {
         }
     }
 
-    /// On a dead interface while another one lives.
+    /// On a dead interface, or one with too many addresses, while another one lives.
     fn must_move(&self, entry: &Entry, interface: &String) -> bool {
-        let good = entry.interfaces.contains(interface) && self.interfaces.is_up(interface);
+        let good = !entry.crowded
+            && entry.interfaces.contains(interface)
+            && self.interfaces.is_up(interface);
         !good && self.interfaces.any_up(&entry.interfaces)
     }
 
@@ -524,8 +555,12 @@ impl Holder {
         })
     }
 
-    /// Tries again what failed, when its time has come.
+    /// Tries again what failed and shares what is uneven, when its time has come.
     pub(super) fn retry(&mut self, now: Instant, out: &mut Effects<Effect>) {
+        if self.share_at.is_some_and(|at| at <= now) {
+            self.share_at = None;
+            self.share(now, out);
+        }
         let mut due = Vec::new();
         for (address, entry) in &mut self.entries {
             if entry.penalty_until.is_some_and(|until| until <= now) {
@@ -548,6 +583,7 @@ impl Holder {
         self.entries
             .values()
             .flat_map(|entry| [entry.retry_at, entry.penalty_until])
+            .chain([self.share_at])
             .flatten()
             .min()
     }

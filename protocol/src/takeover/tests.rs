@@ -335,6 +335,32 @@ fn an_address_moves_to_the_other_interface_of_its_node() {
     assert!(world.homes().values().all(|holders| holders.len() == 1));
 }
 
+/// An interface that returns gets its share of its node's addresses a second later, and nothing leaves the node.
+#[test]
+fn an_interface_that_returns_gets_its_share() {
+    for seed in 0..50 {
+        let mut world = World::new(seed, 2, 12);
+        world.run_for(ms(3_000));
+        let before = world.homes();
+        (world.taken, world.released) = (0, 0);
+        let on = |world: &World, wanted: &str| {
+            let names = world.nodes[0].kernel.values();
+            names.filter(|name| *name == wanted).count()
+        };
+        world.set_interface(0, "eth0", false);
+        world.run_for(ms(300));
+        assert_eq!(on(&world, "eth0"), 0, "seed {seed}");
+        world.set_interface(0, "eth0", true);
+        world.run_for(ms(900));
+        assert_eq!(on(&world, "eth0"), 0, "seed {seed}: it may go again");
+        world.run_for(ms(400));
+        assert_eq!(on(&world, "eth0"), on(&world, "eth1"), "seed {seed}");
+        assert_eq!(world.homes(), before, "seed {seed}");
+        assert_eq!((world.taken, world.released), (0, 0), "seed {seed}");
+        assert_eq!(world.doubles, 0, "seed {seed}");
+    }
+}
+
 #[test]
 fn a_run_is_told_once_and_unhosted_addresses_are_named() {
     let mut world = World::new(3, 3, 4);
