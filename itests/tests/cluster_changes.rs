@@ -88,19 +88,36 @@ fn deleted(cluster: &Cluster, here: &[IpAddr]) {
     let primary = here[0];
     let restored = records(cluster, 1, "takeover.restored");
     watched(cluster, "deleted by hand", primary, || {
-        // The keeper's renewal may be first, once in a hundred times, and says nothing.
-        wait_until(
-            patience(cluster),
-            "it came back, and the log says so",
-            || {
-                by_hand(cluster, 1, "del", primary);
-                assert_present(cluster, 1, &here[1..]);
-                wait_until(patience(cluster), "it is back", || {
-                    present(cluster, 1).contains(&primary)
-                });
-                records(cluster, 1, "takeover.restored") > restored
-            },
-        );
+        by_hand(cluster, 1, "del", primary);
+        assert_present(cluster, 1, &here[1..]);
+        wait_until(patience(cluster), "it is back, and said so once", || {
+            present(cluster, 1).contains(&primary)
+                && records(cluster, 1, "takeover.restored") == restored + 1
+        });
+    });
+}
+
+/// An address of node 1 is taken off and comes back before the daemon looks, as when a renewal brings it back. It is
+/// said, and the neighbours hear of it: the client, which has a wrong idea of where it is, learns better.
+fn back_unseen(cluster: &Cluster, address: IpAddr) {
+    let link = cluster.run(1, &["ip", "-o", "link", "show", "eth1"]).ok();
+    let mut words = link.split_whitespace();
+    words.find(|word| *word == "link/ether");
+    let mac = words.next().expect("a MAC");
+    let (text, bits) = (address.to_string(), if address.is_ipv4() { 16 } else { 64 });
+    let words = format!("ip neigh replace {text} lladdr 02:00:00:00:00:99 dev eth1 nud reachable");
+    let words: Vec<&str> = words.split(' ').collect();
+    cluster.on_client(&words).ok();
+    let restored = records(cluster, 1, "takeover.restored");
+    let batch = format!(
+        "printf 'addr del {text}/{bits} dev eth1\naddr replace {text}/{bits} dev eth1 valid_lft 2 preferred_lft 2{}\n' \
+         | ip -batch -",
+        if address.is_ipv4() { "" } else { " nodad" }
+    );
+    cluster.run(1, &["sh", "-ec", &batch]).ok();
+    wait_until(patience(cluster), "it is said, and announced", || {
+        let known = cluster.on_client(&["ip", "neigh", "show", &text, "dev", "eth1"]);
+        records(cluster, 1, "takeover.restored") == restored + 1 && known.ok().contains(mac)
     });
 }
 
@@ -144,10 +161,11 @@ fn addresses_that_somebody_changed_are_put_right() {
         here.retain(|ip| ip.is_ipv6() == ipv6);
         assert!(here.len() > 1, "an address with secondaries: {here:?}");
         deleted(&cluster, &here);
+        back_unseen(&cluster, *here.last().expect("several"));
         added(&cluster, here[0]);
         moved(&cluster, here[0]);
         let log = cluster.log(1);
-        for ip in &here[1..] {
+        for ip in &here[1..here.len() - 1] {
             let sign = format!("takeover.restored address={ip} ");
             assert!(!log.contains(&sign), "{ip} was missing too:\n{log}");
         }

@@ -186,10 +186,13 @@ fn watch(
     post: &Post,
 ) -> Result<NetWatch, NetError> {
     let (companions, post) = (companions.clone(), post.clone());
-    let all = jobs.clone();
+    let (all, sight) = (jobs.clone(), guarded.clone());
     let compare = move |interface: &str, ip, present| {
-        let guarded = guarded.lock().expect("no panic while held");
+        let mut guarded = guarded.lock().expect("no panic while held");
         if !guarded.expects(interface, ip, present) {
+            if !present {
+                guarded.seen_removed(ip);
+            }
             // The thread ends only with the daemon.
             let _ = jobs.send(Job::Compare);
         }
@@ -208,6 +211,7 @@ fn watch(
             NetEvent::Resync => {
                 tell_interfaces(watched.iter(), &companions, &post);
                 post.monitor.send(monitor::io::Input::Recheck);
+                sight.lock().expect("no panic while held").lose_sight();
                 let _ = all.send(Job::Compare);
             }
             NetEvent::LinkChanged { .. } | NetEvent::LinkGone { .. } | NetEvent::Failed(_) => {}
@@ -382,8 +386,8 @@ impl Worker {
             }
         }
         if end {
-            let held = self.guarded().held.clone();
-            removes.extend(held.into_values().map(|held| {
+            let held: Vec<HeldAddress> = self.guarded().held().cloned().collect();
+            removes.extend(held.into_iter().map(|held| {
                 let stays = held.passive;
                 let parting = if stays {
                     Parting::Stay
@@ -411,12 +415,8 @@ impl Worker {
         let mut kernel = Addresses::open()?;
         let present: Vec<HeldAddress> = kernel.list()?.into_iter().map(|one| one.held).collect();
         let (missing, intruders) = {
-            let guarded = self.guarded();
-            let held = guarded.held.values();
-            let missing: Vec<_> = held
-                .filter(|held| !present.contains(held))
-                .cloned()
-                .collect();
+            let mut guarded = self.guarded();
+            let missing = guarded.take_missing(&present);
             let is_foreign = |one: &&HeldAddress| !guarded.expects(&one.interface, one.ip, true);
             let intruders: Vec<_> = present.iter().filter(is_foreign).cloned().collect();
             (missing, intruders)
@@ -428,15 +428,15 @@ impl Worker {
                 ..
             } = held;
             match result {
-                Ok(Outcome::Unchanged) => {}
-                Ok(Outcome::Done) => {
+                // A renewal was first with those that are there already; the neighbours do not know of that either.
+                Ok(Outcome::Done | Outcome::Unchanged) => {
                     let now = std::time::Instant::now();
                     self.announcements
                         .push((now, interface.clone(), vec![address]));
                     notice(&self.log, &Notice::AddressRestored { address, interface });
                 }
                 Err(error) => {
-                    self.guarded().held.remove(&address);
+                    self.guarded().forget(address);
                     self.tell(address, false, Some(error.to_string()));
                 }
             }
@@ -478,6 +478,7 @@ impl Worker {
     }
 
     fn release(&self, addresses: &[HeldAddress]) {
+        self.guarded().leave(addresses);
         let results = self.keeper.release(addresses);
         if let Some(policy) = &self.companions.policy {
             let gone = addresses.iter().zip(&results);
@@ -492,8 +493,10 @@ impl Worker {
             let present = error.is_some();
             let mut guarded = self.guarded();
             let wanted = guarded.is_wanted(address);
-            if !present {
-                guarded.held.remove(&address.ip);
+            if present {
+                guarded.stay(address.ip);
+            } else {
+                guarded.forget(address.ip);
                 unguarded |= !wanted;
             }
             drop(guarded);
@@ -546,7 +549,7 @@ impl Worker {
             .zip(&results)
             .filter(|(_, done)| done.is_ok())
         {
-            self.guarded().held.insert(address.ip, address.clone());
+            self.guarded().hold(address.clone());
             let here = by_interface.entry(&address.interface).or_default();
             here.push(address.ip);
         }
@@ -577,9 +580,8 @@ impl Worker {
         for (_, interface, addresses) in due {
             // Only what is still here: another node may have taken the rest.
             let here: Vec<IpAddr> = {
-                let held = &self.guarded().held;
-                let is_here =
-                    |ip: &IpAddr| held.get(ip).is_some_and(|held| held.interface == interface);
+                let guarded = self.guarded();
+                let is_here = |ip: &IpAddr| guarded.is_held(&interface, *ip);
                 addresses.into_iter().filter(is_here).collect()
             };
             if let Err(error) = self.announce(&interface, &here) {
