@@ -1,7 +1,8 @@
 //! Why a node is not OK is said to whoever asks; a node that flaps is damped; both can be steered while it runs.
 
-use ctdb_itests::cluster::{Cluster, Daemon, Layout, have_root, wait_until};
+use ctdb_itests::cluster::{Cluster, Daemon, Layout, NodeStatus, have_root, wait_until};
 use std::fs;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// A file whose presence makes the check of node 1 fail.
@@ -33,6 +34,28 @@ fn mend(cluster: &Cluster) {
     fs::remove_file(switch(cluster)).expect("switch");
 }
 
+const CHECK: &str =
+    "[ \"$1\" = monitor ] && [ -e /run/ctdb/broken ] || exit 0\necho the disk is gone\nexit 1";
+
+/// As `wait_settled`, where the nodes do not all host the same addresses.
+fn wait_ok(cluster: &Cluster, what: &str) {
+    let all_ok = |list: Vec<NodeStatus>| list.len() == 3 && list.iter().all(NodeStatus::is_ok);
+    cluster.wait(what, || cluster.status(0).is_some_and(all_ok));
+}
+
+/// Three nodes whose checks run every second; that of node 1 can be broken.
+fn with_check(layout: &Layout) -> Cluster {
+    let cluster = Cluster::build(layout);
+    cluster.put_script(1, "60.disk", CHECK);
+    cluster.start_all();
+    wait_ok(&cluster, "all OK");
+    // The next check would come after up to 15 s otherwise.
+    for node in cluster.nodes() {
+        cluster.ctdb(node, &["setvar", "MonitorInterval", "1"]).ok();
+    }
+    cluster
+}
+
 #[test]
 fn the_reason_is_said_and_a_flapping_node_is_damped() {
     let name = "the_reason_is_said_and_a_flapping_node_is_damped";
@@ -40,17 +63,8 @@ fn the_reason_is_said_and_a_flapping_node_is_damped() {
     if !have_root(name) || layout.daemon == Daemon::Debian {
         return;
     }
-    let cluster = Cluster::build(&layout);
-    let check =
-        "[ \"$1\" = monitor ] && [ -e /run/ctdb/broken ] || exit 0\necho the disk is gone\nexit 1";
-    cluster.put_script(1, "60.disk", check);
-    cluster.start_all();
-    cluster.wait_settled("all OK");
+    let cluster = with_check(&layout);
     assert!(reasons(&cluster).is_empty(), "{:?}", reasons(&cluster));
-    // The next check would come after up to 15 s otherwise.
-    for node in cluster.nodes() {
-        cluster.ctdb(node, &["setvar", "MonitorInterval", "1"]).ok();
-    }
     for _ in 0..2 {
         fall(&cluster);
         wait_reason(&cluster, "reason:1 60.disk: the disk is gone");
@@ -70,6 +84,53 @@ fn the_reason_is_said_and_a_flapping_node_is_damped() {
         waited.as_secs_f64()
     );
     assert!(reasons(&cluster).is_empty());
+    cluster.assert_clean();
+}
+
+#[test]
+fn a_damped_node_serves_what_nobody_else_may_host() {
+    let name = "a_damped_node_serves_what_nobody_else_may_host";
+    let mut layout = Layout::new("damped", 3);
+    if !have_root(name) || layout.daemon == Daemon::Debian {
+        return;
+    }
+    let shared = layout.public_addresses();
+    let own: IpAddr = [10, 88, 0, 200].into();
+    let lines = shared.iter().chain([&own]);
+    let file = lines.fold(String::new(), |text, ip| text + &format!("{ip}/16 eth1\n"));
+    layout = layout.with_file(Some(1), "ctdb/public_addresses", &file);
+    let cluster = with_check(&layout);
+    cluster.wait("its own address answers", || cluster.all_answer(&[own]));
+    for _ in 0..3 {
+        wait_ok(&cluster, "OK");
+        fs::write(switch(&cluster), "").expect("switch");
+        cluster.wait("it is unhealthy", || cluster.sees(0, 1, "Unhealthy"));
+        cluster.wait("its own address is nobody's", || {
+            !cluster.all_answer(&[own])
+        });
+        mend(&cluster);
+    }
+    let served = || cluster.sees(0, 1, "Unhealthy") && cluster.all_answer(&[own]);
+    let took = cluster.wait("its own address answers though it is unhealthy", served);
+    println!(
+        "damped: served {:.1} s after the third fall was mended",
+        took.as_secs_f64()
+    );
+    wait_reason(&cluster, "became unhealthy 3 times in ten minutes");
+    let elsewhere =
+        |owner: Option<&Option<usize>>| owner.copied().flatten().is_some_and(|node| node != 1);
+    let owners = cluster.owners(1).expect("the addresses");
+    assert_eq!(owners.get(&own), Some(&Some(1)));
+    assert!(
+        shared.iter().all(|ip| elsewhere(owners.get(ip))),
+        "what others may host stays there: {owners:?}"
+    );
+    fs::write(switch(&cluster), "").expect("switch");
+    cluster.wait("not with a check that fails", || {
+        !cluster.all_answer(&[own])
+    });
+    mend(&cluster);
+    wait_ok(&cluster, "OK again after a row of good checks");
     cluster.assert_clean();
 }
 

@@ -46,6 +46,17 @@ impl NodeFlags {
     }
 }
 
+/// What its checks say of a node's services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Health {
+    /// They are fit.
+    Fit,
+    /// The checks pass, but the node is held back since its health flaps: only what no other node may host is its work.
+    Damped,
+    /// They are not fit, or were not checked yet.
+    Unfit,
+}
+
 /// Stage of a daemon's life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u32)]

@@ -49,6 +49,7 @@ fn hello() -> Packet {
 fn control() -> Vec<(&'static str, ControlMessage)> {
     let node = NodeState {
         flags: NodeFlags::UNHEALTHY,
+        damped: true,
         run_state: RunState::Running,
         capabilities: Capabilities::default(),
         committed: Generation::new(77, 5),

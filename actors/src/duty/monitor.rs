@@ -91,10 +91,10 @@ impl Carry<Monitor> for MonitorCarry {
                     .membership
                     .send(membership::io::Input::RunState(state));
             }
-            Effect::Health(fit) => self
+            Effect::Health(health) => self
                 .post
                 .membership
-                .send(membership::io::Input::Health(fit)),
+                .send(membership::io::Input::Health(health)),
             Effect::Unfit(reason) => self.board.set_unfit(reason),
             Effect::Notify(what) => self.events.notifier().tell(what),
             Effect::Fatal { reason } if *self.beginning.borrow() == Beginning::Over => {

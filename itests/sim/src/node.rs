@@ -437,7 +437,9 @@ fn carry_monitor(effect: monitor::io::Effect, actions: &mut Vec<Action>) {
         Effect::RunState(state) => {
             Action::Post(Mail::Membership(membership::io::Input::RunState(state)))
         }
-        Effect::Health(fit) => Action::Post(Mail::Membership(membership::io::Input::Health(fit))),
+        Effect::Health(health) => {
+            Action::Post(Mail::Membership(membership::io::Input::Health(health)))
+        }
         Effect::Fatal { reason } => Action::Fatal(reason),
         Effect::Log(record) => Action::Log(record),
     });

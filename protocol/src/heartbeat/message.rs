@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct NodeState {
     /// Its own flags, never [`NodeFlags::DISCONNECTED`].
     pub flags: NodeFlags,
+    /// [`NodeFlags::UNHEALTHY`] only because its health flaps: its checks pass.
+    pub damped: bool,
     /// Its stage of life.
     pub run_state: RunState,
     /// Its roles.

@@ -4,7 +4,7 @@
 
 use super::config::Config;
 use super::view::BanView;
-use crate::flags::NodeFlags;
+use crate::flags::{Health, NodeFlags};
 use crate::time::Instant;
 use alloc::string::String;
 use core::time::Duration;
@@ -13,6 +13,7 @@ use core::time::Duration;
 #[derive(Clone, Debug)]
 pub(super) struct OwnFlags {
     flags: NodeFlags,
+    damped: bool,
     ban: Option<BanView>,
     ban_count: u32,
 }
@@ -25,6 +26,7 @@ impl OwnFlags {
         flags.set(NodeFlags::DISABLED, config.start_disabled);
         Self {
             flags,
+            damped: false,
             ban: None,
             ban_count: 0,
         }
@@ -38,6 +40,17 @@ impl OwnFlags {
     /// Sets or clears `flag`; bans have their own functions.
     pub(super) fn set(&mut self, flag: NodeFlags, on: bool) {
         self.flags.set(flag, on);
+    }
+
+    /// The monitor's verdict.
+    pub(super) fn set_health(&mut self, health: Health) {
+        self.flags.set(NodeFlags::UNHEALTHY, health != Health::Fit);
+        self.damped = health == Health::Damped;
+    }
+
+    /// Whether the node is unhealthy only because its health flaps.
+    pub(super) const fn is_damped(&self) -> bool {
+        self.damped
     }
 
     /// Bans this node; a second ban replaces the timer of the first.

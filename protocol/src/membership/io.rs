@@ -4,7 +4,7 @@ use super::config::Bans;
 use super::message::{Composition, DbInfo, MembershipMessage};
 use super::view::MembershipView;
 use crate::election::standing::Standing;
-use crate::flags::RunState;
+use crate::flags::{Health, RunState};
 use crate::heartbeat::message::{Claim, NodeState};
 use crate::id::{DbId, Generation, Pnn};
 use crate::notice::Notice;
@@ -63,8 +63,8 @@ pub enum Input {
     },
     /// From election.
     Standing(Standing),
-    /// From monitor: the services of this node are fit, or not.
-    Health(bool),
+    /// From monitor: what it says of this node's services.
+    Health(Health),
     /// From the daemon's life: its stage.
     RunState(RunState),
     /// From a client.

@@ -144,7 +144,7 @@ impl Membership {
             Input::Peer { peer, node, claim } => self.peer(peer, node, claim, fx),
             Input::PeerDown { peer } => self.peer_down(peer, fx),
             Input::Standing(standing) => self.set_standing(now, standing, fx),
-            Input::Health(ok) => self.flags.set(NodeFlags::UNHEALTHY, !ok),
+            Input::Health(health) => self.flags.set_health(health),
             Input::RunState(state) => self.run_state = state,
             Input::Request(request) => self.request(now, request, fx),
             Input::Databases(databases) => self.member.set_databases(databases),
@@ -288,6 +288,7 @@ impl Membership {
     fn own_state(&self) -> NodeState {
         NodeState {
             flags: self.flags.get(),
+            damped: self.flags.is_damped(),
             run_state: self.run_state,
             capabilities: self.capabilities,
             committed: self.member.in_force(),

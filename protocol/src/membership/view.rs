@@ -32,6 +32,13 @@ pub struct NodeView {
     pub same_leader: bool,
 }
 
+impl NodeView {
+    /// Whether nothing but the damping of its health keeps it from hosting addresses.
+    pub fn is_damped(&self) -> bool {
+        self.state.damped && self.flags == NodeFlags::UNHEALTHY
+    }
+}
+
 /// A ban that has not run its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BanView {

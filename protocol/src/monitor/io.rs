@@ -1,6 +1,6 @@
 //! What the monitor machine hears and asks for.
 
-use crate::flags::RunState;
+use crate::flags::{Health, RunState};
 use crate::membership::view::MembershipView;
 use crate::notice::Notice;
 use alloc::string::String;
@@ -144,8 +144,8 @@ pub enum Effect {
     Begun,
     /// Tell membership and the clients: the stage of this node's life.
     RunState(RunState),
-    /// Tell membership: the services are fit, or not.
-    Health(bool),
+    /// Tell membership: what the checks say of the services now.
+    Health(Health),
     /// For whoever asks why the node is not healthy; nothing once it is.
     Unfit(Option<String>),
     /// Run the notification program; nobody waits for its end.

@@ -16,7 +16,7 @@
 
 use super::flapping::Flapping;
 use super::io::{Config, Effect, Event, Input, Notification, Outcome};
-use crate::flags::RunState;
+use crate::flags::{Health, RunState};
 use crate::machine::{Effects, Machine};
 use crate::membership::view::{MembershipView, RecoveryMode};
 use crate::notice::Notice;
@@ -48,6 +48,7 @@ struct Beginning {
 
 /// See the module's text.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Monitor {
     config: Config,
     state: RunState,
@@ -58,6 +59,8 @@ pub struct Monitor {
     interval: Duration,
     timeouts: u32,
     healthy: bool,
+    /// The others may hold it for held back.
+    damped: bool,
     flapping: Flapping,
     /// Some other node could take the addresses.
     others_fit: bool,
@@ -124,6 +127,7 @@ impl Monitor {
             interval: INTERVAL_MIN,
             timeouts: 0,
             healthy: false,
+            damped: false,
             flapping: Flapping::default(),
             others_fit: false,
             beginning: Beginning::default(),
@@ -145,6 +149,7 @@ impl Monitor {
             state,
             due,
             healthy,
+            damped: !healthy,
             beginning: Beginning {
                 begun,
                 listening: false,
@@ -296,18 +301,26 @@ impl Monitor {
             self.turn(false, Notification::Unhealthy, fx);
         } else {
             self.flapping.unfit();
+            if core::mem::take(&mut self.damped) {
+                fx.push(Effect::Health(Health::Unfit));
+            }
         }
     }
 
     fn turn(&mut self, healthy: bool, told: Notification, fx: &mut Effects<Effect>) {
         self.healthy = healthy;
+        self.damped = false;
         self.interval = INTERVAL_AFTER_CHANGE;
-        fx.push(Effect::Health(healthy));
+        let health = if healthy { Health::Fit } else { Health::Unfit };
+        fx.push(Effect::Health(health));
         fx.push(Effect::Notify(told));
     }
 
     /// The checks pass, but not for long enough after so many falls.
     fn hold_back(&mut self, now: Instant, due: Instant, fx: &mut Effects<Effect>) {
+        if !core::mem::replace(&mut self.damped, true) {
+            fx.push(Effect::Health(Health::Damped));
+        }
         let falls = self.flapping.falls();
         let seconds = due.since(now).as_secs().max(1);
         fx.push(Effect::Unfit(Some(format!(

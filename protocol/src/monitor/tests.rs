@@ -2,7 +2,7 @@
 
 use super::io::{Config, Effect, Event, Input, Notification, Outcome};
 use super::machine::Monitor;
-use crate::flags::{NodeFlags, RunState};
+use crate::flags::{Health, NodeFlags, RunState};
 use crate::id::Pnn;
 use crate::machine::{Effects, Machine};
 use crate::membership::view::{MembershipView, NodeView, RecoveryMode};
@@ -133,7 +133,7 @@ fn stages_follow_each_other() {
     );
     assert_eq!(
         bench.done(Event::Monitor, Outcome::Passed),
-        [Effect::Health(true)]
+        [Effect::Health(Health::Fit)]
     );
     assert_eq!(bench.feed(Input::Shutdown), [state(RunState::Shutdown)]);
     assert_eq!(bench.monitor.deadline(), None);
@@ -211,7 +211,7 @@ fn timeouts_count_only_in_a_row() {
     let mut bench = Bench::started();
     assert_eq!(
         bench.done(Event::Monitor, Outcome::Passed),
-        [Effect::Health(true)]
+        [Effect::Health(Health::Fit)]
     );
     let count = 20;
     bench.feed(Input::Configure(Config {
@@ -239,7 +239,7 @@ fn timeouts_count_only_in_a_row() {
     bench.wait();
     assert_eq!(
         bench.done(Event::Monitor, timed_out()),
-        [Effect::Health(false)]
+        [Effect::Health(Health::Unfit)]
     );
 }
 
@@ -258,7 +258,7 @@ fn a_check_that_hangs_is_repeated_at_once_until_it_counts() {
     );
     assert_eq!(
         bench.done(Event::Monitor, timed_out()),
-        [Effect::Health(false)]
+        [Effect::Health(Health::Unfit)]
     );
     assert_eq!(bench.wait().0, 5000, "as after any change");
 }
@@ -299,9 +299,19 @@ fn one_that_was_started_again_goes_on_where_it_was() {
     let fx = bench.done(Event::Monitor, Outcome::Failed { detail });
     assert_eq!(
         fx,
-        [Effect::Health(false)],
+        [Effect::Health(Health::Unfit)],
         "the others hold it for healthy"
     );
+}
+
+#[test]
+fn one_that_was_started_again_says_that_it_is_not_held_back_any_more() {
+    let mut bench = Bench::new();
+    let now = Instant::from_micros(0);
+    bench.monitor = Monitor::resumed(Config::default(), RunState::Running, false, now);
+    bench.view(RecoveryMode::Normal, NodeFlags::UNHEALTHY);
+    let fx = bench.done(Event::Monitor, failed());
+    assert_eq!(fx, [Effect::Health(Health::Unfit)]);
 }
 
 #[test]
@@ -357,7 +367,7 @@ impl Bench {
         let began = self.now_ms;
         while !self
             .done(Event::Monitor, Outcome::Passed)
-            .contains(&Effect::Health(true))
+            .contains(&Effect::Health(Health::Fit))
         {
             self.wait();
         }
@@ -373,10 +383,23 @@ fn a_node_that_flaps_is_held_back_longer_each_time() {
 
 #[test]
 fn a_bad_check_while_held_back_begins_the_wait_anew() {
-    let mut bench = Bench::fallen(3);
-    assert_eq!(bench.done(Event::Monitor, Outcome::Passed), []);
+    let mut bench = Bench::fallen(4);
+    let damped = [Effect::Health(Health::Damped)];
+    assert_eq!(bench.done(Event::Monitor, Outcome::Passed), damped);
+    bench.wait();
+    assert_eq!(
+        bench.done(Event::Monitor, Outcome::Passed),
+        [],
+        "said before"
+    );
     let said = bench.unfit.clone().unwrap_or_default();
-    assert!(said.contains("3 times"), "{said:?}");
+    assert!(said.contains("4 times"), "{said:?}");
+    bench.wait();
+    assert_eq!(
+        bench.done(Event::Monitor, failed()),
+        [Effect::Health(Health::Unfit)],
+        "it can do nothing now"
+    );
     bench.wait();
     assert_eq!(
         bench.done(Event::Monitor, failed()),
@@ -385,7 +408,7 @@ fn a_bad_check_while_held_back_begins_the_wait_anew() {
     );
     assert_eq!(bench.unfit.as_deref(), Some("script"));
     bench.wait();
-    assert_eq!(bench.held_ms(), 10_000);
+    assert_eq!(bench.held_ms(), 20_000);
     assert_eq!(bench.unfit, None);
 }
 
@@ -403,10 +426,11 @@ fn old_falls_are_forgotten() {
 #[test]
 fn the_last_fit_node_is_not_held_back() {
     let mut bench = Bench::fallen(3);
-    assert_eq!(bench.done(Event::Monitor, Outcome::Passed), []);
+    let damped = [Effect::Health(Health::Damped)];
+    assert_eq!(bench.done(Event::Monitor, Outcome::Passed), damped);
     assert_eq!(
         bench.other_is_fit(false),
-        [Effect::Health(true)],
+        [Effect::Health(Health::Fit)],
         "nobody else would serve the addresses"
     );
     assert_eq!(bench.wait().0, 5000, "as after any change");

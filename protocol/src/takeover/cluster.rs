@@ -117,22 +117,25 @@ impl Cluster {
 
     /// Nodes that obey this leader and are fit to host addresses.
     pub(crate) fn fit(&self) -> BTreeSet<Pnn> {
-        self.serving(NodeFlags::is_ok)
+        self.serving(|node| node.flags.is_ok())
+    }
+
+    /// Nodes that obey this leader and host what no fit node may.
+    pub(super) fn damped(&self) -> BTreeSet<Pnn> {
+        self.serving(NodeView::is_damped)
     }
 
     /// Nodes that obey this leader and could hold an LVS address.
     pub(super) fn usable(&self) -> BTreeSet<Pnn> {
-        self.serving(choice::is_usable)
+        self.serving(|node| choice::is_usable(node.flags))
     }
 
-    fn serving(&self, is_good: fn(NodeFlags) -> bool) -> BTreeSet<Pnn> {
+    fn serving(&self, is_good: fn(&NodeView) -> bool) -> BTreeSet<Pnn> {
         (0..self.view.nodes.len() as u32)
             .map(Pnn)
             .zip(&self.view.nodes)
             .filter(|(pnn, node)| {
-                is_good(node.flags)
-                    && node.state.run_state == RunState::Running
-                    && self.follows(*pnn)
+                is_good(node) && node.state.run_state == RunState::Running && self.follows(*pnn)
             })
             .map(|(pnn, _)| pnn)
             .collect()

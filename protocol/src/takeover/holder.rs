@@ -135,8 +135,8 @@ impl Holder {
     }
 
     pub(super) fn set_node(&mut self, now: Instant, node: NodeView, out: &mut Effects<Effect>) {
-        let same =
-            node.flags == self.node.flags && node.state.run_state == self.node.state.run_state;
+        let told = |node: &NodeView| (node.flags, node.is_damped(), node.state.run_state);
+        let same = told(&node) == told(&self.node);
         self.node = node;
         if !same {
             self.reporter.changed(now);
@@ -531,10 +531,10 @@ impl Holder {
         now: Instant,
     ) -> Option<(Pnn, super::message::TakeoverMessage)> {
         let serves = self.node.state.run_state == RunState::Running && !self.leaving;
-        let flags = self.node.flags;
+        let node = &self.node;
         let fit = |kind| match kind {
-            Kind::Public => serves && flags.is_ok(),
-            Kind::Lvs => serves && choice::is_usable(flags),
+            Kind::Public => serves && (node.flags.is_ok() || node.is_damped()),
+            Kind::Lvs => serves && choice::is_usable(node.flags),
         };
         let (entries, interfaces) = (&self.entries, &self.interfaces);
         self.reporter.due(now, self.sequence, || {

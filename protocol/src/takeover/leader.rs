@@ -80,6 +80,8 @@ pub(super) struct Leader {
     unhosted: BTreeSet<IpAddr>,
     /// Fit nodes at the last look.
     fit: BTreeSet<Pnn>,
+    /// Nodes that host what no fit node may, at the last look.
+    damped: BTreeSet<Pnn>,
     /// Nodes that could hold an LVS address, if there is one.
     usable: BTreeSet<Pnn>,
     /// A node reported an LVS address.
@@ -123,6 +125,7 @@ impl Leader {
             waiting: BTreeSet::new(),
             unhosted: BTreeSet::new(),
             fit: BTreeSet::new(),
+            damped: BTreeSet::new(),
             usable: BTreeSet::new(),
             has_lvs: false,
             lacking: BTreeSet::new(),
@@ -163,7 +166,18 @@ impl Leader {
         } else if fit != self.fit {
             self.want_plan_soon(now, "a node can host addresses now");
         }
+        let damped = cluster.damped();
+        if self
+            .damped
+            .difference(&damped)
+            .any(|pnn| !fit.contains(pnn))
+        {
+            self.want_plan(now, "a damped node can't host addresses any more");
+        } else if damped.difference(&self.damped).next().is_some() {
+            self.want_plan_soon(now, "a damped node can host what no other node may");
+        }
         self.fit = fit;
+        self.damped = damped;
         if self.has_lvs {
             let usable = cluster.usable();
             if self.usable.difference(&usable).next().is_some() {

@@ -361,6 +361,47 @@ fn an_interface_that_returns_gets_its_share() {
     }
 }
 
+/// Node 0 and 1 may host the first address, node 1 alone the second.
+#[test]
+fn a_damped_node_serves_what_no_fit_node_may() {
+    const OK: NodeFlags = NodeFlags::empty();
+    const ILL: NodeFlags = NodeFlags::UNHEALTHY;
+    const OFF: NodeFlags = NodeFlags::UNHEALTHY.union(NodeFlags::DISABLED);
+    // Flags of node 0, of node 1, whether those are damped; who has the first address, and the second.
+    type Case = (NodeFlags, NodeFlags, [bool; 2], [Option<usize>; 2]);
+    let cases: [Case; 8] = [
+        (OK, OK, [false, false], [None, Some(1)]),
+        (OK, ILL, [false, false], [Some(0), None]),
+        (OK, ILL, [false, true], [Some(0), Some(1)]),
+        (OK, OFF, [false, true], [Some(0), None]),
+        (ILL, OK, [true, false], [Some(1), Some(1)]),
+        (ILL, ILL, [false, true], [Some(1), Some(1)]),
+        (ILL, ILL, [true, false], [Some(0), None]),
+        (ILL, ILL, [false, false], [None, None]),
+    ];
+    for seed in 0..10 {
+        let mut world = World::new(seed, 3, 2);
+        let all = world.configuration();
+        let (shared, own) = (all[0].address, all[1].address);
+        world.feed(0, Input::Configure(all[..1].to_vec()));
+        world.feed(2, Input::Configure(Vec::new()));
+        for (zero, one, damped, [first, second]) in cases {
+            for (pnn, flags) in [zero, one].into_iter().enumerate() {
+                world.nodes[pnn].damped = damped[pnn];
+                world.set_flags(pnn, flags);
+            }
+            world.run_for(ms(3_000));
+            let sign = alloc::format!("seed {seed}: {zero:?} {one:?} {damped:?}");
+            let holder = |address| world.holders(address).first().copied();
+            // Either of two fit nodes.
+            let expected = first.or_else(|| (zero == OK && one == OK).then(|| holder(shared))?);
+            assert_eq!(holder(shared), expected, "{sign}: shared");
+            assert_eq!(holder(own), second, "{sign}: its own");
+        }
+        assert_eq!(world.doubles, 0, "seed {seed}");
+    }
+}
+
 #[test]
 fn a_run_is_told_once_and_unhosted_addresses_are_named() {
     let mut world = World::new(3, 3, 4);

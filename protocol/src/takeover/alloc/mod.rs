@@ -77,7 +77,8 @@ pub struct AddressState {
     /// hearsay and does not belong here.
     pub current: Option<Pnn>,
     /// The nodes that may host it now: active and healthy, the address configured there and not
-    /// marked for deletion, one of its interfaces up.
+    /// marked for deletion, one of its interfaces up. Of an address that none of these may host: the nodes whose health
+    /// is damped and that fulfil the rest.
     pub able: BTreeSet<Pnn>,
 }
 

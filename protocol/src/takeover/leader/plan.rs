@@ -78,17 +78,53 @@ impl Leader {
                 let state = input.addresses.entry(known.address).or_default();
                 if known.available && fit.contains(pnn) {
                     state.able.insert(*pnn);
-                    if known.home && reported.sequence < self.given_at(known.address) {
+                    if self.is_home(known, reported.sequence) {
                         homes.entry(known.address).or_insert(*pnn);
                     }
                 }
             }
         }
+        self.add_damped(cluster, &mut input, &mut homes);
         for (address, state) in &mut input.addresses {
             let home = homes.get(address).copied();
             state.current = self.current(*address, state, home, cluster);
         }
         input
+    }
+
+    /// What no fit node may host a node may that nothing but the damping of its health holds back: clients that are
+    /// moved to and fro are better off than clients of nobody.
+    fn add_damped(
+        &self,
+        cluster: &Cluster,
+        input: &mut alloc::Input,
+        homes: &mut BTreeMap<IpAddr, Pnn>,
+    ) {
+        let damped = cluster.damped();
+        let unserved = |(_, state): &(&IpAddr, &AddressState)| state.able.is_empty();
+        let unserved: BTreeSet<IpAddr> = input
+            .addresses
+            .iter()
+            .filter(unserved)
+            .map(|(address, _)| *address)
+            .collect();
+        for (pnn, reported) in self.reports.iter().filter(|(pnn, _)| damped.contains(pnn)) {
+            let able = reported.addresses.values().filter(|known| {
+                known.available && known.kind == Kind::Public && unserved.contains(&known.address)
+            });
+            for known in able {
+                let state = input.addresses.entry(known.address).or_default();
+                state.able.insert(*pnn);
+                if self.is_home(known, reported.sequence) {
+                    homes.entry(known.address).or_insert(*pnn);
+                }
+            }
+        }
+    }
+
+    /// Whether a node that has seen no newer plan than `sequence` had the address last.
+    fn is_home(&self, known: &KnownAddress, sequence: u64) -> bool {
+        known.home && sequence < self.given_at(known.address)
     }
 
     /// Who shall hold the LVS addresses: of the nodes that may lead the group the one that the group's nodes choose too.

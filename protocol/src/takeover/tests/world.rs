@@ -134,6 +134,7 @@ impl World {
             standing: Standing::Searching,
             seen: Standing::Searching,
             flags: NodeFlags::empty(),
+            damped: false,
             interfaces: ["eth0", "eth1"].map(|name| (name.into(), true)).into(),
             kernel: BTreeMap::new(),
             lease: None,

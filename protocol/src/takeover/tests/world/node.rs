@@ -12,6 +12,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(in super::super) struct Node {
     pub(super) machine: Takeover,
     pub(in super::super) alive: bool,
@@ -21,6 +22,8 @@ pub(in super::super) struct Node {
     /// The standing in the last view that it was given.
     pub(super) seen: Standing,
     pub(in super::super) flags: NodeFlags,
+    /// Its checks pass although it is unhealthy.
+    pub(in super::super) damped: bool,
     pub(in super::super) interfaces: BTreeMap<String, bool>,
     /// In the kernel, with the interface.
     pub(in super::super) kernel: BTreeMap<IpAddr, String>,

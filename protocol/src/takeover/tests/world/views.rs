@@ -45,6 +45,7 @@ impl World {
                     flags,
                     state: NodeState {
                         flags: node.flags,
+                        damped: node.damped,
                         run_state: RunState::Running,
                         ..NodeState::default()
                     },
