@@ -2,6 +2,7 @@
 
 use crate::post::Post;
 use ctdb_protocol::id::Pnn;
+use ctdb_protocol::membership::drift::Lines;
 use ctdb_protocol::settings::NodeEntry;
 use ctdb_protocol::{election, heartbeat, membership};
 use std::fmt;
@@ -72,9 +73,9 @@ impl NodesFile {
         live
     }
 
-    /// For each line, whether it is commented out.
-    pub fn deleted(&self) -> Vec<bool> {
-        self.list.borrow().iter().map(|node| node.deleted).collect()
+    /// The address of each line that is not commented out.
+    pub fn lines(&self) -> Lines {
+        lines(&self.list.borrow())
     }
 
     /// What the file says now; it is not in force. May wait: not on an arbiter.
@@ -96,11 +97,16 @@ impl NodesFile {
         post.heartbeat
             .send(heartbeat::io::Input::Nodes(nodes.clone()));
         post.election.send(election::io::Input::Nodes(nodes));
-        let deleted = new.iter().map(|node| node.deleted).collect();
-        post.membership.send(membership::io::Input::Nodes(deleted));
+        post.membership
+            .send(membership::io::Input::Nodes(lines(&new)));
         self.list.send_replace(new);
         Ok(())
     }
+}
+
+fn lines(list: &[NodeEntry]) -> Lines {
+    let line = |node: &NodeEntry| (!node.deleted).then_some(node.address);
+    list.iter().map(line).collect()
 }
 
 fn live(list: &[NodeEntry]) -> Vec<Pnn> {

@@ -112,3 +112,45 @@ fn nodes_come_and_go_while_the_others_serve() {
     assert!(seen.dual.addresses.is_empty(), "{:?}", seen.dual);
     cluster.assert_clean();
 }
+
+/// A node that starts with another file than the others is named on all nodes, with the line; until it is reloaded.
+#[test]
+fn a_node_with_another_nodes_file_is_named() {
+    let name = "a_node_with_another_nodes_file_is_named";
+    let layout = Layout::new("nodes-differ", 4);
+    if !have_root(name) || layout.daemon == Daemon::Debian {
+        return;
+    }
+    let cluster = Cluster::build(&layout);
+    put_nodes(&cluster, 3, None);
+    fs::write(cluster.etc(1, "nodes"), nodes_file(4, None)).expect("nodes file");
+    for node in 0..3 {
+        cluster.start(node);
+    }
+    let names = |node: usize, other: usize, words: &str| {
+        let log = cluster.log(node);
+        let start = format!("Nodes file of node {other} differs");
+        let mut lines = log.lines().filter(|line| line.contains("nodes.differ"));
+        lines.any(|line| line.contains(&start) && line.contains(words))
+    };
+    let fourth = Layout::private_address(3);
+    let (more, less) = (
+        format!("node 3 is {fourth} there and nothing here"),
+        format!("node 3 is nothing there and {fourth} here"),
+    );
+    cluster.wait("each node names who differs from it", || {
+        names(0, 1, &more) && names(2, 1, &more) && names(1, 0, &less) && names(1, 2, &less)
+    });
+    let innocent = "Nodes file of node 2 differs";
+    assert!(!cluster.log(0).contains(innocent), "they are alike");
+
+    put_nodes(&cluster, 4, None);
+    cluster.our_ctdb(0, &["reloadnodes"]).ok();
+    cluster.wait("all say that they agree", || {
+        let agrees = |node: &usize| cluster.log(*node).contains("nodes.agree");
+        [0, 1, 2].iter().all(agrees)
+    });
+    cluster.start(3);
+    wait_cluster(&cluster, &[0, 1, 2, 3], "four nodes");
+    cluster.assert_clean();
+}

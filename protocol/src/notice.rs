@@ -148,6 +148,9 @@ notices! {
 
     "The nodes file was read again, and what it says is in force." NodesReloaded { nodes: u32, lines: u32 } "nodes.reloaded" Notice "Reloaded the nodes file: {nodes} nodes on {lines} lines";
 
+    "Another node has a different nodes file in force for more than a moment." NodesDiffer { peer: Pnn, line: u32, there: String, here: String } "nodes.differ" Warning "Nodes file of node {peer} differs from the one here: node {line} is {there} there and {here} here: make the files of all nodes the same, then run 'ctdb reloadnodes'";
+    "A node's nodes file is the same as here again." NodesAgree { peer: Pnn } "nodes.agree" Notice "Nodes file of node {peer} is the same as here again";
+
     // ---- links and heartbeat
     "A peer's link is up and the peer was accepted." LinkUp { peer: Pnn, address: String } "link.up" Notice "Node {peer}: connected to {address}";
     "A peer is lost." NodeDead { peer: Pnn, reason: String, connected: u32 } "link.node_dead" Err "Node {peer} is dead: {reason}: {connected} connected";

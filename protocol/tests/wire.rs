@@ -53,6 +53,7 @@ fn control() -> Vec<(&'static str, ControlMessage)> {
         run_state: RunState::Running,
         capabilities: Capabilities::default(),
         committed: Generation::new(77, 5),
+        nodes_file: 0x0123_4567_89ab_cdef,
     };
     let keepalive = Keepalive {
         sent_at_us: 1_000_001,
@@ -259,6 +260,10 @@ fn membership() -> Vec<(&'static str, MembershipMessage)> {
                 seconds: 300,
                 reason,
             },
+        ),
+        (
+            "nodes-file",
+            MembershipMessage::NodesFile(vec![Some(IpAddr::from([10, 0, 0, 1])), None]),
         ),
     ]
 }

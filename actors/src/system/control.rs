@@ -303,7 +303,7 @@ fn membership_config(context: &NodeContext, timing: Timing) -> MembershipConfig 
     capabilities.set(Capabilities::NATGW, settings.natgw_capability());
     MembershipConfig {
         own: own(context),
-        deleted: context.links.identity.nodes.deleted(),
+        nodes: context.links.identity.nodes.lines(),
         capabilities,
         start_stopped: settings.startup.state.stopped,
         start_disabled: settings.startup.state.disabled,

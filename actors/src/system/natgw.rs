@@ -11,10 +11,8 @@ use crate::supervise::Supervisor;
 use actix::Actor;
 use ctdb_protocol::natgw::io::Input;
 use ctdb_protocol::natgw::machine::Natgw;
-use ctdb_protocol::settings::NodeEntry;
 use ctdb_protocol::timing::Timing;
 use std::cell::RefCell;
-use std::net::IpAddr;
 use std::rc::Rc;
 use tokio::sync::watch;
 
@@ -33,12 +31,6 @@ pub(super) fn kernel(context: &NodeContext) -> Result<SharedNatgw, BootError> {
         })
 }
 
-/// Private addresses by number.
-fn addresses(nodes: &[NodeEntry]) -> Vec<Option<IpAddr>> {
-    let address = |node: &NodeEntry| (!node.deleted).then_some(node.address);
-    nodes.iter().map(address).collect()
-}
-
 /// Starts the machine's actor. What it was granted it would not know again, so its end is that of the worker.
 pub(super) fn keep(
     context: &NodeContext,
@@ -51,8 +43,8 @@ pub(super) fn keep(
     let (context, left) = (context.clone(), left.clone());
     let (addresses_kernel, kernel) = (addresses_kernel.clone(), kernel.clone());
     supervisor.once("natgw", move |life| {
-        let nodes = context.links.identity.nodes.list();
-        let machine = Natgw::new(own(&context), addresses(&nodes), timing);
+        let nodes = context.links.identity.nodes.lines();
+        let machine = Natgw::new(own(&context), nodes, timing);
         let carry = NatgwCarry {
             links: context.links.clone(),
             post: context.post.clone(),
@@ -78,7 +70,7 @@ fn follow_nodes_file(context: &NodeContext) {
     let mut changes = nodes.subscribe();
     actix::spawn(async move {
         while changes.changed().await.is_ok() {
-            post.natgw.send(Input::Nodes(addresses(&nodes.list())));
+            post.natgw.send(Input::Nodes(nodes.lines()));
             let desk = desk.clone();
             // What is wrong with it the next events say.
             let _ = tokio::task::spawn_blocking(move || desk.reread()).await;

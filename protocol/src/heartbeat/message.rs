@@ -17,6 +17,8 @@ pub struct NodeState {
     pub capabilities: Capabilities,
     /// The composition in which its databases were last completely recovered.
     pub committed: Generation,
+    /// Digest of the nodes file in force there; 0 while it is not known.
+    pub nodes_file: u64,
 }
 
 /// Whom a node follows.

@@ -1,9 +1,10 @@
 //! What the membership machine is told once.
 
+use super::drift::Lines;
 use crate::flags::Capabilities;
 use crate::id::Pnn;
 use crate::timing::Timing;
-use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +32,10 @@ impl Default for Bans {
 /// Settings of one membership machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
-    /// This node; must be below the length of `deleted`.
+    /// This node; must be below the length of `nodes`.
     pub own: Pnn,
-    /// For each line of the nodes file: it is commented out.
-    pub deleted: Vec<bool>,
+    /// The nodes file.
+    pub nodes: Lines,
     /// Roles of this node at its start.
     pub capabilities: Capabilities,
     /// Start with [`crate::flags::NodeFlags::STOPPED`].
@@ -50,11 +51,11 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults for node `own` of a cluster of `nodes` nodes.
+    /// The defaults for node `own` of a cluster of `nodes` nodes whose addresses do not matter.
     pub fn new(own: Pnn, nodes: usize, seed: u64) -> Self {
         Self {
             own,
-            deleted: alloc::vec![false; nodes],
+            nodes: alloc::vec![Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)); nodes],
             capabilities: Capabilities::default(),
             start_stopped: false,
             start_disabled: false,

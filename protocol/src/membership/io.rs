@@ -1,6 +1,7 @@
 //! What the membership machine (node flags, vnnmap, recovery) hears and asks for.
 
 use super::config::Bans;
+use super::drift::Lines;
 use super::message::{Composition, DbInfo, MembershipMessage};
 use super::view::MembershipView;
 use crate::election::standing::Standing;
@@ -87,8 +88,8 @@ pub enum Input {
     },
     /// From a client: the rules of bans changed.
     Bans(Bans),
-    /// The nodes file changed: for each line, whether it is commented out.
-    Nodes(Vec<bool>),
+    /// Another nodes file is in force.
+    Nodes(Lines),
     /// Another duty was started again: publish the own state and the view once more.
     Retell,
     /// The deadline has come.

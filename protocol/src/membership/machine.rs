@@ -15,6 +15,7 @@
 mod lead;
 
 use super::config::Config;
+use super::drift::Drift;
 use super::flags::OwnFlags;
 use super::io::{Effect, Input, Request};
 use super::leader::{Answer, Recovery};
@@ -54,6 +55,7 @@ pub struct Membership {
     run_state: RunState,
     capabilities: Capabilities,
     nodes: NodeTable,
+    drift: Drift,
     member: Member,
     recovery: Option<Recovery>,
     /// Somebody wants a recovery, for this reason.
@@ -102,7 +104,10 @@ impl Machine for Membership {
 
     fn deadline(&self) -> Option<Instant> {
         let ban = self.flags.current_ban().map(|ban| ban.until);
-        self.timers.next().into_iter().chain(ban).min()
+        [self.timers.next(), ban, self.drift.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
@@ -113,13 +118,14 @@ impl Membership {
     ///
     /// If `config.own` is not in the nodes file: there is no such node.
     pub fn new(config: Config) -> Self {
-        assert!((config.own.0 as usize) < config.deleted.len());
+        assert!((config.own.0 as usize) < config.nodes.len());
         Self {
             standing: Standing::Searching,
             flags: OwnFlags::new(&config),
             run_state: RunState::Init,
             capabilities: config.capabilities,
-            nodes: NodeTable::new(&config.deleted),
+            nodes: NodeTable::new(&config.nodes),
+            drift: Drift::new(config.nodes.clone()),
             member: Member::new(config.own),
             recovery: None,
             wanted: None,
@@ -141,7 +147,7 @@ impl Membership {
 
     fn hear(&mut self, now: Instant, input: Input, fx: &mut Effects<Effect>) {
         match input {
-            Input::Peer { peer, node, claim } => self.peer(peer, node, claim, fx),
+            Input::Peer { peer, node, claim } => self.peer(now, peer, node, claim, fx),
             Input::PeerDown { peer } => self.peer_down(peer, fx),
             Input::Standing(standing) => self.set_standing(now, standing, fx),
             Input::Health(health) => self.flags.set_health(health),
@@ -157,14 +163,27 @@ impl Membership {
                 }
             }
             Input::Bans(bans) => self.config.bans = bans,
-            Input::Nodes(deleted) => self.nodes.reload(&deleted),
+            Input::Nodes(lines) => {
+                self.nodes.reload(&lines);
+                let news = self.drift.replace(now, lines);
+                log(news, fx);
+            }
             Input::Retell => {
                 self.published_own = None;
                 self.published = None;
             }
             Input::Timeout => self.timeout(now, fx),
         }
+        self.tell_lines(now, fx);
         self.tell_wish(fx);
+    }
+
+    /// Sends the nodes file to peers whose file has differed for a while.
+    fn tell_lines(&mut self, now: Instant, fx: &mut Effects<Effect>) {
+        for peer in self.drift.take_due(now) {
+            let message = MembershipMessage::NodesFile(self.drift.lines());
+            fx.push(Effect::Send { peer, message });
+        }
     }
 
     /// A record that was on its way between two members is lost with their link though both live; only a
@@ -229,7 +248,14 @@ impl Membership {
 
     // ---- what is known of the nodes
 
-    fn peer(&mut self, peer: Pnn, node: NodeState, claim: Claim, fx: &mut Effects<Effect>) {
+    fn peer(
+        &mut self,
+        now: Instant,
+        peer: Pnn,
+        node: NodeState,
+        claim: Claim,
+        fx: &mut Effects<Effect>,
+    ) {
         if peer == self.config.own || !self.nodes.is_known(peer) {
             return refuse(peer, "a keepalive of no peer", fx);
         }
@@ -243,6 +269,10 @@ impl Membership {
         if node.committed == self.member.in_force() {
             self.unconfirmed.remove(&peer);
         }
+        if node.nodes_file != 0 {
+            let news = self.drift.hear(now, peer, node.nodes_file);
+            log(news, fx);
+        }
     }
 
     fn peer_down(&mut self, peer: Pnn, fx: &mut Effects<Effect>) {
@@ -251,6 +281,7 @@ impl Membership {
         }
         self.link_changed(peer);
         self.lost.insert(peer);
+        self.drift.lose(peer);
         let old = self.nodes.lost(peer);
         log_flags(peer, old, self.nodes.flags(peer), fx);
         self.strikes.remove(&peer);
@@ -292,6 +323,7 @@ impl Membership {
             run_state: self.run_state,
             capabilities: self.capabilities,
             committed: self.member.in_force(),
+            nodes_file: self.drift.digest(),
         }
     }
 
@@ -386,6 +418,13 @@ impl Membership {
                     self.wanted = Some(reason);
                 }
             }
+            MembershipMessage::NodesFile(lines) if lines.len() > limits::NODES_MAX => {
+                refuse(peer, "a nodes file of impossible length", fx);
+            }
+            MembershipMessage::NodesFile(lines) => {
+                let news = self.drift.compare(peer, &lines);
+                log(news, fx);
+            }
             order => self.obey(now, peer, order, fx),
         }
     }
@@ -474,6 +513,12 @@ impl Membership {
         if let Some(leader) = self.standing.leader(self.config.own) {
             self.send(leader, MembershipMessage::Ready { generation, db }, fx);
         }
+    }
+}
+
+fn log(news: impl IntoIterator<Item = Notice>, fx: &mut Effects<Effect>) {
+    for notice in news {
+        fx.push(Effect::Log(notice));
     }
 }
 

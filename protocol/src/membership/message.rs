@@ -1,6 +1,7 @@
 //! Recovery between leader and members. The leader sends `Prepare`, `Rebuild`, `Serve`, `Commit`; members
 //! answer `Prepared` and `Ready`. A message of another generation than the last `Prepare` is dropped.
 
+use super::drift::Lines;
 use crate::id::{DbId, Generation, Pnn, Term};
 use crate::wire::message::DbKind;
 use alloc::string::String;
@@ -118,4 +119,6 @@ pub enum MembershipMessage {
         /// Why, for the log.
         reason: String,
     },
+    /// To a node with another nodes file in force: this is mine.
+    NodesFile(Lines),
 }

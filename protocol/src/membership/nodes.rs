@@ -3,6 +3,7 @@
 //! Invariant: the own entry is a copy of the own state; every other entry has
 //! [`NodeFlags::DISCONNECTED`] exactly while the peer is not connected.
 
+use super::drift::Lines;
 use super::view::NodeView;
 use super::vnnmap::SlotNode;
 use crate::flags::{Capabilities, NodeFlags, RunState};
@@ -53,20 +54,20 @@ pub(super) struct NodeTable {
 
 impl NodeTable {
     /// Nobody was heard of yet.
-    pub(super) fn new(deleted: &[bool]) -> Self {
+    pub(super) fn new(lines: &Lines) -> Self {
         Self {
-            entries: deleted.iter().copied().map(Entry::unheard).collect(),
+            entries: deleted(lines).map(Entry::unheard).collect(),
         }
     }
 
     /// Takes a changed nodes file over: nodes are appended, commented out or back again; numbers stay.
-    pub(super) fn reload(&mut self, deleted: &[bool]) {
-        for (entry, deleted) in self.entries.iter_mut().zip(deleted) {
-            if entry.flags.contains(NodeFlags::DELETED) != *deleted {
-                *entry = Entry::unheard(*deleted);
+    pub(super) fn reload(&mut self, lines: &Lines) {
+        for (entry, deleted) in self.entries.iter_mut().zip(deleted(lines)) {
+            if entry.flags.contains(NodeFlags::DELETED) != deleted {
+                *entry = Entry::unheard(deleted);
             }
         }
-        let fresh = deleted.iter().skip(self.entries.len()).copied();
+        let fresh = deleted(lines).skip(self.entries.len());
         self.entries.extend(fresh.map(Entry::unheard));
     }
 
@@ -173,6 +174,11 @@ impl NodeTable {
             })
             .collect()
     }
+}
+
+/// For each line, whether it is commented out.
+fn deleted(lines: &Lines) -> impl Iterator<Item = bool> {
+    lines.iter().map(Option::is_none)
 }
 
 fn is_fit(entry: &Entry, leader: Claim) -> bool {
