@@ -5,7 +5,9 @@
 //! scripts, commit transactions or write the log never do. No safe call exists for it, so chrt(1) of util-linux is
 //! asked.
 
+use std::io;
 use std::process::{Command, Stdio};
+use std::thread::{Builder, JoinHandle};
 
 /// Asks for `SCHED_RR` at the lowest real-time priority; true if granted. Never required. Threads and processes
 /// that this thread starts are scheduled normally. Waits for chrt(1), some milliseconds.
@@ -20,6 +22,20 @@ pub(crate) fn request() -> bool {
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
+}
+
+/// Starts a thread that asks for it first, if it `wants_realtime`.
+pub(crate) fn spawn(
+    name: &str,
+    wants_realtime: bool,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    Builder::new().name(name.to_owned()).spawn(move || {
+        if wants_realtime {
+            request();
+        }
+        work();
+    })
 }
 
 #[cfg(test)]

@@ -176,16 +176,7 @@ impl LeaseKeeper {
         let shared = Arc::new(Shared::default());
         let has_gate = gate.is_some();
         let mut worker = Worker::new(config, Arc::clone(&shared), gate, addresses, report)?;
-        let wants_realtime = config.realtime;
-        let work = move || {
-            if wants_realtime {
-                realtime::request();
-            }
-            worker.run();
-        };
-        let thread = std::thread::Builder::new()
-            .name("lease".to_owned())
-            .spawn(work);
+        let thread = realtime::spawn("lease", config.realtime, move || worker.run());
         let thread = thread.map_err(|source| NetError::io("lease thread", source))?;
         Ok(Self {
             shared,
