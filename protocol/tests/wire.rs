@@ -233,6 +233,7 @@ fn membership() -> Vec<(&'static str, MembershipMessage)> {
                 generation,
                 committed: stamp,
                 prepared: stamp,
+                rebuilt_with: vec![Pnn(0), Pnn(2)],
                 databases: databases.clone(),
             },
         ),

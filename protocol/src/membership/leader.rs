@@ -4,22 +4,12 @@
 //! as to any other. One recovery has one generation: whatever goes wrong, the next try takes a new one,
 //! so a late answer can never be taken for one of the present try.
 
-use super::message::{Composition, DbInfo, MembershipMessage, Stamp};
+use super::contributors::{Answer, contributors};
+use super::message::{Composition, DbInfo, MembershipMessage};
 use crate::id::{DbId, Generation, Pnn};
 use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-
-/// What a member answered to `Prepare`.
-#[derive(Clone, Debug)]
-pub(super) struct Answer {
-    /// See [`MembershipMessage::Prepared`].
-    pub(super) committed: Stamp,
-    /// See [`MembershipMessage::Prepared`].
-    pub(super) prepared: Stamp,
-    /// See [`MembershipMessage::Prepared`].
-    pub(super) databases: Vec<DbInfo>,
-}
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -132,18 +122,6 @@ impl Recovery {
     pub(super) fn is_done(&self) -> bool {
         matches!(&self.step, Step::Rebuilding(waiting) if waiting.is_empty())
     }
-}
-
-/// The newest composition that anyone served, and the members whose records count: those that hold it,
-/// and those that carried out its `Rebuild` but missed its `Serve` and `Commit`. Without any, everybody.
-fn contributors(answers: &BTreeMap<Pnn, Answer>) -> (Stamp, Vec<Pnn>) {
-    let held = answers.values().map(|answer| answer.committed);
-    let newest = held.max().unwrap_or(Stamp::NONE);
-    let counts = |answer: &Answer| {
-        newest == Stamp::NONE || answer.committed == newest || answer.prepared == newest
-    };
-    let counting = answers.iter().filter(|(_, answer)| counts(answer));
-    (newest, counting.map(|(pnn, _)| *pnn).collect())
 }
 
 /// All databases that anyone has, by id. If nodes differ about a kind, the one that keeps most wins.

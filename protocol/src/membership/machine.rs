@@ -15,10 +15,11 @@
 mod lead;
 
 use super::config::Config;
+use super::contributors::Answer;
 use super::drift::Drift;
 use super::flags::OwnFlags;
 use super::io::{Effect, Input, Request};
-use super::leader::{Answer, Recovery};
+use super::leader::Recovery;
 use super::member::{Member, NUMBER_MAX};
 use super::message::{Composition, MembershipMessage};
 use super::nodes::{NO_CLAIM, NodeTable};
@@ -398,11 +399,13 @@ impl Membership {
                 generation,
                 committed,
                 prepared,
+                rebuilt_with,
                 databases,
             } => {
                 let answer = Answer {
                     committed,
                     prepared,
+                    rebuilt_with,
                     databases,
                 };
                 self.prepared(now, peer, generation, answer, fx);

@@ -5,9 +5,9 @@
 //!  NORMAL ──────────► ACTIVE g ──────────► ACTIVE g ────────────► … ────────────► NORMAL g
 //! ```
 //! Two marks decide whose records count later: `holds`, the newest composition whose records are here,
-//! and `rebuilt`, the last one whose `Rebuild` was carried out. If anyone served `rebuilt`, this node is
-//! as good as he is; if nobody did, what it held before still counts. A `Prepare` alone leaves no mark: a
-//! node that was prepared but never rebuilt may hold older records.
+//! and `rebuilt`, the last one whose `Rebuild` was carried out. If anyone may have acted on `rebuilt`, this
+//! node is as good as he is; if nobody did, what it held before still counts ([`super::contributors`]). A
+//! `Prepare` alone leaves no mark: a node that was prepared but never rebuilt may hold older records.
 //! Invariant: `holds <= rebuilt` as stamps.
 
 use super::io::{Effect, Recover};
@@ -35,6 +35,7 @@ pub(super) struct Member {
     /// Highest generation heard of, from anyone.
     highest: Generation,
     rebuilt: Stamp,
+    rebuilt_with: Vec<Pnn>,
     holds: Stamp,
     committed: Stamp,
     suspended: bool,
@@ -53,6 +54,7 @@ impl Member {
             mode: RecoveryMode::Active,
             highest: Generation::INVALID,
             rebuilt: Stamp::NONE,
+            rebuilt_with: Vec::new(),
             holds: Stamp::NONE,
             committed: Stamp::NONE,
             suspended: false,
@@ -157,6 +159,7 @@ impl Member {
             generation,
             committed: self.holds,
             prepared,
+            rebuilt_with: self.rebuilt_with.clone(),
             databases: self.databases.clone(),
         }
     }
@@ -186,6 +189,7 @@ impl Member {
             self.holds = Stamp::NONE;
         }
         self.rebuilt = self.stamp();
+        self.rebuilt_with.clone_from(&self.composition.members);
         fx.push(records(Recover::Rebuild {
             generation,
             contributors,

@@ -73,6 +73,8 @@ pub enum MembershipMessage {
         /// generation is not below that of the `Prepare`, the `Prepare` was refused: the leader must
         /// take a higher one.
         prepared: Stamp,
+        /// The members of the composition of that `Rebuild`.
+        rebuilt_with: Vec<Pnn>,
         /// Databases it has open.
         databases: Vec<DbInfo>,
     },
@@ -81,7 +83,7 @@ pub enum MembershipMessage {
     Rebuild {
         /// The generation of the `Prepare`.
         generation: Generation,
-        /// The newest composition that any member served.
+        /// The newest composition that any member served, or may have begun to.
         newest: Stamp,
         /// Nodes that hold its records: these count.
         contributors: Vec<Pnn>,

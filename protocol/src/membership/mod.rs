@@ -5,6 +5,7 @@
 //! pure function.
 
 pub mod config;
+mod contributors;
 pub mod drift;
 mod flags;
 pub mod io;

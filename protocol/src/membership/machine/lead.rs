@@ -3,8 +3,9 @@
 use super::{Membership, Timer, refuse};
 use crate::id::{DbId, Generation, Pnn};
 use crate::machine::Effects;
+use crate::membership::contributors::Answer;
 use crate::membership::io::Effect;
-use crate::membership::leader::{Answer, Recovery};
+use crate::membership::leader::Recovery;
 use crate::membership::member::NUMBER_MAX;
 use crate::membership::message::{Composition, MembershipMessage};
 use crate::membership::nodes::Arriving;

@@ -2,7 +2,8 @@
 
 use crate::id::{Generation, Pnn, Term};
 use crate::machine::Effects;
-use crate::membership::leader::{Answer, Recovery};
+use crate::membership::contributors::Answer;
+use crate::membership::leader::Recovery;
 use crate::membership::member::Member;
 use crate::membership::message::{Composition, MembershipMessage};
 use crate::time::Instant;
@@ -10,6 +11,17 @@ use alloc::vec::Vec;
 
 /// Prepares and rebuilds `who` for `generation`; then `committing` hear that it is over. The contributors.
 fn recover(nodes: &mut [Member], who: &[u32], generation: u32, committing: &[u32]) -> Vec<u32> {
+    begin(nodes, who, generation, who, committing)
+}
+
+/// The same, but only `rebuilding` hear the order to rebuild.
+fn begin(
+    nodes: &mut [Member],
+    who: &[u32],
+    generation: u32,
+    rebuilding: &[u32],
+    committing: &[u32],
+) -> Vec<u32> {
     let mut fx = Effects::new();
     let composition = Composition {
         generation: Generation::new(generation, 0),
@@ -24,6 +36,7 @@ fn recover(nodes: &mut [Member], who: &[u32], generation: u32, committing: &[u32
         let MembershipMessage::Prepared {
             committed,
             prepared,
+            rebuilt_with,
             databases,
             ..
         } = answer
@@ -33,6 +46,7 @@ fn recover(nodes: &mut [Member], who: &[u32], generation: u32, committing: &[u32
         let answer = Answer {
             committed,
             prepared,
+            rebuilt_with,
             databases,
         };
         rebuild = recovery.prepared(Pnn(*pnn), answer);
@@ -46,7 +60,7 @@ fn recover(nodes: &mut [Member], who: &[u32], generation: u32, committing: &[u32
     else {
         panic!("no order to rebuild");
     };
-    for pnn in who {
+    for pnn in rebuilding {
         let (contributors, databases) = (contributors.clone(), databases.clone());
         nodes[*pnn as usize].rebuild(generation, newest, contributors, databases, &mut fx);
     }
@@ -68,6 +82,44 @@ fn contributors_are_those_of_the_newest_composition_that_was_served() {
     assert_eq!(recover(nodes, &[0, 1, 2], 40, &[]), [0, 1]);
     // Without node 0: node 1 has what there is. Node 3 has nothing.
     assert_eq!(recover(nodes, &[1, 2, 3], 50, &[3]), [1]);
-    // Node 3 served 50, for which all three were rebuilt; node 0 was not.
-    assert_eq!(recover(nodes, &[0, 1, 2, 3], 60, &[]), [1, 2, 3]);
+    // Node 3 served 50, for which node 1 was rebuilt with its records; node 2 had none, and node 0 was not there.
+    assert_eq!(recover(nodes, &[0, 1, 2, 3], 60, &[]), [1, 3]);
+}
+
+/// Three nodes at rest in generation 10.
+fn three() -> Vec<Member> {
+    let mut nodes: Vec<Member> = (0..3).map(|n| Member::new(Pnn(n))).collect();
+    recover(&mut nodes, &[0, 1, 2], 10, &[0, 1, 2]);
+    nodes
+}
+
+/// Records of node 1 may have got another dmaster in 20, whose clients go on at once.
+#[test]
+fn who_was_away_in_a_rebuild_that_all_members_carried_out_does_not_count() {
+    let mut nodes = three();
+    assert_eq!(recover(&mut nodes, &[0, 2], 20, &[]), [0, 2]);
+    assert_eq!(recover(&mut nodes, &[0, 1, 2], 30, &[]), [0, 2]);
+    assert_eq!(recover(&mut nodes, &[0, 1, 2], 40, &[]), [0, 2]);
+    // Of node 0 it is not known whether it took part.
+    let mut nodes = three();
+    assert_eq!(begin(&mut nodes, &[0, 2], 20, &[2], &[]), [0, 2]);
+    assert_eq!(recover(&mut nodes, &[1, 2], 30, &[]), [2]);
+}
+
+#[test]
+fn a_rebuild_that_a_member_missed_has_decided_nothing() {
+    let mut nodes = three();
+    assert_eq!(begin(&mut nodes, &[0, 2], 20, &[0], &[]), [0, 2]);
+    assert_eq!(recover(&mut nodes, &[0, 1, 2], 30, &[]), [0, 1, 2]);
+    // A member that lost everything since knows nothing of it.
+    let mut nodes = three();
+    assert_eq!(begin(&mut nodes, &[0, 2], 20, &[0], &[]), [0, 2]);
+    nodes[2] = Member::new(Pnn(2));
+    assert_eq!(recover(&mut nodes, &[0, 1, 2], 30, &[]), [0]);
+    // Those who hold nothing of theirs yet do not push aside who does.
+    let mut nodes = three();
+    nodes[0] = Member::new(Pnn(0));
+    nodes[2] = Member::new(Pnn(2));
+    assert_eq!(recover(&mut nodes, &[0, 2], 20, &[]), [0, 2]);
+    assert_eq!(recover(&mut nodes, &[0, 1, 2], 30, &[]), [1]);
 }

@@ -74,6 +74,8 @@ pub(super) struct World {
     /// Per ordered pair: whether it is up, its life, and the time of its last delivery.
     links: BTreeMap<(usize, usize), (bool, u32, u64)>,
     served: BTreeSet<Stamp>,
+    /// Who carried out the `Rebuild` of each composition. When all members have, clients may work with what it decided.
+    carried: BTreeMap<Stamp, BTreeSet<usize>>,
     /// For each composition the newest one before it, and what its contributors carried.
     decided: BTreeMap<Stamp, (Stamp, BTreeSet<Stamp>)>,
     compositions: BTreeMap<Generation, Composition>,
@@ -99,6 +101,7 @@ impl World {
             sequence: 0,
             links: BTreeMap::new(),
             served: BTreeSet::new(),
+            carried: BTreeMap::new(),
             decided: BTreeMap::new(),
             compositions: BTreeMap::new(),
             commits: Vec::new(),
@@ -398,7 +401,11 @@ impl World {
         self.nodes[node].knows = stamp;
         self.nodes[node].lineage.extend(lineage);
         self.served.insert(stamp);
-        // Who was rebuilt for it is as good as any from now on.
+        self.equal(stamp);
+    }
+
+    /// Who was rebuilt for a composition is as good as any from now on.
+    fn equal(&mut self, stamp: Stamp) {
         for peer in &mut self.nodes {
             if peer.rebuilt.0 == stamp {
                 let lineage = peer.rebuilt.1.clone();
@@ -408,8 +415,21 @@ impl World {
         }
     }
 
-    /// The oracle: nobody contributes who lacks what a member knows to have been served, and nobody is
-    /// left out who has it.
+    /// The newest composition that counts as far as a node can tell.
+    fn counting(&self, peer: &Node) -> Stamp {
+        let (rebuilt, _) = peer.rebuilt;
+        let members = self.compositions.get(&rebuilt.generation);
+        let carried = self.carried.get(&rebuilt).map_or(0, BTreeSet::len);
+        let all_did = members.is_some_and(|composition| composition.members.len() == carried);
+        if all_did && peer.knows != Stamp::NONE {
+            peer.knows.max(rebuilt)
+        } else {
+            peer.knows
+        }
+    }
+
+    /// The oracle: nobody contributes who lacks what a member knows to have been served, or what clients may have worked
+    /// with, and nobody is left out who has it.
     fn judge(&mut self, node: usize, contributors: &[Pnn]) {
         let composition = self.nodes[node].composition.clone();
         let stamp = Stamp {
@@ -434,20 +454,33 @@ impl World {
             peer.lineage.insert(stamp);
         }
         peer.rebuilt = (stamp, lineage);
+        let carried = self.carried.entry(stamp).or_default();
+        carried.insert(node);
+        if carried.len() == composition.members.len() {
+            self.equal(stamp);
+        }
     }
 
     /// The newest composition that a member knows served, and what the contributors carry together.
     fn decide(&mut self, members: &[Pnn], contributors: &[Pnn]) -> (Stamp, BTreeSet<Stamp>) {
         let mut lineage = BTreeSet::new();
         let peers = members.iter().map(|pnn| &self.nodes[pnn.0 as usize]);
-        let newest = peers.map(|peer| peer.knows).max().expect("a member");
+        let newest = peers
+            .map(|peer| self.counting(peer))
+            .max()
+            .expect("a member");
+        let peers = members.iter().map(|pnn| &self.nodes[pnn.0 as usize]);
+        // Whether all members carried out that one may be unknown to those who are there.
+        let is_newest_known = peers.map(|peer| peer.rebuilt.0).max() <= Some(newest);
         for pnn in members {
             let peer = &self.nodes[pnn.0 as usize];
             let has = newest == Stamp::NONE || peer.lineage.contains(&newest);
             let counts = contributors.contains(pnn);
             assert!(has || !counts, "node {pnn} lacks {newest:?}");
             // Who went on to a later attempt without hearing that this one was served may be left out.
-            let sure = newest == Stamp::NONE || peer.knows == newest || peer.rebuilt.0 == newest;
+            let is_rebuilt = peer.rebuilt.0 == newest && peer.knows != Stamp::NONE;
+            let sure = newest == Stamp::NONE || peer.knows == newest || is_rebuilt;
+            let sure = sure && is_newest_known;
             assert!(counts || !(has && sure), "node {pnn} has {newest:?}");
             if counts {
                 lineage.extend(peer.lineage.iter().copied());
