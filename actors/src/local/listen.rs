@@ -69,14 +69,15 @@ impl Listener {
         }
     }
 
-    fn accept(&self, stream: UnixStream) {
+    fn accept(&self, stream: UnixStream) -> io::Result<()> {
         let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
         let client = self.router.next_client();
         let tunables = self.router.context.tunables.clone();
-        let outbox = Outbox::new(client, pid.unwrap_or(0), stream, tunables);
+        let outbox = Outbox::new(client, pid.unwrap_or(0), stream.into_std()?, tunables)?;
         let session = Session::new(self.router.clone(), outbox, self.buffer.clone()).start();
         let poisons = &self.router.context.poisons;
         poisons.put("client session", &session);
+        Ok(())
     }
 }
 
@@ -113,16 +114,9 @@ impl Actor for Listener {
 
 impl StreamHandler<io::Result<UnixStream>> for Listener {
     fn handle(&mut self, accepted: io::Result<UnixStream>, _: &mut Self::Context) {
-        match accepted {
-            Ok(stream) => self.accept(stream),
-            Err(error) => {
-                let log = &self.router.context.log;
-                text(
-                    log,
-                    Level::Err,
-                    format_args!("Accepting a client failed: {error}"),
-                );
-            }
+        if let Err(error) = accepted.and_then(|stream| self.accept(stream)) {
+            let said = format_args!("Accepting a client failed: {error}");
+            text(&self.router.context.log, Level::Err, said);
         }
     }
 }

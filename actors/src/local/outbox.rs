@@ -1,4 +1,4 @@
-//! The sending half of a client's connection, usable from every thread.
+//! A client's connection: the session reads it, and every thread may send on it.
 //!
 //! What the kernel takes goes out at once, the rest waits in a bounded queue that the session's writing
 //! task empties: nobody ever waits for a client. A client that lets too much pile up is disconnected.
@@ -6,11 +6,16 @@
 use ctdb_protocol::id::ClientId;
 use ctdb_protocol::limits::DATA_QUEUE_BYTES_MAX;
 use ctdb_protocol::tunable::{TunableId, Tunables};
+use rustix::io::Errno;
+use rustix::net::{SendFlags, Shutdown};
 use std::collections::VecDeque;
 use std::io;
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use tokio::io::Interest;
-use tokio::net::UnixStream;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::unix::pipe;
 use tokio::sync::Notify;
 
 /// Most bytes that wait for one client, as for a peer.
@@ -30,7 +35,10 @@ pub(super) struct Outbox {
 struct Shared {
     client: ClientId,
     pid: i32,
-    stream: UnixStream,
+    /// Watched for what there is to read and nothing else: for the kernel a Unix socket becomes writable each time that
+    /// its peer reads, and each of these times would wake the daemon. As far as the runtime is concerned, such a
+    /// descriptor is the end of a pipe.
+    socket: Mutex<pipe::Receiver>,
     tunables: Arc<RwLock<Tunables>>,
     pending: Mutex<Pending>,
     /// Something waits to be written, or the connection was closed.
@@ -58,19 +66,21 @@ impl Outbox {
         pid: i32,
         stream: UnixStream,
         tunables: Arc<RwLock<Tunables>>,
-    ) -> Self {
+    ) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        let socket = pipe::Receiver::from_owned_fd_unchecked(stream.into())?;
         let shared = Shared {
             client,
             pid,
-            stream,
+            socket: Mutex::new(socket),
             tunables,
             pending: Mutex::default(),
             wake: Notify::new(),
             room: Notify::new(),
         };
-        Self {
+        Ok(Self {
             shared: Arc::new(shared),
-        }
+        })
     }
 
     /// Whose it is.
@@ -91,7 +101,7 @@ impl Outbox {
         }
         let mut rest = packet;
         if pending.bytes.is_empty() {
-            match self.shared.stream.try_write(packet) {
+            match self.write(packet) {
                 Ok(written) if written == packet.len() => return,
                 Ok(written) => {
                     rest = &packet[written..];
@@ -143,21 +153,15 @@ impl Outbox {
         }
     }
 
-    /// Reads what is there; `WouldBlock` if nothing is.
-    pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.shared.stream.try_read(buffer)?;
-        if count < buffer.len() {
-            // The socket is empty: wait for the kernel instead of asking it again (tokio's own readers do
-            // the same).
-            let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-            let _ = self.shared.stream.try_io(Interest::READABLE, empty);
-        }
-        Ok(count)
-    }
-
-    /// Waits until there is something to read.
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        self.shared.stream.readable().await
+    /// Reads what is there, at the end of the connection 0 bytes.
+    pub(super) fn poll_read(
+        &self,
+        ctx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(Pin::new(&mut *self.socket()).poll_read(ctx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
     }
 
     /// Writes what waits until the connection ends.
@@ -165,9 +169,23 @@ impl Outbox {
         loop {
             self.shared.wake.notified().await;
             while self.flush_some()? {
-                self.shared.stream.writable().await?;
+                self.writable().await?;
             }
         }
+    }
+
+    /// Waits until the kernel takes more, by a descriptor for this one time.
+    async fn writable(&self) -> io::Result<()> {
+        let socket = rustix::io::fcntl_dupfd_cloexec(&*self.socket(), 0)?;
+        pipe::Sender::from_owned_fd_unchecked(socket)?
+            .writable()
+            .await
+    }
+
+    /// Gives the kernel what it takes at once.
+    fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        rustix::net::send(&*self.socket(), bytes, flags)
     }
 
     /// Writes what the kernel takes; answers whether something is left.
@@ -177,15 +195,15 @@ impl Outbox {
             return Err(io::ErrorKind::NotConnected.into());
         }
         while !pending.bytes.is_empty() {
-            match self.shared.stream.try_write(pending.bytes.as_slices().0) {
+            match self.write(pending.bytes.as_slices().0) {
                 Ok(written) => pending.wrote(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(Errno::AGAIN) => {
                     if pending.bytes.len() < FULL_BYTES {
                         self.shared.room.notify_waiters();
                     }
                     return Ok(true);
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
         pending.bytes.shrink_to(KEPT_BYTES);
@@ -206,9 +224,14 @@ impl Outbox {
             ..Pending::default()
         };
         // The session's reader is woken by the shutdown of the socket; an error means it is down already.
-        let _ = rustix::net::shutdown(&self.shared.stream, rustix::net::Shutdown::Both);
+        let _ = rustix::net::shutdown(&*self.socket(), Shutdown::Both);
         self.shared.wake.notify_one();
         self.shared.room.notify_waiters();
+    }
+
+    fn socket(&self) -> MutexGuard<'_, pipe::Receiver> {
+        let socket = self.shared.socket.lock();
+        socket.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
@@ -230,5 +253,38 @@ impl Pending {
             self.written -= length;
             self.lengths.pop_front();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::thread;
+    use std::time::Duration;
+    use tokio::runtime::Handle;
+    use tokio::sync::oneshot;
+
+    const PACKETS: u64 = 50;
+
+    #[tokio::test]
+    async fn a_client_that_reads_does_not_wake_the_daemon() {
+        let (stream, mut peer) = UnixStream::pair().expect("a pair of sockets");
+        let outbox = Outbox::new(ClientId(1), 0, stream, Arc::default()).expect("a connection");
+        for _ in 0..PACKETS {
+            outbox.send(b"8 bytes.");
+        }
+        let waits = || Handle::current().metrics().worker_park_count(0);
+        let before = waits();
+        let (done, end) = oneshot::channel();
+        thread::spawn(move || {
+            for _ in 0..PACKETS {
+                peer.read_exact(&mut [0; 8]).expect("it was sent");
+                thread::sleep(Duration::from_millis(1));
+            }
+            done.send(()).expect("waited for");
+        });
+        end.await.expect("the thread does not panic");
+        assert!(waits() - before < PACKETS / 2);
     }
 }

@@ -19,18 +19,17 @@ use ctdb_protocol::client::{
 };
 use ctdb_protocol::limits::CLIENT_PACKET_BYTES_MAX;
 use ctdb_protocol::notice::{Level, Notice};
-use futures_util::stream;
+use futures_util::stream::{self, Stream};
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Poll, ready};
 
 /// Bytes read at once.
 pub(super) const READ_BYTES: usize = 256 << 10;
-/// Reads in one turn, after which the others have theirs.
-const READS_PER_TURN: usize = 8;
 /// Most controls of one client that wait at once.
 const WAITING_CONTROLS_MAX: usize = 4_096;
 
@@ -41,7 +40,8 @@ pub(super) type ReadBuffer = Rc<RefCell<Box<[u8]>>>;
 pub(super) struct Session {
     router: Arc<Router>,
     outbox: Outbox,
-    splitter: FrameSplitter,
+    /// Filled by the reading stream.
+    splitter: Rc<RefCell<FrameSplitter>>,
     buffer: ReadBuffer,
     waiting_controls: usize,
 }
@@ -76,48 +76,33 @@ impl Session {
         Self {
             router,
             outbox,
-            splitter: FrameSplitter::new(CLIENT_PACKET_BYTES_MAX),
+            splitter: Rc::new(FrameSplitter::new(CLIENT_PACKET_BYTES_MAX).into()),
             buffer,
             waiting_controls: 0,
         }
     }
 
-    /// Reads what is there and does what it says.
-    fn read(&mut self, ctx: &mut Context<Self>) -> Result<(), Leave> {
+    /// What the client sends, read as soon as it is there.
+    fn bytes_read(&self) -> impl Stream<Item = io::Result<usize>> + use<> {
+        let (outbox, splitter) = (self.outbox.clone(), self.splitter.clone());
         let buffer = self.buffer.clone();
-        let mut buffer = buffer.borrow_mut();
-        for _ in 0..READS_PER_TURN {
-            match self.outbox.try_read(&mut buffer) {
-                Ok(0) => return Err(Leave::Closed),
-                Ok(count) => {
-                    self.splitter.push(&buffer[..count]);
-                    self.take_packets(ctx)?;
-                    if count < buffer.len() {
-                        return Ok(());
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(_) => return Err(Leave::Closed),
+        stream::poll_fn(move |ctx| {
+            let mut buffer = buffer.borrow_mut();
+            let count = ready!(outbox.poll_read(ctx, &mut buffer));
+            if let Ok(count) = count {
+                splitter.borrow_mut().push(&buffer[..count]);
             }
-        }
-        Ok(())
+            Poll::Ready(Some(count))
+        })
     }
 
     fn take_packets(&mut self, ctx: &mut Context<Self>) -> Result<(), Leave> {
-        let mut splitter = std::mem::take(&mut self.splitter);
-        let result = loop {
-            match splitter.next_packet() {
-                Ok(Some(packet)) => {
-                    if let Err(leave) = self.take(packet, ctx) {
-                        break Err(leave);
-                    }
-                }
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(Leave::junk(error)),
-            }
-        };
-        self.splitter = splitter;
-        result
+        let splitter = self.splitter.clone();
+        let mut splitter = splitter.borrow_mut();
+        while let Some(packet) = splitter.next_packet().map_err(Leave::junk)? {
+            self.take(packet, ctx)?;
+        }
+        Ok(())
     }
 
     fn take(&mut self, packet: &[u8], ctx: &mut Context<Self>) -> Result<(), Leave> {
@@ -219,22 +204,18 @@ impl Actor for Session {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let readable = stream::unfold(self.outbox.clone(), |outbox| async {
-            let result = outbox.readable().await;
-            Some((result, outbox))
-        });
-        ctx.add_stream(readable);
+        ctx.add_stream(self.bytes_read());
         let outbox = self.outbox.clone();
         let writing = async move { outbox.write_loop().await }.into_actor(self);
         ctx.spawn(writing.map(|_, this, ctx| this.leave(Leave::Closed, ctx)));
     }
 }
 
-impl StreamHandler<io::Result<()>> for Session {
-    fn handle(&mut self, ready: io::Result<()>, ctx: &mut Self::Context) {
-        let result = match ready {
-            Ok(()) => self.read(ctx),
-            Err(_) => Err(Leave::Closed),
+impl StreamHandler<io::Result<usize>> for Session {
+    fn handle(&mut self, count: io::Result<usize>, ctx: &mut Self::Context) {
+        let result = match count {
+            Ok(0) | Err(_) => Err(Leave::Closed),
+            Ok(_) => self.take_packets(ctx),
         };
         if let Err(leave) = result {
             self.leave(leave, ctx);

@@ -1,7 +1,7 @@
 //! The actor of one shard: feeds the record machine, carries out its effects in order, wakes it at its
 //! deadline, and serves walks and waiting operations in between.
 
-use super::alarm;
+use super::alarm::{self, Alarm};
 use super::opening::Opening;
 use super::shell::Shell;
 pub use super::shell::Wiring;
@@ -14,7 +14,7 @@ use crate::realtime;
 use crate::supervise::last_panic;
 use actix::fut::ActorFutureExt;
 use actix::prelude::{SendError, WrapFuture};
-use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::{Actor, AsyncContext, Context, Handler, Message};
 use ctdb_protocol::machine::{Effects, Machine};
 use ctdb_protocol::record::io::{Effect, Input};
 use ctdb_protocol::time::Instant;
@@ -32,8 +32,8 @@ pub struct Records<M> {
     fatal: Fatal,
     effects: Effects<Effect>,
     inputs: VecDeque<Input>,
-    deadline: Option<(Instant, SpawnHandle)>,
-    retry: Option<(Instant, SpawnHandle)>,
+    /// There once the actor runs.
+    alarm: Option<Alarm>,
     slicing: bool,
 }
 
@@ -52,8 +52,7 @@ where
             fatal: fatal.clone(),
             effects: Effects::new(),
             inputs: VecDeque::new(),
-            deadline: None,
-            retry: None,
+            alarm: None,
             slicing: false,
         }
     }
@@ -81,8 +80,7 @@ where
         for (name, kind) in mem::take(&mut self.shell.wanted) {
             self.open_wanted(name, kind, 0, ctx);
         }
-        self.set_deadline(ctx);
-        self.set_retry(ctx);
+        self.set_alarm(ctx);
         self.set_slice(ctx);
     }
 
@@ -95,41 +93,41 @@ where
         }
     }
 
-    /// A timeout that comes early does nothing, so only an earlier deadline needs a new timer.
-    fn set_deadline(&mut self, ctx: &mut Context<Self>) {
-        let Some(deadline) = self.machine.deadline() else {
+    /// For the machine's deadline or the next try of an operation that waits, whichever is earlier.
+    fn set_alarm(&mut self, ctx: &mut Context<Self>) {
+        let deadlines = [self.machine.deadline(), self.shell.chains.next_try()];
+        let (Some(at), Some(alarm)) = (deadlines.into_iter().flatten().min(), &mut self.alarm)
+        else {
             return;
         };
-        if let Some((at, handle)) = self.deadline {
-            if at <= deadline {
-                return;
+        match alarm.set(at, self.clock.now()) {
+            Ok(None) => {}
+            Ok(Some(watched)) => {
+                let ring = alarm::ring(watched).into_actor(self);
+                ctx.spawn(ring.map(|watched, this, ctx| {
+                    if let Some(alarm) = &mut this.alarm {
+                        alarm.rang(watched);
+                    }
+                    this.act_in_time(ctx);
+                }));
             }
-            ctx.cancel_future(handle);
+            Err(error) => self.fatal.end(&format!("records: no timer: {error}")),
         }
-        let handle = ctx.run_later(deadline.since(self.clock.now()), |this, ctx| {
-            this.deadline = None;
-            this.with_shell(ctx, |_, inputs| inputs.push_back(Input::Timeout));
-        });
-        self.deadline = Some((deadline, handle));
     }
 
-    /// As [`Self::set_deadline`], with a finer timer. The older one must go, or their number would grow.
-    fn set_retry(&mut self, ctx: &mut Context<Self>) {
-        let Some(next) = self.shell.chains.next_try() else {
-            return;
-        };
-        if let Some((at, handle)) = self.retry {
-            if at <= next {
-                return;
+    /// Does what the time has come for.
+    fn act_in_time(&mut self, ctx: &mut Context<Self>) {
+        let now = self.clock.now();
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let deadline = self.machine.deadline();
+        self.with_shell(ctx, |shell, inputs| {
+            if is_due(shell.chains.next_try()) {
+                shell.retry(inputs);
             }
-            ctx.cancel_future(handle);
-        }
-        let wait = alarm::wait(next.since(self.clock.now())).into_actor(self);
-        let handle = ctx.spawn(wait.map(|(), this, ctx| {
-            this.retry = None;
-            this.with_shell(ctx, Shell::retry);
-        }));
-        self.retry = Some((next, handle));
+            if is_due(deadline) {
+                inputs.push_back(Input::Timeout);
+            }
+        });
     }
 
     /// Plans the next slice of the walks. It runs when all that is ready by then had its turn.
@@ -177,6 +175,10 @@ where
                 realtime::request();
             }
         };
+        match Alarm::new() {
+            Ok(alarm) => self.alarm = Some(alarm),
+            Err(error) => self.fatal.end(&format!("records: no timer: {error}")),
+        }
         match ChainWaiter::start(begin, turn) {
             Ok(waiter) => self.shell.chains.use_waiter(waiter),
             Err(error) => self.shell.has_no_waiter(&error),

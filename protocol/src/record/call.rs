@@ -21,8 +21,12 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// How long a record that others wait for stays for each of the clients that were just answered: without it
-/// two busy nodes could pass a record between them and no client ever get its lock.
+/// How long a record that others wait for stays for the client that was just answered: without it two busy
+/// nodes could pass a record between them and no client ever get its lock. It is about what a client needs to wake, and
+/// who is to change the record waits so long for each node that only looks at it.
+const HOLD_ALONE: Duration = Duration::from_micros(200);
+/// The same for each of several clients, which have their turns one after the other, and now and then for one that had
+/// none ([`super::pace`]).
 const HOLD: Duration = Duration::from_millis(1);
 /// Clients that count for that: it stays no longer for a crowd, so that all nodes have their turn soon.
 const HOLD_CLIENTS_MAX: u32 = 8;
@@ -132,9 +136,11 @@ impl Database {
             && !work.waiters.is_empty()
             && !(work.gives.is_empty() && work.copies.borrowers.is_empty())
         {
-            let clients = HOLD_CLIENTS_MAX.min(work.waiters.len() as u32);
-            let until = Some(out.now + HOLD * clients);
-            work.hold_until = work.hold_until.max(until);
+            let stays = match work.waiters.len() as u32 {
+                1 if !self.pace.is_due(key) => HOLD_ALONE,
+                clients => HOLD * clients.min(HOLD_CLIENTS_MAX),
+            };
+            work.hold_until = work.hold_until.max(Some(out.now + stays));
         }
     }
 
@@ -164,7 +170,12 @@ impl Database {
         }
         match out.lmaster(key) {
             Some(lmaster) if self.phase == Phase::Served && !out.suspended => {
+                work.paced_until = self.pace.not_before(key, out.now);
+                if work.paced_until.is_some() {
+                    return;
+                }
                 work.coming = Coming::Asked;
+                work.asked_at = Some(out.now);
                 let call = RecordBody::Call {
                     key: key.clone(),
                     requester: out.own,
@@ -202,8 +213,17 @@ impl Database {
             return;
         };
         work.coming = Coming::Unknown;
-        if !work.gives.is_empty() {
+        work.paced_until = None;
+        let asked_at = work.asked_at.take();
+        let is_wanted_elsewhere = !work.gives.is_empty();
+        if is_wanted_elsewhere {
             work.hold_until = self.hot.pinned_until(key, out.now);
+        }
+        if let LocalOutcome::Mine { data, .. } = &outcome {
+            match asked_at.filter(|_| is_wanted_elsewhere) {
+                Some(at) => self.pace.came(key, data, out.now.since(at), out.now),
+                None => self.pace.forget(key),
+            }
         }
         self.hold(key, out);
         if let LocalOutcome::Mine { rsn, flags, data } = outcome {

@@ -10,6 +10,7 @@ use super::io::Input;
 use super::local::{LocalOp, LocalOutcome};
 use super::message::RecordBody;
 use super::outlet::Outlet;
+use super::pace::Pace;
 use super::rebuild::Rebuild;
 use super::replica::Replica;
 use super::replica::io::Request;
@@ -57,6 +58,7 @@ pub(super) struct Database {
     pub(super) replica: Replica,
     pub(super) vacuum: Vacuum,
     pub(super) hot: Hot,
+    pub(super) pace: Pace,
     /// Read-only copies may be made here.
     pub(super) is_readonly: bool,
     /// Nodes that have, or will have, read-only copies of records of which this node is dmaster.
@@ -86,6 +88,7 @@ impl Database {
             replica: Replica::new(id),
             vacuum: Vacuum::default(),
             hot: Hot::default(),
+            pace: Pace::default(),
             is_readonly: false,
             delegations: BTreeMap::new(),
             early: VecDeque::new(),
@@ -213,6 +216,7 @@ impl Database {
         self.replica.close(out);
         // What is not open here can hold nothing of the time before.
         self.fresh = !self.opened;
+        self.pace = Pace::default();
         self.directory = Directory::default();
         self.rebuild = Rebuild::default();
         self.sweep.reset();

@@ -71,6 +71,7 @@ impl Database {
             data,
         } = outcome
         {
+            self.pace.left(key, &data, out.now);
             let migrate = RecordBody::Migrate {
                 key: key.clone(),
                 rsn,

@@ -12,6 +12,7 @@ pub mod local;
 pub mod machine;
 pub mod message;
 mod outlet;
+mod pace;
 mod readonly;
 mod rebuild;
 pub mod replica;

@@ -98,6 +98,10 @@ pub(super) struct Work {
     /// Calls of local clients.
     pub(super) waiters: Vec<(CallId, CallKind)>,
     pub(super) coming: Coming,
+    /// When it was asked for.
+    pub(super) asked_at: Option<Instant>,
+    /// It is not asked for before.
+    pub(super) paced_until: Option<Instant>,
     /// Our vacuum run wants it here.
     pub(super) is_fetched: bool,
     /// The give of a search comes next; it goes before those of the chain, which are for later.
@@ -144,7 +148,8 @@ impl Work {
         }
         let is_looked_for =
             self.is_wanted() || !self.copies.readers.is_empty() && !self.copies.is_asked;
-        if may_answer && self.coming != Coming::Parked && is_looked_for {
+        let paced_until = self.paced_until.filter(|until| *until > now);
+        if may_answer && self.coming != Coming::Parked && is_looked_for && paced_until.is_none() {
             let is_recalled = core::mem::take(&mut self.copies.is_recalled) && holders.is_none();
             return if is_recalled {
                 Next::Run(Why::Recall, LocalOp::EndDelegations)
@@ -155,10 +160,10 @@ impl Work {
         if self.gives.is_empty() && self.copies.borrowers.is_empty() {
             // What the chain will bring must be remembered, or it would be asked for twice.
             let is_over = !self.is_wanted() && self.copies.readers.is_empty();
-            return if is_over && self.coming != Coming::Adopted {
-                Next::Done
-            } else {
-                Next::Rest
+            return match paced_until {
+                Some(until) if !is_over => Next::Wait(until),
+                _ if is_over && self.coming != Coming::Adopted => Next::Done,
+                _ => Next::Rest,
             };
         }
         if self.coming == Coming::Adopted && self.search_gives {
@@ -244,6 +249,7 @@ impl Work {
             Coming::Parked => Coming::Parked,
             Coming::Unknown | Coming::Asked | Coming::Adopted => Coming::Unknown,
         };
+        self.paced_until = None;
         self.search_gives = false;
         self.is_fetched = false;
         self.settles.clear();

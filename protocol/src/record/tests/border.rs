@@ -21,25 +21,27 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 pub(super) const DB: DbId = DbId(9);
-const GENERATION: Generation = Generation::new(5, 0);
+pub(super) const GENERATION: Generation = Generation::new(5, 0);
 
 pub(super) struct Bench {
     pub(super) machine: RecordMachine,
+    pub(super) now: Instant,
 }
 
 impl Bench {
     fn new() -> Self {
         let machine = RecordMachine::new(Pnn(0), Timing::DEFAULT, 1);
-        Self { machine }
+        let now = Instant::ZERO;
+        Self { machine, now }
     }
 
     pub(super) fn feed(&mut self, input: Input) -> Vec<Effect> {
         let mut effects = Effects::new();
-        self.machine.step(Instant::ZERO, input, &mut effects);
+        self.machine.step(self.now, input, &mut effects);
         effects.drain().collect()
     }
 
-    fn prepare(&mut self, lmaster: u32) {
+    pub(super) fn prepare(&mut self, lmaster: u32) {
         let prepare = Recover::Prepare(Composition {
             generation: GENERATION,
             members: vec![Pnn(0), Pnn(1)],

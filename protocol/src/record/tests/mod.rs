@@ -4,6 +4,7 @@ mod border;
 mod clients;
 mod hot;
 mod leader;
+mod pace;
 mod readonly;
 mod store;
 mod vacuum;
