@@ -21,13 +21,12 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// How long a record that others wait for stays for the client that was just answered: without it two busy
-/// nodes could pass a record between them and no client ever get its lock. It is about what a client needs to wake, and
-/// who is to change the record waits so long for each node that only looks at it.
-const HOLD_ALONE: Duration = Duration::from_micros(200);
-/// The same for each of several clients, which have their turns one after the other, and now and then for one that had
-/// none ([`super::pace`]).
+/// How long a record that others wait for stays for each of the clients that were just answered: without it
+/// two busy nodes could pass a record between them and no client ever get its lock.
 const HOLD: Duration = Duration::from_millis(1);
+/// The same for a client that only looked at it the last time ([`super::pace`]): who is to change the record waits so
+/// long for each node that looks. It is about what a client needs to wake.
+const LOOK: Duration = Duration::from_micros(200);
 /// Clients that count for that: it stays no longer for a crowd, so that all nodes have their turn soon.
 const HOLD_CLIENTS_MAX: u32 = 8;
 
@@ -137,7 +136,7 @@ impl Database {
             && !(work.gives.is_empty() && work.copies.borrowers.is_empty())
         {
             let stays = match work.waiters.len() as u32 {
-                1 if !self.pace.is_due(key) => HOLD_ALONE,
+                1 if self.pace.only_looks(key) => LOOK,
                 clients => HOLD * clients.min(HOLD_CLIENTS_MAX),
             };
             work.hold_until = work.hold_until.max(Some(out.now + stays));

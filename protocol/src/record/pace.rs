@@ -58,10 +58,10 @@ impl Pace {
         self.visits.insert(key.clone(), visit);
     }
 
-    /// Whether a record that came has to stay longer than others.
-    pub(super) fn is_due(&self, key: &Bytes) -> bool {
+    /// Whether a record that came need not stay longer than a look takes.
+    pub(super) fn only_looks(&self, key: &Bytes) -> bool {
         let looks = self.visits.get(key).map_or(0, |visit| visit.looks);
-        looks % LOOKS_MAX == LOOKS_MAX - 1
+        looks > 0 && looks % LOOKS_MAX != LOOKS_MAX - 1
     }
 
     /// It leaves for another node.

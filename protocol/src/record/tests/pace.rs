@@ -93,7 +93,8 @@ fn now_and_then_it_stays_longer() {
         asked_after(&mut bench);
         longer += u32::from(comes_and_goes(&mut bench, b"held", b"held") >= WAY);
     }
-    assert_eq!(longer, 2);
+    // The first time, nobody knows yet.
+    assert_eq!(longer, 3);
 }
 
 #[test]
