@@ -1,6 +1,6 @@
 //! Whether the nodes have the same nodes file in force.
 //!
-//! Every node tells a digest of its file with its state. A peer with another one for [`DIFFERS_AFTER`] is sent the lines, so
+//! Every node tells a digest of its file with its state. A peer with another one for `DIFFERS_AFTER` is sent the lines, so
 //! that it can name the first that differs; it sends its own. A reload of all nodes takes less.
 
 use crate::hash::wide_key_hash;
