@@ -12,6 +12,7 @@ pub mod monitored;
 mod release;
 mod service;
 mod torture;
+mod winbind;
 mod writer;
 
 pub use client::{PASSWORD, Session, USER};
