@@ -232,3 +232,39 @@ fn a_recovery_clears_deleted_records_away() {
     assert!(all.contains("Dumped 0 records"), "{all}");
     cluster.assert_clean();
 }
+
+/// A record of a sticky database stays for `StickyPindown` each time that it comes to a node; it is changed as exactly.
+#[test]
+fn a_sticky_record_moves_less_often() {
+    if !have_root("a_sticky_record_moves_less_often") {
+        return;
+    }
+    let mut layout = Layout::new("sticky", 3);
+    layout.tunables = "HopcountMakeSticky=6\nStickyPindown=200\n".into();
+    let cluster = Cluster::up(&layout);
+    let moves = |db: &str, is_sticky: bool| {
+        cluster.attach(0, &[db]);
+        for node in cluster.nodes().filter(|_| is_sticky) {
+            cluster.ctdb(node, &["setdbsticky", db]).ok();
+            let map = cluster.ctdb(node, &["getdbmap"]).ok();
+            let shown = map
+                .lines()
+                .any(|line| line.contains(db) && line.ends_with(" STICKY"));
+            assert!(shown, "node {node}: {map}");
+        }
+        let clients: Vec<Child> = cluster
+            .nodes()
+            .map(|node| cluster.client(node, &["counter", SOCKET, db, "key", "1000", "1000"]))
+            .collect();
+        let told: Vec<Value> = clients.into_iter().map(json_line).collect();
+        assert_eq!(told.iter().map(done).sum::<u64>(), 3_000, "{told:?}");
+        let value = json_line(cluster.client(1, &["read", SOCKET, db, "key"]));
+        assert_eq!(value["value"], 3_000, "{told:?}");
+        let migrations = told.iter().filter_map(|line| line["migrations"].as_u64());
+        migrations.sum::<u64>()
+    };
+    let (plain, sticky) = (moves("plain.tdb", false), moves("sticky.tdb", true));
+    println!("3,000 changes: the record moved {plain} times, sticky {sticky} times");
+    assert!(sticky * 2 < plain, "sticky {sticky}, plain {plain}");
+    cluster.assert_clean();
+}
