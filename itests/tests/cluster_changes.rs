@@ -273,6 +273,11 @@ fn tunables_keep_addresses_where_they_are() {
     );
     cluster.ctdb(0, &["ipreallocate"]).ok();
     assert!(unserved(), "NoIPTakeover: {:?}", cluster.owners(0));
+    // Nor does it take them when it may host some again, though it had them last.
+    cluster.ctdb(1, &["enable"]).ok();
+    cluster.ctdb(0, &["ipreallocate"]).ok();
+    assert!(unserved(), "NoIPTakeover: {:?}", cluster.owners(0));
+    cluster.ctdb(1, &["disable"]).ok();
     set("NoIPTakeover", "0");
     cluster.ctdb(0, &["ipreallocate"]).ok();
     wait_until(patience(&cluster), "the others take them", not_on_1);

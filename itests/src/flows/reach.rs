@@ -14,8 +14,8 @@ const PULSE: Duration = Duration::from_millis(20);
 /// would count as silence of its own.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Connects again and again until standard input ends; then prints the longest time without an answer, and as whom the
-/// server saw this host.
+/// Says `ready` when it gets through, and connects again and again until standard input has ended and it gets through once
+/// more; then prints the longest time without an answer, and as whom the server saw this host.
 pub fn reach(to: SocketAddr) -> io::Result<()> {
     let (end, ended) = channel::<()>();
     std::thread::spawn(move || {
@@ -23,21 +23,34 @@ pub fn reach(to: SocketAddr) -> io::Result<()> {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         drop(end);
     });
+    let mut seen = BTreeSet::from([until_through(to)]);
     println!("ready");
-    let (mut longest, mut heard, mut seen) = (Duration::ZERO, Instant::now(), BTreeSet::new());
-    while ended.recv_timeout(PULSE) == Err(RecvTimeoutError::Timeout) {
-        // Nobody there, for now: that is what is measured.
-        let Ok(answer) = attempt(to) else { continue };
+    let (mut longest, mut heard) = (Duration::ZERO, Instant::now());
+    loop {
+        let is_over = ended.recv_timeout(PULSE) != Err(RecvTimeoutError::Timeout);
+        seen.insert(until_through(to));
         longest = longest.max(heard.elapsed());
         heard = Instant::now();
-        seen.insert(answer);
+        if is_over {
+            break;
+        }
     }
-    longest = longest.max(heard.elapsed());
     println!(
         "{}",
         json!({ "longest_s": longest.as_secs_f64(), "seen": seen })
     );
     Ok(())
+}
+
+/// Tries until it gets through; the caller of the program has patience, and ends it otherwise.
+fn until_through(to: SocketAddr) -> String {
+    loop {
+        match attempt(to) {
+            Ok(client) => return client,
+            // Nobody there, for now: that is what is measured.
+            Err(_) => std::thread::sleep(PULSE),
+        }
+    }
 }
 
 /// What the server says behind its name.

@@ -78,7 +78,9 @@ impl Leader {
                 let state = input.addresses.entry(known.address).or_default();
                 if known.available && fit.contains(pnn) {
                     state.able.insert(*pnn);
-                    if self.is_home(known, reported.sequence) {
+                    let gave_up =
+                        settings.no_ip_takeover && self.is_nobodys(known, reported.sequence);
+                    if self.is_home(known, reported.sequence) && !gave_up {
                         homes.entry(known.address).or_insert(*pnn);
                     }
                 }
@@ -125,6 +127,12 @@ impl Leader {
     /// Whether a node that has seen no newer plan than `sequence` had the address last.
     fn is_home(&self, known: &KnownAddress, sequence: u64) -> bool {
         known.home && sequence < self.given_at(known.address)
+    }
+
+    /// Whether a node that has seen the plan of that number was told that nobody is to have the address.
+    fn is_nobodys(&self, known: &KnownAddress, sequence: u64) -> bool {
+        let slot = self.slots.get(&known.address);
+        slot.is_some_and(|slot| slot.owner.is_none() && sequence >= slot.since)
     }
 
     /// Who shall hold the LVS addresses: of the nodes that may lead the group the one that the group's nodes choose too.
