@@ -198,6 +198,9 @@ fn winbind_is_one_for_all_nodes() {
     // One that loses its daemon comes back with it, as an init system has it.
     cluster.kill(2, Whom::All);
     cluster.signal_program(2, "winbindd", Signal::KILL);
+    wait_until(LIMIT, "the end of the daemon", || {
+        cluster.daemon_pids(2).is_empty()
+    });
     cluster.start(2);
     cluster.wait_settled("all nodes OK");
     samba.start_winbind(2);

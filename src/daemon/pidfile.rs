@@ -149,7 +149,7 @@ fn refuse_if_held(path: &Path, file: &mut File, tries: u32) -> Result<(), Box<Pi
     let pid = text.trim().parse().ok();
     let alive = pid
         .and_then(|pid: u32| Pid::from_raw(i32::try_from(pid).ok()?))
-        .is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH));
+        .is_some_and(is_alive);
     match pid {
         Some(pid) if alive => Err(PidFileError::Running {
             path: path.to_path_buf(),
@@ -161,6 +161,20 @@ fn refuse_if_held(path: &Path, file: &mut File, tries: u32) -> Result<(), Box<Pi
         }
         .into()),
         _ => Ok(()),
+    }
+}
+
+/// Whether a process runs. One that was killed a moment ago does not: its threads may still be on their way out, and with
+/// them the lock.
+fn is_alive(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid()));
+    // The state, `proc_pid_stat(5)`, behind a name that may hold anything.
+    let state = stat
+        .ok()
+        .and_then(|stat| stat.rsplit(')').next()?.trim_start().chars().next());
+    match state {
+        Some(state) => !matches!(state, 'Z' | 'X'),
+        None => test_kill_process(pid) != Err(rustix::io::Errno::SRCH),
     }
 }
 
@@ -201,5 +215,27 @@ mod tests {
         fs::write(&path, "4194303999\n").unwrap();
         drop(PidFile::take(&path).unwrap());
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+    #[test]
+    fn a_killed_process_that_nobody_has_waited_for_does_not_run() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let pid = Pid::from_child(&child);
+        assert!(is_alive(pid));
+        child.kill().unwrap();
+        let mut tries = 0;
+        while is_alive(pid) {
+            tries += 1;
+            assert!(tries < 1_000, "it is a zombie by now");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(
+            test_kill_process(pid),
+            Ok(()),
+            "though there is still such a process"
+        );
+        child.wait().unwrap();
     }
 }
