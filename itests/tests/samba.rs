@@ -95,10 +95,9 @@ fn nothing_that_was_acknowledged_is_lost_when_a_node_dies() {
             .iter()
             .map(|writer| scope.spawn(|| writer.write(&samba)))
             .collect();
-        wait_until(LIMIT, "a third of the files", || {
-            writers
-                .iter()
-                .all(|writer| writer.arrived(&samba).len() > FILES / 3)
+        // Of that node alone: where the others are slower its client may be done by the time they are so far.
+        wait_until(LIMIT, "a third of its files", || {
+            writers[victim].arrived(&samba).len() > FILES / 3
         });
         // As a power cut: nothing of it is heard again.
         cluster.cut(victim, Cable::Both);
