@@ -278,7 +278,7 @@ fn records() -> Vec<(&'static str, RecordBody)> {
             RecordBody::Call {
                 key: key.clone(),
                 requester: to,
-                hops,
+                number: 3,
             },
         ),
         (
@@ -286,6 +286,7 @@ fn records() -> Vec<(&'static str, RecordBody)> {
             RecordBody::Give {
                 key: key.clone(),
                 to,
+                heard: 3,
                 hops,
             },
         ),

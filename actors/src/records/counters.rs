@@ -302,6 +302,7 @@ mod tests {
                 RecordBody::Give {
                     key: key.clone(),
                     to: Pnn(1),
+                    heard: 0,
                     hops,
                 },
             )

@@ -99,6 +99,9 @@ impl Database {
                 self.answer_readers(key, header, &data, out);
                 self.ask_what_is_wanted(key, out);
             }
+            // It was deleted here under its copies. One may be on its way still, and only we know to whom: it would be
+            // read beside what others make of the record.
+            _ if self.has_holders(key) => self.begin_revoke(key, None, out),
             _ => self.ask_what_is_wanted(key, out),
         }
     }
@@ -165,7 +168,7 @@ impl Database {
         }
         // What came meanwhile is stored first; what was asked for needs no second request.
         if work.coming == Coming::Asked || work.incoming.is_some() {
-            return;
+            return self.lose_older_orders(key, out);
         }
         match out.lmaster(key) {
             Some(lmaster) if self.phase == Phase::Served && !out.suspended => {
@@ -175,12 +178,14 @@ impl Database {
                 }
                 work.coming = Coming::Asked;
                 work.asked_at = Some(out.now);
+                work.asked_number = self.calls.next(lmaster);
                 let call = RecordBody::Call {
                     key: key.clone(),
                     requester: out.own,
-                    hops: 0,
+                    number: work.asked_number,
                 };
                 out.send(lmaster, self.id, call);
+                self.lose_older_orders(key, out);
             }
             _ => work.coming = Coming::Parked,
         }

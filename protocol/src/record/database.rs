@@ -4,6 +4,7 @@
 //! and are not stored yet. The rebuild goes over the database only when it is zero, so what it reports
 //! stays true until the lmasters have decided.
 
+use super::calls::Calls;
 use super::directory::Directory;
 use super::hot::Hot;
 use super::io::Input;
@@ -17,7 +18,7 @@ use super::replica::io::Request;
 use super::replica::message::ReplicaMessage;
 use super::sweep::Sweep;
 use super::vacuum::Vacuum;
-use super::work::{Coming, Next, Running, Why, Work, writes};
+use super::work::{Coming, Next, Running, Want, Why, Work, writes};
 use crate::id::{DbId, Generation, Pnn};
 use crate::limits::PARKED_CALLS_MAX;
 use crate::notice::{Notice, ShownDb};
@@ -53,6 +54,8 @@ pub(super) struct Database {
     pub(super) phase: Phase,
     pub(super) work: BTreeMap<Bytes, Work>,
     pub(super) directory: Directory,
+    /// Calls sent to each lmaster.
+    pub(super) calls: Calls,
     pub(super) rebuild: Rebuild,
     pub(super) sweep: Sweep,
     pub(super) replica: Replica,
@@ -83,6 +86,7 @@ impl Database {
             phase: Phase::Closed,
             work: BTreeMap::new(),
             directory: Directory::default(),
+            calls: Calls::default(),
             rebuild: Rebuild::default(),
             sweep: Sweep::default(),
             replica: Replica::new(id),
@@ -142,13 +146,19 @@ impl Database {
             RecordBody::Call {
                 key,
                 requester,
-                hops,
+                number,
             } if requester == peer => {
-                self.on_call(key, requester, hops, out);
+                self.directory.calls.heard(requester, number);
+                self.on_call(key, requester, out);
             }
             // A call on behalf of somebody else: nobody sends that. What is about content is above.
             RecordBody::Call { .. } | RecordBody::Replica(_) => {}
-            RecordBody::Give { key, to, hops } => self.on_give(peer, key, to, hops, out),
+            RecordBody::Give {
+                key,
+                to,
+                heard,
+                hops,
+            } => self.on_give(peer, key, Want { to, heard, hops }, out),
             RecordBody::Migrate {
                 key,
                 rsn,
@@ -218,6 +228,7 @@ impl Database {
         self.fresh = !self.opened;
         self.pace = Pace::default();
         self.directory = Directory::default();
+        self.calls = Calls::default();
         self.rebuild = Rebuild::default();
         self.sweep.reset();
         self.end_vacuum_early(out);

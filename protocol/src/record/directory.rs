@@ -1,5 +1,6 @@
 //! The lmaster: who has, or will have, each record of its slots.
 
+use super::calls::Calls;
 use super::database::Database;
 use super::message::RecordBody;
 use super::outlet::Outlet;
@@ -15,11 +16,13 @@ pub(super) struct Directory {
     /// The last node of each record's chain: it is dmaster, or will be once those before it gave it on.
     pub(super) tails: Tails,
     pub(super) seeks: BTreeMap<Bytes, Seek>,
+    /// Calls heard from each requester.
+    pub(super) calls: Calls,
 }
 
 impl Database {
     /// A node wants a record: it becomes the end of the chain.
-    pub(super) fn on_call(&mut self, key: Bytes, requester: Pnn, hops: u32, out: &mut Outlet<'_>) {
+    pub(super) fn on_call(&mut self, key: Bytes, requester: Pnn, out: &mut Outlet<'_>) {
         if out.lmaster(&key) != Some(out.own) {
             // Members of one composition have one vnnmap: the sender is wrong.
             return;
@@ -29,11 +32,21 @@ impl Database {
             // It had the record, asked for nothing since, was asked for nothing, and has it no more:
             // something else deleted it there, and nothing is on its way.
             Some(tail) if tail == requester => self.seek(key, requester, out),
-            Some(tail) => {
-                let (to, hops) = (requester, hops.saturating_add(1));
-                out.send(tail, self.id, RecordBody::Give { key, to, hops });
-            }
+            Some(tail) => self.order_give(key, tail, requester, out),
         }
+    }
+
+    /// `from`, which has the record or will have it once its call was answered, is to give it to `to`.
+    pub(super) fn order_give(&self, key: Bytes, from: Pnn, to: Pnn, out: &mut Outlet<'_>) {
+        let heard = self.directory.calls.of(from);
+        let hops = 1;
+        let give = RecordBody::Give {
+            key,
+            to,
+            heard,
+            hops,
+        };
+        out.send(from, self.id, give);
     }
 
     /// No node has a copy: `to` may begin one.

@@ -14,14 +14,8 @@ use crate::notice::{Notice, ShownDb};
 use crate::wire::bytes::Bytes;
 
 impl Database {
-    pub(super) fn on_give(
-        &mut self,
-        lmaster: Pnn,
-        key: Bytes,
-        to: Pnn,
-        hops: u32,
-        out: &mut Outlet<'_>,
-    ) {
+    pub(super) fn on_give(&mut self, lmaster: Pnn, key: Bytes, want: Want, out: &mut Outlet<'_>) {
+        let Want { to, hops, .. } = want;
         if !out.composition.members.contains(&to) {
             return;
         }
@@ -39,14 +33,25 @@ impl Database {
             work.coming = Coming::Unknown;
         } else if !work.gives.iter().any(|want| want.to == to) {
             // A node has one request per record on its way, so the members bound this queue.
-            let want = Want { to, hops };
             if is_of_search {
                 work.gives.push_front(want);
             } else {
                 work.gives.push_back(want);
             }
         }
+        self.lose_older_orders(&key, out);
         self.advance(&key, out);
+    }
+
+    /// Has the lmaster seek what we should have had for those who want it.
+    pub(super) fn lose_older_orders(&mut self, key: &Bytes, out: &mut Outlet<'_>) {
+        let (Some(work), Some(lmaster)) = (self.work.get_mut(key), out.lmaster(key)) else {
+            return;
+        };
+        for want in work.take_older_orders() {
+            let (key, to) = (key.clone(), want.to);
+            out.send(lmaster, self.id, RecordBody::Lost { key, to });
+        }
     }
 
     pub(super) fn on_given(
@@ -56,14 +61,13 @@ impl Database {
         outcome: LocalOutcome,
         out: &mut Outlet<'_>,
     ) {
+        let has_holders = self.has_holders(key);
         let Some(work) = self.work.get_mut(key) else {
             return;
         };
         if work.coming == Coming::Adopted {
             work.coming = Coming::Asked;
         }
-        // Copies of other nodes were called back; the next dmaster's own is one no more.
-        self.delegations.remove(key);
         if let LocalOutcome::Given {
             to,
             rsn,
@@ -71,6 +75,8 @@ impl Database {
             data,
         } = outcome
         {
+            // Copies of other nodes were called back; the next dmaster's own is one no more.
+            self.delegations.remove(key);
             self.pace.left(key, &data, out.now);
             let migrate = RecordBody::Migrate {
                 key: key.clone(),
@@ -82,8 +88,13 @@ impl Database {
             };
             return out.send(to, self.id, migrate);
         }
-        if work.coming == Coming::Asked || work.incoming.is_some() {
+        if has_holders {
+            // As in `on_look`: the next dmaster's copy is one still.
             work.gives.push_front(want);
+            self.begin_revoke(key, None, out);
+        } else if work.coming == Coming::Asked || work.incoming.is_some() {
+            work.gives.push_front(want);
+            self.lose_older_orders(key, out);
         } else if let Some(lmaster) = out.lmaster(key) {
             let lost = RecordBody::Lost {
                 key: key.clone(),

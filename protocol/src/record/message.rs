@@ -34,8 +34,8 @@ pub enum RecordBody {
         key: Bytes,
         /// Who wants it.
         requester: Pnn,
-        /// Nodes passed so far.
-        hops: u32,
+        /// How many calls of this database the requester has sent to the lmaster, this one among them.
+        number: u64,
     },
     /// lmaster → dmaster: give `key` to `to`.
     Give {
@@ -43,6 +43,8 @@ pub enum RecordBody {
         key: Bytes,
         /// The next dmaster.
         to: Pnn,
+        /// Number of the last call that the lmaster had heard from the dmaster; 0 if it is there whatever was called.
+        heard: u64,
         /// Nodes passed so far.
         hops: u32,
     },

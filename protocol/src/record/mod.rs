@@ -1,6 +1,7 @@
 //! Records: who is dmaster of what, and how it moves.
 
 mod call;
+mod calls;
 mod database;
 mod directory;
 mod give;

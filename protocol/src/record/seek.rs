@@ -121,22 +121,20 @@ impl Database {
                     };
                     out.send(holder, self.id, RecordBody::Settle(settle));
                 }
-                self.order_give(key, holder, *first, out);
+                let give = RecordBody::Give {
+                    key: key.clone(),
+                    to: *first,
+                    // It is there now: none of the holder's own calls is to bring it before.
+                    heard: 0,
+                    hops: 1,
+                };
+                out.send(holder, self.id, give);
             }
         }
         let mut from = *first;
         for to in others {
-            self.order_give(key, from, *to, out);
+            self.order_give(key.clone(), from, *to, out);
             from = *to;
         }
-    }
-
-    fn order_give(&mut self, key: &Bytes, from: Pnn, to: Pnn, out: &mut Outlet<'_>) {
-        let give = RecordBody::Give {
-            key: key.clone(),
-            to,
-            hops: 1,
-        };
-        out.send(from, self.id, give);
     }
 }

@@ -257,6 +257,7 @@ impl Database {
                 Coming::Unknown | Coming::Parked => Coming::Unknown,
             };
         }
+        self.lose_older_orders(key, out);
         let Some(batch) = self.sweep.batches.get_mut(&number) else {
             return;
         };

@@ -54,6 +54,8 @@ pub(super) enum Why {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Want {
     pub(super) to: Pnn,
+    /// Our last call that the lmaster had heard when it ordered this.
+    pub(super) heard: u64,
     pub(super) hops: u32,
 }
 
@@ -100,6 +102,8 @@ pub(super) struct Work {
     pub(super) coming: Coming,
     /// When it was asked for.
     pub(super) asked_at: Option<Instant>,
+    /// Number of that call.
+    pub(super) asked_number: u64,
     /// It is not asked for before.
     pub(super) paced_until: Option<Instant>,
     /// Our vacuum run wants it here.
@@ -202,6 +206,25 @@ impl Work {
         }
         let dmaster = self.copies.drops.pop()?;
         Some((Why::Drop { dmaster }, LocalOp::DropCopy))
+    }
+
+    /// Takes the orders that the lmaster gave before it heard the call that is on its way: the record was to be here
+    /// for them and is not, so something else deleted it. The call comes after them in the chain and brings nothing.
+    pub(super) fn take_older_orders(&mut self) -> Vec<Want> {
+        if self.coming != Coming::Asked || self.incoming.is_some() || self.is_settling() {
+            return Vec::new();
+        }
+        let is_newer = |want: &Want| want.heard >= self.asked_number;
+        let (newer, older) = self.gives.iter().copied().partition(is_newer);
+        self.gives = newer;
+        VecDeque::into(older)
+    }
+
+    /// Whether a search may be about to make a copy of ours the record.
+    fn is_settling(&self) -> bool {
+        let running = self.running.as_ref();
+        let is_running = running.is_some_and(|running| matches!(running.why, Why::Settle { .. }));
+        is_running || !self.settles.is_empty()
     }
 
     /// Whether somebody here wants the record.

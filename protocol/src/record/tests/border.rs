@@ -171,7 +171,7 @@ fn request_is_sent_once_for_all_clients() {
     let body = RecordBody::Call {
         key: key(),
         requester: Pnn(0),
-        hops: 0,
+        number: 1,
     };
     assert_eq!(
         sent,
@@ -310,6 +310,7 @@ fn too_many_hops_are_asked_anew() {
     let effects = bench.peer_says(RecordBody::Give {
         key: key(),
         to: Pnn(1),
+        heard: 0,
         hops: HOPS_MAX,
     });
     let lost = message(RecordBody::Lost {

@@ -60,6 +60,9 @@ impl World {
         }
         let readonly = client.reads;
         let key = client.key.get_or_insert_with(|| key(drawn)).clone();
+        if self.vanish_one_in > 0 && self.rng.chance(1, self.vanish_one_in) {
+            self.vanish(node, &key);
+        }
         if readonly && self.read(node, &key) {
             let client = &mut self.clients[index];
             client.left -= 1;
@@ -128,6 +131,17 @@ impl World {
         if self.rng.chance(3, 4) {
             let (db, key) = (DB, key.clone());
             self.feed(pnn, Input::Schedule { db, key, rsn });
+        }
+    }
+
+    /// Something that is no client of ours deletes the record of which this node is dmaster: an older copy may come
+    /// to light, or none.
+    fn vanish(&mut self, pnn: usize, key: &Bytes) {
+        let node = &mut self.nodes[pnn];
+        if is_mine(node, pnn, key) && !node.stale {
+            node.store.remove(key);
+            let (_, high) = self.allowed.get(key).copied().unwrap_or_default();
+            self.allowed.insert(key.clone(), (0, high));
         }
     }
 

@@ -33,6 +33,7 @@ fn came(bench: &mut Bench, clients: u64, hops: u32) {
     bench.peer_says(RecordBody::Give {
         key: key(),
         to: Pnn(1),
+        heard: u64::MAX,
         hops: 1,
     });
     bench.peer_says(RecordBody::Migrate {
@@ -93,6 +94,7 @@ fn a_pinned_record_is_given_to_nobody_before_its_time() {
     let give = RecordBody::Give {
         key: key(),
         to: Pnn(1),
+        heard: u64::MAX,
         hops: 1,
     };
     assert_eq!(bench.peer_says(give), []);

@@ -165,3 +165,27 @@ fn lost_record_is_found_again() {
         check(&world, seed);
     }
 }
+
+#[test]
+fn records_that_vanish_from_a_file_hold_up_nobody() {
+    let mut sought = 0;
+    for seed in 0..1_000 {
+        let mut world = World::new(2 + (seed % 4) as u32, seed);
+        world.vanish_one_in = 4 + seed % 20;
+        world.fail_one_in = 60 * (seed % 2);
+        if seed % 3 == 0 {
+            world.set_readonly(None);
+            world.reads_in_ten = 5;
+        }
+        world.add_clients(3, 10, 1 + seed % 3);
+        if seed % 5 == 0 {
+            world.recoveries_and_deaths();
+        } else {
+            world.settle();
+        }
+        check(&world, seed);
+        let is_search = |name: &&&str| **name == "record.sought";
+        sought += world.logged.iter().filter(is_search).count();
+    }
+    assert!(sought > 2_000, "{sought} searches");
+}

@@ -38,6 +38,7 @@ fn comes_and_goes(bench: &mut Bench, data: &[u8], left: &[u8]) -> Duration {
     bench.peer_says(RecordBody::Give {
         key: key.clone(),
         to,
+        heard: u64::MAX,
         hops: 1,
     });
     bench.peer_says(RecordBody::Migrate {

@@ -85,6 +85,8 @@ pub(super) struct World {
     pub(super) commits: u32,
     /// Clients delete a record instead of adding to it so often in ten times.
     pub(super) deletes_in_ten: u64,
+    /// Somebody else deletes one of so many records that clients would write from the file; 0 for none.
+    pub(super) vanish_one_in: u64,
     /// Clients read a record instead of adding to it so often in ten times.
     pub(super) reads_in_ten: u64,
     /// Reads that found a read-only copy.
@@ -132,6 +134,7 @@ impl World {
             logged: Vec::new(),
             commits: 0,
             deletes_in_ten: 0,
+            vanish_one_in: 0,
             reads_in_ten: 0,
             copies_read: 0,
             is_quiet: false,
