@@ -8,4 +8,5 @@ pub mod history;
 pub mod hostile;
 pub mod probe;
 pub mod recovery;
+pub mod relay;
 pub mod samba;

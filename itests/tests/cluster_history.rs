@@ -13,6 +13,17 @@ fn runs() -> u64 {
     }
 }
 
+/// The next runs would leave nothing of what the daemons said in this one.
+fn keep_logs(cluster: &Cluster, number: u64) {
+    for node in cluster.nodes() {
+        let path = std::env::temp_dir().join(format!("history-run{number}-node{node}.log"));
+        if std::fs::write(&path, cluster.log(node)).is_ok() {
+            println!("run {number}: log of node {node} is in {}", path.display());
+        }
+    }
+}
+
+/// `CTDB_TEST_SEED` sets where the choices begin, `CTDB_TEST_FAULT` (as `Pause`) what happens in each run.
 #[test]
 fn what_clients_saw_could_have_happened() {
     if !have_root("what_clients_saw_could_have_happened") {
@@ -21,11 +32,14 @@ fn what_clients_saw_could_have_happened() {
     let given = std::env::var("CTDB_TEST_SEED");
     let given = given.ok().and_then(|text| text.parse().ok());
     let seed = given.unwrap_or_else(|| u64::from(std::process::id()) << 16);
+    let only = std::env::var("CTDB_TEST_FAULT");
+    let only = only.ok().map(|name| Fault::named(&name).expect("a fault"));
     let cluster = Cluster::up(&Layout::new("history", 3));
     Run::prepare(&cluster);
     let mut violations = Vec::new();
     for number in 0..runs() {
-        let run = Run::new(number, seed);
+        let mut run = Run::new(number, seed);
+        run.fault = only.unwrap_or(run.fault);
         let report = run.happen(&cluster);
         println!(
             "run {number}, {:?}: {} done, {} failed, {} unknown, {} lost with their node; \
@@ -42,6 +56,9 @@ fn what_clients_saw_could_have_happened() {
         );
         assert!(report.done > 0, "nothing was done");
         assert!(report.acknowledged > 0, "no transaction was acknowledged");
+        if !report.violations.is_empty() {
+            keep_logs(&cluster, number);
+        }
         for violation in report.violations {
             println!("run {number}: {violation}");
             violations.push(violation);

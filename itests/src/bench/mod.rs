@@ -4,6 +4,7 @@
 //! does meets both alike, so the ratio can be believed where the rates can't.
 
 mod busy;
+mod floor;
 mod mishap;
 mod pair;
 mod rates;

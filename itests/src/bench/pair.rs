@@ -4,6 +4,7 @@ use std::process::Child;
 
 use serde_json::Value;
 
+use super::floor::floor_round;
 use super::rates::Rates;
 use super::workload::Workload;
 use crate::cluster::{Cluster, Daemon, Layout, json_line};
@@ -39,6 +40,9 @@ impl Pair {
         for _ in 0..rounds {
             rates.debian.push(round(&self.debian, workload, seconds));
             rates.ours.push(round(&self.ours, workload, seconds));
+            let floor = workload.floor();
+            let floor = floor.map(|what| floor_round(&self.ours, what, seconds));
+            rates.floor.extend(floor);
         }
         rates
     }

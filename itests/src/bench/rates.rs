@@ -9,6 +9,8 @@ pub struct Rates {
     nodes: usize,
     pub(super) debian: Vec<f64>,
     pub(super) ours: Vec<f64>,
+    /// Of bare relays, where there are any.
+    pub(super) floor: Vec<f64>,
 }
 
 impl Rates {
@@ -18,14 +20,29 @@ impl Rates {
             nodes,
             debian: Vec::new(),
             ours: Vec::new(),
+            floor: Vec::new(),
         }
     }
 
     /// How many times faster ours is: the median over the rounds, each of which compares neighbours in time.
     pub fn ratio(&self) -> f64 {
-        let pairs = self.debian.iter().zip(&self.ours);
-        median(pairs.map(|(debian, ours)| ours / debian))
+        relation(&self.ours, &self.debian)
     }
+
+    /// How near ours is to bare relays: 1 is as fast; nothing if there are none to compare with.
+    pub fn of_floor(&self) -> Option<f64> {
+        (!self.floor.is_empty()).then(|| relation(&self.ours, &self.floor))
+    }
+}
+
+fn relation(these: &[f64], those: &[f64]) -> f64 {
+    let pairs = these.iter().zip(those);
+    median(pairs.map(|(this, that)| this / that))
+}
+
+/// The ratio to the floor, or a dash.
+fn shown(of_floor: Option<f64>) -> String {
+    of_floor.map_or_else(|| String::from("–"), |ratio| format!("{ratio:.2}"))
 }
 
 pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -47,28 +64,33 @@ pub fn print_table(rates: &[Rates]) {
             words.join(" ")
         };
         println!(
-            "{name:<22} {nodes:>2} nodes  Debian {:<24} ours {:<24} ratio {:.2}",
+            "{name:<22} {nodes:>2} nodes  Debian {:<24} ours {:<24} ratio {:.2}  bare relay {:<24} of it {}",
             all(&line.debian),
             all(&line.ours),
-            line.ratio()
+            line.ratio(),
+            all(&line.floor),
+            shown(line.of_floor())
         );
     }
 }
 
 /// The medians as a table for a document.
 pub fn print_markdown(rates: &[Rates]) {
-    println!("\n| clients | nodes | counted per second | Debian 4.17 | ours | ratio |");
-    println!("|---|---|---|---|---|---|");
+    println!(
+        "\n| clients | nodes | counted per second | Debian 4.17 | ours | ratio | ours of a bare relay |"
+    );
+    println!("|---|---|---|---|---|---|---|");
     for line in rates {
         let of = |rounds: &[f64]| median(rounds.iter().copied());
         println!(
-            "| `{}` | {} | {} | {:.0} | {:.0} | {:.2} |",
+            "| `{}` | {} | {} | {:.0} | {:.0} | {:.2} | {} |",
             line.workload.name(),
             line.nodes,
             line.workload.unit(),
             of(&line.debian),
             of(&line.ours),
-            line.ratio()
+            line.ratio(),
+            shown(line.of_floor())
         );
     }
 }

@@ -63,6 +63,15 @@ impl Workload {
         matches!(self, Self::GLockLoop | Self::TransactionLoop)
     }
 
+    /// What bare relays pass round for comparison, if they can.
+    pub(super) const fn floor(self) -> Option<&'static str> {
+        match self {
+            Self::MessageRing => Some("message"),
+            Self::FetchRing => Some("record"),
+            _ => None,
+        }
+    }
+
     /// Arguments of `ctdb-client`.
     pub(super) fn arguments(self, nodes: usize, seconds: u64) -> Vec<String> {
         let mut words = match self {

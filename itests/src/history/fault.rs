@@ -36,6 +36,12 @@ impl Fault {
         Self::CutBoth,
     ];
 
+    /// The fault of this name, as it is printed.
+    pub fn named(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|fault| format!("{fault:?}") == name)
+    }
+
     /// Does it to a node and undoes it after `lasting`.
     pub fn happen(self, cluster: &Cluster, node: usize, lasting: Duration) {
         match self {

@@ -86,6 +86,10 @@ impl Run {
         let lasting = Duration::from_millis(100 + rng.below(1_400));
         self.fault.happen(cluster, victim, lasting);
         cluster.wait_settled("all nodes OK after the fault");
+        println!(
+            "run {}: {:?} of node {victim} for {lasting:?}",
+            self.number, self.fault
+        );
         let outage = Outage {
             node: victim as u64,
             end_us: now_us(),
