@@ -72,7 +72,7 @@ struct Order {
     flags: String,
     file: String,
     /// Bytes that are locked in turn; 0: one lock is held.
-    locks: usize,
+    locks: u32,
 }
 
 impl Order {
@@ -107,7 +107,7 @@ impl Order {
         }
         Rounds {
             file,
-            values: vec![0; self.locks],
+            values: vec![0; self.locks as usize],
             reads: self.flags.contains('r'),
             writes: self.flags.contains('w'),
             checks: self.flags.contains('c'),
@@ -128,7 +128,7 @@ struct Rounds {
 
 impl Rounds {
     fn go_on(mut self) -> io::Result<()> {
-        let locks = self.values.len();
+        let locks = self.values.len() as u32;
         let (mut at, mut count, mut since, mut growth) = (0, 0_u64, Instant::now(), None);
         lock(&self.file, at)?;
         loop {
@@ -158,17 +158,17 @@ impl Rounds {
     }
 
     /// Reads and writes the byte that is locked; by how much it has grown, if it is read.
-    fn look(&mut self, at: usize) -> io::Result<Option<u8>> {
+    fn look(&mut self, at: u32) -> io::Result<Option<u8>> {
         let mut byte = [0];
         if self.reads {
             // Behind the end there is nothing yet.
-            self.file.read_at(&mut byte, at as u64)?;
+            self.file.read_at(&mut byte, at.into())?;
         }
-        let grown = byte[0].wrapping_sub(self.values[at]);
-        self.values[at] = byte[0];
+        let grown = byte[0].wrapping_sub(self.values[at as usize]);
+        self.values[at as usize] = byte[0];
         if self.writes {
             self.file
-                .write_all_at(&[byte[0].wrapping_add(1)], at as u64)?;
+                .write_all_at(&[byte[0].wrapping_add(1)], at.into())?;
         }
         Ok(self.reads.then_some(grown))
     }
@@ -188,18 +188,18 @@ fn hold(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-fn lock(file: &File, at: usize) -> io::Result<()> {
+fn lock(file: &File, at: u32) -> io::Result<()> {
     fcntl(file, FcntlArg::F_SETLKW(&byte(libc::F_WRLCK, at)))?;
     Ok(())
 }
 
-fn unlock(file: &File, at: usize) -> io::Result<()> {
+fn unlock(file: &File, at: u32) -> io::Result<()> {
     fcntl(file, FcntlArg::F_SETLK(&byte(libc::F_UNLCK, at)))?;
     Ok(())
 }
 
 /// A lock of our own does not count.
-fn check(file: &File, at: usize) -> io::Result<()> {
+fn check(file: &File, at: u32) -> io::Result<()> {
     let mut found = byte(libc::F_WRLCK, at);
     fcntl(file, FcntlArg::F_GETLK(&mut found))?;
     if i32::from(found.l_type) == libc::F_UNLCK {
@@ -211,11 +211,11 @@ fn check(file: &File, at: usize) -> io::Result<()> {
     )))
 }
 
-fn byte(kind: i32, at: usize) -> libc::flock {
+fn byte(kind: i32, at: u32) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: at as libc::off_t,
+        l_start: at.into(),
         l_len: 1,
         l_pid: 0,
     }

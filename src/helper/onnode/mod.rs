@@ -104,7 +104,7 @@ impl Order {
         if command.is_empty() {
             return Err("no command".into());
         }
-        order.nodes = nodes.clone();
+        order.nodes.clone_from(nodes);
         order.command = command.join(" ");
         Ok(Some(order))
     }

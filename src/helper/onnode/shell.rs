@@ -74,17 +74,6 @@ impl Shell {
         started
     }
 
-    /// What `ctdb -X status` prints here.
-    pub(super) fn status(&self) -> Result<String, String> {
-        let unknown = |why: &str| format!("the state of the nodes is not known: {why}");
-        let output = Command::new("ctdb").args(["-X", "status"]).output();
-        let output = output.map_err(|error| unknown(&format!("ctdb: {error}")))?;
-        if !output.status.success() {
-            return Err(unknown(String::from_utf8_lossy(&output.stderr).trim()));
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-
     /// The number of the node whose daemon is the first to tell it.
     pub(super) fn first_pnn(&self, nodes: &[String]) -> Option<usize> {
         let (found, answers) = mpsc::channel();
@@ -116,4 +105,15 @@ impl Shell {
         }
         first
     }
+}
+
+/// What `ctdb -X status` prints here.
+pub(super) fn status() -> Result<String, String> {
+    let unknown = |why: &str| format!("the state of the nodes is not known: {why}");
+    let output = Command::new("ctdb").args(["-X", "status"]).output();
+    let output = output.map_err(|error| unknown(&format!("ctdb: {error}")))?;
+    if !output.status.success() {
+        return Err(unknown(String::from_utf8_lossy(&output.stderr).trim()));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -1,6 +1,6 @@
 //! Which nodes are meant.
 
-use super::shell::Shell;
+use super::shell::{self, Shell};
 
 /// Highest number of a node that a word can be: longer ones are names.
 const DIGITS: usize = 3;
@@ -83,7 +83,7 @@ pub(super) fn resolve(
             }
             Wanted::Healthy | Wanted::Connected => {
                 if status.is_none() {
-                    status = Some(shell.status()?.lines().filter_map(seen).collect());
+                    status = Some(shell::status()?.lines().filter_map(seen).collect());
                 }
                 for seen in status.iter().flatten() {
                     let is_meant = match part {
