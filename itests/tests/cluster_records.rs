@@ -303,10 +303,14 @@ fn databases_are_attached_while_others_recover() {
     );
     assert!(recoveries > 1, "one has hardly met an attach");
     cluster.wait_settled("all nodes OK");
-    for node in cluster.nodes() {
-        let map = cluster.ctdb(node, &["getdbmap"]).ok();
-        let attached = map.lines().filter(|line| line.contains("name:turn-"));
-        assert_eq!(attached.count(), 3 * TURNS, "node {node}: {map}");
-    }
+    // The other nodes hear of it a moment later.
+    let patience = cluster.layout().daemon.patience();
+    wait_until(patience, "all of them on all nodes", || {
+        cluster.nodes().all(|node| {
+            let map = cluster.ctdb(node, &["getdbmap"]).ok();
+            let attached = map.lines().filter(|line| line.contains("name:turn-"));
+            attached.count() == 3 * TURNS
+        })
+    });
     cluster.assert_clean();
 }
