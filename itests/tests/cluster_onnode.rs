@@ -65,6 +65,10 @@ const SORTED: &[&str] = &[
     "-p all|exit $NODE",
     "-p ok,con|echo hello",
 ];
+/// A file that the admin may have: a function takes the place of ssh.
+const CONF: &str = "remote() { echo \"by a function: $*\"; }\nONNODE_SSH=remote\n";
+/// With that file.
+const WITH_CONF: &[&str] = &["all|echo hello", "-i 1|echo hello", "-pq 2|echo hello"];
 /// Refused by both.
 const WRONG: &[&str] = &[
     "|",
@@ -174,6 +178,17 @@ fn onnode_does_what_debians_does() {
             "{words}: {ours:?}"
         );
         assert!(ours.stderr.starts_with("onnode: "), "{words}: {ours:?}");
+    }
+    let output = lab.run(&lab.ours(), "-qo /etc/ctdb/said 0,2|echo $NODE");
+    assert_eq!((output.code, &*output.stdout), (Some(0), ""), "{output:?}");
+    for node in [0, 2] {
+        let said = fs::read_to_string(lab.cluster.etc(0, &format!("said.10.99.0.{}", node + 1)));
+        let said = said.expect("a file for each node");
+        assert!(said.ends_with(&format!("\n{node}\n")), "{said}");
+    }
+    fs::write(lab.cluster.etc(0, "onnode.conf"), CONF).expect("a file");
+    for words in WITH_CONF {
+        lab.compare(words, false);
     }
     lab.cluster.assert_clean();
 }
