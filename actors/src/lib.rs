@@ -31,7 +31,7 @@ pub mod nodes;
 pub mod poison;
 pub mod post;
 pub mod public;
-mod realtime;
+pub mod realtime;
 pub mod records;
 pub mod supervise;
 pub mod system;

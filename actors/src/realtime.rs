@@ -9,12 +9,27 @@ use std::io;
 use std::process::{Command, Stdio};
 use std::thread::{Builder, JoinHandle};
 
+use rustix::process::Pid;
+
 /// Asks for `SCHED_RR` at the lowest real-time priority; true if granted. Never required. Threads and processes
 /// that this thread starts are scheduled normally. Waits for chrt(1), some milliseconds.
 ///
 /// Round-robin rather than first-in-first-out: no thread of ours keeps another one from a processor for long.
 pub(crate) fn request() -> bool {
-    let thread = rustix::thread::gettid().as_raw_nonzero().to_string();
+    request_for(rustix::thread::gettid())
+}
+
+/// Asks for the calling thread too, but does not wait for the answer.
+pub fn request_meanwhile() {
+    let thread = rustix::thread::gettid();
+    // Without another thread it stays as it is.
+    let _ = Builder::new()
+        .name("realtime".into())
+        .spawn(move || request_for(thread));
+}
+
+fn request_for(thread: Pid) -> bool {
+    let thread = thread.as_raw_nonzero().to_string();
     Command::new("chrt")
         .args(["--reset-on-fork", "--rr", "--pid", "1", &thread])
         .stdin(Stdio::null())

@@ -15,25 +15,49 @@ const BIG: &str = "many.tdb";
 /// A database of few records.
 const SMALL: &str = "few.tdb";
 const SMALL_RECORDS: u64 = 300;
+/// A database whose records are on the nodes that stay, so that it loses nothing.
+const KEPT: &str = "kept.tdb";
 const RECORD_BYTES: &str = "100";
 /// Keys begin so.
 const PREFIX: &str = "record";
 /// From the start of the probes to the event.
 const LEAD_IN: Duration = Duration::from_secs(2);
 
+/// How long the clients of a database waited.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pause {
+    /// Longest time that a change of a record took, wherever it was.
+    pub any_s: f64,
+    /// The same for a record that did not have to come from another node.
+    pub local_s: f64,
+}
+
 /// What one event cost the clients of the nodes that stayed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cost {
     /// Time that the recovery took, as `ctdb uptime` tells.
     pub recovery_s: f64,
-    /// Longest time that a change of a record of the big database took.
-    pub big_s: f64,
-    /// The same for a record that did not have to come from another node.
-    pub big_local_s: f64,
-    /// The same two for the small database.
-    pub small_s: f64,
-    /// See `small_s`.
-    pub small_local_s: f64,
+    /// The database of many records.
+    pub big: Pause,
+    /// Another one, of which each node has a part.
+    pub small: Pause,
+    /// One of which the nodes that stay have everything.
+    pub kept: Pause,
+}
+
+impl Cost {
+    /// Each figure with its name.
+    pub const fn figures(&self) -> [(&'static str, f64); 7] {
+        [
+            ("recovery", self.recovery_s),
+            ("pause of the big database", self.big.any_s),
+            ("its records of this node", self.big.local_s),
+            ("pause of another database", self.small.any_s),
+            ("its records of this node", self.small.local_s),
+            ("pause of one that loses nothing", self.kept.any_s),
+            ("its records of this node", self.kept.local_s),
+        ]
+    }
 }
 
 /// The whole measurement.
@@ -53,6 +77,17 @@ pub struct Report {
     pub recover: Cost,
 }
 
+impl Report {
+    /// Each event with what it cost.
+    pub const fn events(&self) -> [(&'static str, Cost); 3] {
+        [
+            ("one node killed", self.kill),
+            ("it comes back", self.join),
+            ("ctdb recover", self.recover),
+        ]
+    }
+}
+
 /// Fills a cluster with `records` records and takes the figures.
 pub fn measure(daemon: Daemon, records: u64) -> Report {
     let layout = Layout {
@@ -61,10 +96,10 @@ pub fn measure(daemon: Daemon, records: u64) -> Report {
     };
     let cluster = Cluster::up(&layout);
     let scene = Scene { cluster: &cluster };
-    scene.fill(records);
     let leader = cluster.leader(0).expect("a leader");
     let victim = (leader + 1) % NODES;
     let survivors: Vec<usize> = cluster.nodes().filter(|node| *node != victim).collect();
+    scene.fill(records, &survivors);
     let mut report = Report {
         held: scene.held(&survivors),
         ..Report::default()
@@ -95,18 +130,21 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    fn fill(&self, records: u64) {
-        for db in [BIG, SMALL] {
-            self.cluster.ctdb(0, &["attach", db]).ok();
-        }
-        for (db, records) in [(BIG, records), (SMALL, SMALL_RECORDS)] {
-            let fill = |node: usize| {
+    fn fill(&self, records: u64, survivors: &[usize]) {
+        let all: Vec<usize> = self.cluster.nodes().collect();
+        for (db, records, nodes) in [
+            (BIG, records, &*all),
+            (SMALL, SMALL_RECORDS, &*all),
+            (KEPT, SMALL_RECORDS, survivors),
+        ] {
+            self.cluster.attach(0, &[db]);
+            let fill = |node: &usize| {
                 let prefix = format!("{PREFIX}-{node}");
-                let count = (records / NODES as u64).to_string();
+                let count = (records / nodes.len() as u64).to_string();
                 self.cluster
-                    .client(node, &["fill", SOCKET, db, &prefix, &count, RECORD_BYTES])
+                    .client(*node, &["fill", SOCKET, db, &prefix, &count, RECORD_BYTES])
             };
-            let children: Vec<Child> = self.cluster.nodes().map(fill).collect();
+            let children: Vec<Child> = nodes.iter().map(fill).collect();
             for child in children {
                 println!("{db}: {}", json_line(child));
             }
@@ -128,36 +166,34 @@ impl Scene<'_> {
         output.stdout.trim().parse().expect("a number of records")
     }
 
-    /// Probes both databases on `nodes` while `act` happens.
+    /// Probes the databases on `nodes` while `act` happens.
     fn cost(&self, nodes: &[usize], what: &str, act: impl FnOnce()) -> Cost {
         // Debian's needs more time to notice and to recover.
         let seconds = match self.cluster.layout().daemon {
             Daemon::Ours => "12",
             Daemon::Debian => "60",
         };
-        let probe = |db: &'static str| {
+        let probes = [BIG, SMALL, KEPT].map(|db| {
             let start = |node: &usize| self.cluster.client(*node, &["probe", SOCKET, db, seconds]);
-            nodes.iter().map(start).collect::<Vec<Child>>()
-        };
-        let (big, small) = (probe(BIG), probe(SMALL));
+            (db, nodes.iter().map(start).collect::<Vec<Child>>())
+        });
         sleep(LEAD_IN);
         act();
-        let lines =
-            |children: Vec<Child>| children.into_iter().map(json_line).collect::<Vec<Value>>();
-        let (big, small) = (lines(big), lines(small));
-        let longest = |lines: &[Value], field: &str| {
-            let times = lines.iter().filter_map(|line| line[field].as_f64());
-            times.fold(0.0, f64::max) / 1e3
-        };
-        for line in big.iter().chain(&small) {
-            println!("{what}: {line}");
-        }
+        let [big, small, kept] = probes.map(|(db, children)| {
+            let lines: Vec<Value> = children.into_iter().map(json_line).collect();
+            for line in &lines {
+                println!("{what}: {db}: {line}");
+            }
+            Pause {
+                any_s: longest_s(&lines, "longest_ms"),
+                local_s: longest_s(&lines, "longest_local_ms"),
+            }
+        });
         Cost {
             recovery_s: self.last_recovery_s(nodes[0]),
-            big_s: longest(&big, "longest_ms"),
-            big_local_s: longest(&big, "longest_local_ms"),
-            small_s: longest(&small, "longest_ms"),
-            small_local_s: longest(&small, "longest_local_ms"),
+            big,
+            small,
+            kept,
         }
     }
 
@@ -169,4 +205,9 @@ impl Scene<'_> {
             .find_map(|word| word.parse().ok())
             .expect("a duration in ctdb uptime")
     }
+}
+
+fn longest_s(lines: &[Value], field: &str) -> f64 {
+    let times = lines.iter().filter_map(|line| line[field].as_f64());
+    times.fold(0.0, f64::max) / 1e3
 }

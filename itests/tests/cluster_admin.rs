@@ -132,3 +132,31 @@ fn a_shutdown_is_seen_and_undone_by_a_start() {
     cluster.wait_settled("all OK after its return");
     cluster.assert_clean();
 }
+
+/// A node that hangs is lost, and back when it goes on: nobody is banned for it.
+#[test]
+fn a_node_that_hangs_is_not_banned() {
+    if !have_root("a_node_that_hangs_is_not_banned") {
+        return;
+    }
+    let cluster = Cluster::up(&Layout::new("hangs", 3));
+    let patience = cluster.layout().daemon.patience();
+    for _ in 0..4 {
+        assert!(cluster.pause(2) > 0);
+        wait_until(patience, "the others see it", || {
+            cluster.sees(0, 2, "Disconnected") && cluster.settled_among(&[0, 1])
+        });
+        cluster.ctdb(0, &["recover"]).ok();
+        assert!(cluster.resume(2) > 0);
+        cluster.wait_settled("all OK after it");
+    }
+    for node in cluster.nodes() {
+        let log = cluster.log(node);
+        assert!(!log.contains("[ban.banned"), "node {node}: {log}");
+        assert!(
+            log.contains("[daemon.runstate"),
+            "records have their names: {log}"
+        );
+    }
+    cluster.assert_clean();
+}

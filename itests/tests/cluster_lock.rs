@@ -289,3 +289,35 @@ fn a_helper_that_ignores_sigterm_is_killed() {
     }
     let _ = fs::remove_file(&file);
 }
+
+/// Two threads of the keeper count the daemon's pings; what they start is scheduled normally.
+#[test]
+fn the_keeper_is_scheduled_in_real_time_and_its_helper_is_not() {
+    let file = lock_file("realtime");
+    let mut command = Command::new(ours());
+    command.args(["lock-keeper", "--realtime", "--ping-ms", "60000", "--"]);
+    let mut keeper = Helper::start(command.args(inner(&file)));
+    assert_eq!(keeper.read(), Some('0'));
+    let may = Command::new("chrt").args(["--rr", "1", "true"]).status();
+    if !may.is_ok_and(|status| status.success()) {
+        println!("NOT RUN: the keeper in real time: it is not permitted here");
+        return;
+    }
+    let until = Instant::now() + Duration::from_secs(30);
+    while classes(keeper.child.id(), "--pid").matches("RR").count() < 2 {
+        assert!(Instant::now() < until);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let helper = classes(keeper.child.id(), "--ppid");
+    assert!(helper.contains("TS") && !helper.contains("RR"), "{helper}");
+    let _ = fs::remove_file(&file);
+}
+
+/// Scheduling classes of the threads of a process, or of its children.
+fn classes(pid: u32, which: &str) -> String {
+    let pid = pid.to_string();
+    let mut ps = Command::new("ps");
+    let output = ps.args(["-L", "-o", "cls=", which, &pid]).output();
+    let output = output.expect("ps(1)");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

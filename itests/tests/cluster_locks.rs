@@ -12,6 +12,9 @@ const SOCKET: &str = "/run/ctdb/ctdbd.socket";
 const DB: &str = "locks.tdb";
 const OTHER_DB: &str = "other.tdb";
 
+/// How long a dead client's lock may last: several times what is promised, a second.
+const TAKEN_BACK: Duration = Duration::from_secs(3);
+
 /// Adds 1 to a record on a node.
 fn count(cluster: &Cluster, node: usize, db: &str, key: &str) -> Child {
     cluster.client(node, &["counter", SOCKET, db, key, "1"])
@@ -56,10 +59,37 @@ fn lock_of_a_dead_client_is_taken_back() {
     let pid = abandon(&cluster, 0, "key");
     let begin = Instant::now();
     let counted = json_line(count(&cluster, 1, DB, "key"));
-    println!("the next one had the record after {:?}", begin.elapsed());
+    let took = begin.elapsed();
+    println!("the next one had the record after {took:?}");
     assert_eq!(counted["value"], 2, "{counted}");
+    assert!(took < TAKEN_BACK, "{took:?}");
     let client = format!("from PID {pid}, client ");
     wait_for_log(&cluster, 0, &["database.lock_taken_back", DB, &client]);
+    cluster.assert_clean();
+}
+
+/// Where somebody waits for the record its key is known: the log names it.
+#[test]
+fn lock_of_a_dead_client_is_taken_back_for_who_waits() {
+    if !have_root("lock_of_a_dead_client_is_taken_back_for_who_waits") {
+        return;
+    }
+    let cluster = up("locks-waited", "");
+    json_line(count(&cluster, 0, DB, "key"));
+    let holder = cluster.client(0, &["abandon", SOCKET, DB, "key", "1500"]);
+    // It has the lock by then.
+    sleep(Duration::from_millis(500));
+    let waiter = count(&cluster, 1, DB, "key");
+    let pid = json_line(holder)["pid"].as_u64().expect("its pid");
+    let ended = Instant::now();
+    let counted = json_line(waiter);
+    let took = ended.elapsed();
+    println!("who waited had the record {took:?} after the end of the other");
+    assert_eq!(counted["value"], 2, "{counted}");
+    assert!(took < TAKEN_BACK, "{took:?}");
+    let client = format!("from PID {pid}, client ");
+    let words = ["database.lock_taken_back", DB, "key 6B6579", &client];
+    wait_for_log(&cluster, 0, &words);
     cluster.assert_clean();
 }
 

@@ -224,7 +224,8 @@ fn content_is_wiped_and_restored_by_debians_tool() {
     cluster.assert_clean();
 }
 
-/// A file of one daemon is served by the other one: ours, Debian's, ours again.
+/// A file of one daemon is served by the other one: ours, Debian's, ours again. That of a replicated database begins
+/// empty with each start of either.
 #[test]
 fn files_pass_between_the_daemons() {
     if !have_root("files_pass_between_the_daemons") {
@@ -242,6 +243,16 @@ fn files_pass_between_the_daemons() {
     let (name, kind, dir) = KINDS[0];
     cluster.attach(0, &[name, kind]);
     cluster.ctdb(0, &["pstore", name, "ours", "1"]).ok();
+    let (cleared, replicated, cleared_dir) = KINDS[1];
+    let fill = || {
+        cluster.attach(0, &[cleared, replicated]);
+        let before = dump(&cluster, 0, cleared, cleared_dir);
+        cluster.ctdb(0, &["pstore", cleared, "key", "1"]).ok();
+        assert!(dump(&cluster, 0, cleared, cleared_dir).contains_key("key"));
+        before
+    };
+    let empty = BTreeMap::new();
+    assert_eq!(fill(), empty);
     cluster.stop(0);
     cluster.run(0, &["/usr/sbin/ctdbd"]).ok();
     let settled = |what| wait_until(Daemon::Debian.patience(), what, || cluster.settled());
@@ -252,6 +263,7 @@ fn files_pass_between_the_daemons() {
         "theirs reads our file"
     );
     cluster.ctdb(0, &["pstore", name, "theirs", "2"]).ok();
+    assert_eq!(fill(), empty, "theirs has cleared it");
     let before = dump(&cluster, 0, name, dir);
     cluster.stop(0);
     cluster.start(0);
@@ -263,6 +275,7 @@ fn files_pass_between_the_daemons() {
         "ours reads their file"
     );
     assert_eq!(dump(&cluster, 0, name, dir), before);
+    assert_eq!(fill(), empty, "ours has cleared it");
     cluster.ctdb(0, &["pstore", name, "ours", "3"]).ok();
     cluster.assert_clean();
 }

@@ -1,7 +1,8 @@
 //! Records on real nodes: they migrate, counters are exact, and what the loss of a node may cost is bounded.
 
 use std::process::Child;
-use std::thread::sleep;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 use ctdb_itests::cluster::{Cluster, Layout, Whom, have_root, json_line, wait_until};
@@ -266,5 +267,52 @@ fn a_sticky_record_moves_less_often() {
     let (plain, sticky) = (moves("plain.tdb", false), moves("sticky.tdb", true));
     println!("3,000 changes: the record moved {plain} times, sticky {sticky} times");
     assert!(sticky * 2 < plain, "sticky {sticky}, plain {plain}");
+    cluster.assert_clean();
+}
+
+/// Who attaches a database while it is recovered has to wait, and is served like everybody else.
+#[test]
+fn databases_are_attached_while_others_recover() {
+    const TURNS: usize = 10;
+    if !have_root("databases_are_attached_while_others_recover") {
+        return;
+    }
+    let cluster = Cluster::up(&Layout::new("attach-recover", 3));
+    let is_done = AtomicBool::new(false);
+    let recoveries = thread::scope(|scope| {
+        let recovering = scope.spawn(|| {
+            let mut count = 0;
+            while !is_done.load(Ordering::Relaxed) {
+                cluster.ctdb(1, &["recover"]).ok();
+                count += 1;
+            }
+            count
+        });
+        for turn in 0..TURNS {
+            for kind in [&[][..], &["persistent"], &["replicated"]] {
+                let name = format!("turn-{turn}-{}.tdb", kind.first().unwrap_or(&"volatile"));
+                cluster.ctdb(0, &[&["attach", &name], kind].concat()).ok();
+            }
+        }
+        is_done.store(true, Ordering::Relaxed);
+        recovering.join().expect("recoveries")
+    });
+    let losses = |node| cluster.log(node).matches("[lock.lost").count();
+    let lost: usize = cluster.nodes().map(losses).sum();
+    println!(
+        "{} databases attached beside {recoveries} recoveries; cluster lock lost {lost} times",
+        3 * TURNS
+    );
+    assert!(recoveries > 1, "one has hardly met an attach");
+    cluster.wait_settled("all nodes OK");
+    // The other nodes hear of it a moment later.
+    let patience = cluster.layout().daemon.patience();
+    wait_until(patience, "all of them on all nodes", || {
+        cluster.nodes().all(|node| {
+            let map = cluster.ctdb(node, &["getdbmap"]).ok();
+            let attached = map.lines().filter(|line| line.contains("name:turn-"));
+            attached.count() == 3 * TURNS
+        })
+    });
     cluster.assert_clean();
 }

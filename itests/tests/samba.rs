@@ -1,17 +1,16 @@
 //! Debian's Samba serves one directory on three nodes.
 
 use std::collections::BTreeSet;
-use std::thread::sleep;
 use std::time::Duration;
 
-use ctdb_itests::cluster::{Cable, Cluster, Whom, have_root, wait_until};
-use ctdb_itests::samba::{Release, Samba, USER, Writer, layout};
+use ctdb_itests::cluster::{Cluster, Whom, have_root, wait_until};
+use ctdb_itests::samba::{
+    Release, Samba, USER, a_daemon_is_killed, a_node_dies_under_writers, layout,
+};
 use rustix::process::Signal;
 
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(100);
-/// Files that each client writes.
-const FILES: usize = 120;
 
 #[test]
 fn three_nodes_serve_one_directory() {
@@ -82,51 +81,7 @@ fn nothing_that_was_acknowledged_is_lost_when_a_node_dies() {
         return;
     }
     let cluster = Cluster::up(&layout(name));
-    let mut samba = Samba::up(&cluster, Release::Installed);
-    let addresses = samba.addresses();
-    let victim = (cluster.leader(0).expect("a leader") + 1) % cluster.nodes().len();
-    let writers: Vec<Writer> = addresses
-        .iter()
-        .enumerate()
-        .map(|(node, address)| Writer::new(&samba, &format!("writer{node}"), *address, FILES))
-        .collect();
-    let broken: Vec<usize> = std::thread::scope(|scope| {
-        let threads: Vec<_> = writers
-            .iter()
-            .map(|writer| scope.spawn(|| writer.write(&samba)))
-            .collect();
-        // Of that node alone: where the others are slower its client may be done by the time they are so far.
-        wait_until(LIMIT, "a third of its files", || {
-            writers[victim].arrived(&samba).len() > FILES / 3
-        });
-        // As a power cut: nothing of it is heard again.
-        cluster.cut(victim, Cable::Both);
-        cluster.kill(victim, Whom::All);
-        cluster.signal_program(victim, "smbd", Signal::KILL);
-        threads
-            .into_iter()
-            .map(|thread| thread.join().expect("a writer"))
-            .collect()
-    });
-    for (node, (writer, broken)) in writers.iter().zip(&broken).enumerate() {
-        let gap_s = writer.longest_gap(&samba).as_secs_f64();
-        println!("client of node {node}: {broken} broken connections, longest gap {gap_s:.1} s");
-    }
-    assert!(broken[victim] > 0, "its node has died");
-    for (writer, address) in writers.iter().zip(addresses.iter().cycle().skip(1)) {
-        writer.check(&samba, *address);
-    }
-    // The node comes back, and its server with it.
-    cluster.heal(victim);
-    cluster.start(victim);
-    cluster.wait_settled("all nodes OK after the dead one came back");
-    samba.wait_serving(victim);
-    let address = samba.addresses()[victim];
-    for writer in &writers {
-        writer.check(&samba, address);
-    }
-    samba.stop_all();
-    drop(samba);
+    a_node_dies_under_writers(&cluster, Release::Installed);
     cluster.assert_clean();
 }
 
@@ -137,19 +92,7 @@ fn a_server_starts_anew_with_its_daemon() {
         return;
     }
     let cluster = Cluster::up(&layout(name));
-    let mut samba = Samba::up(&cluster, Release::Installed);
-    let exits = samba.exits(2);
-    cluster.kill(2, Whom::All);
-    wait_until(LIMIT, "the end of smbd", || samba.exits(2) > exits);
-    assert_eq!(samba.exits(0) + samba.exits(1), 0, "servers of other nodes");
-    sleep(Duration::from_millis(500));
-    cluster.start(2);
-    cluster.wait_settled("all nodes OK");
-    let took = samba.wait_serving(2);
-    println!("served again {:.1} s after the daemon", took.as_secs_f64());
-    samba.check_files();
-    samba.stop_all();
-    drop(samba);
+    a_daemon_is_killed(&cluster, Release::Installed);
     cluster.assert_clean();
 }
 

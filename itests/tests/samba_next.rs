@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ctdb_itests::cluster::{Cluster, have_root};
-use ctdb_itests::samba::{Release, Samba, layout};
+use ctdb_itests::samba::{Release, Samba, a_daemon_is_killed, a_node_dies_under_writers, layout};
 
 const SCRIPT: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -22,18 +22,25 @@ fn unpacked() -> Option<PathBuf> {
     Some(directory)
 }
 
+/// The release, if the test can run.
+fn release(name: &str) -> Option<Release> {
+    if !have_root(name) {
+        return None;
+    }
+    let directory = unpacked();
+    if directory.is_none() {
+        println!("NOT RUN: {name}: set CTDB_LONG, or CTDB_TEST_SAMBA to a directory");
+    }
+    directory.map(Release::Unpacked)
+}
+
 #[test]
 fn the_next_release_of_samba_runs_unmodified() {
-    let name = "the_next_release_of_samba_runs_unmodified";
-    if !have_root(name) {
-        return;
-    }
-    let Some(directory) = unpacked() else {
-        println!("NOT RUN: {name}: set CTDB_LONG, or CTDB_TEST_SAMBA to a directory");
+    let Some(release) = release("the_next_release_of_samba_runs_unmodified") else {
         return;
     };
     let cluster = Cluster::up(&layout("next"));
-    let mut samba = Samba::up(&cluster, Release::Unpacked(directory));
+    let mut samba = Samba::up(&cluster, release);
     let version = samba.run(0, "smbd", &["--version"]).ok();
     println!("{}", version.trim());
     assert!(!version.contains(" 4.17."), "the installed one: {version}");
@@ -41,5 +48,25 @@ fn the_next_release_of_samba_runs_unmodified() {
     assert_eq!(samba.failures("smb2.lock"), 0);
     samba.stop_all();
     drop(samba);
+    cluster.assert_clean();
+}
+
+#[test]
+fn nothing_of_the_next_release_is_lost_when_a_node_dies() {
+    let Some(release) = release("nothing_of_the_next_release_is_lost_when_a_node_dies") else {
+        return;
+    };
+    let cluster = Cluster::up(&layout("next-writers"));
+    a_node_dies_under_writers(&cluster, release);
+    cluster.assert_clean();
+}
+
+#[test]
+fn a_server_of_the_next_release_starts_anew_with_its_daemon() {
+    let Some(release) = release("a_server_of_the_next_release_starts_anew_with_its_daemon") else {
+        return;
+    };
+    let cluster = Cluster::up(&layout("next-anew"));
+    a_daemon_is_killed(&cluster, release);
     cluster.assert_clean();
 }

@@ -1,5 +1,5 @@
-//! `ctdb manual PROGRAM`: prints the manual page of `ctdb` or `ctdbd`, made from the tables that the programs
-//! themselves read, so that it can't tell of anything else.
+//! `ctdb manual PROGRAM`: prints the manual page of a program, made from the tables that the programs themselves
+//! read, or from the text that they print, so that it can't tell of anything else.
 
 use std::io;
 
@@ -12,6 +12,7 @@ use ctdb_protocol::console::words::{WORDS, Word};
 
 use super::args;
 use crate::daemon::Options;
+use crate::helper::{self, Page};
 
 /// Files that both pages name.
 const FILES: &[(&str, &str)] = &[
@@ -40,12 +41,39 @@ pub(super) fn page(program: Option<&str>) -> Reply {
     let written = match program {
         Some("ctdb") => tool(&mut text),
         Some("ctdbd") => daemon(&mut text),
-        _ => return Reply::text("Usage: ctdb manual ctdb|ctdbd\n").failed(1, "(usage)"),
+        Some(name) => match helper::page(name) {
+            Some(page) => small(page, &mut text),
+            None => return usage(),
+        },
+        None => return usage(),
     };
     match written {
         Ok(()) => Reply::text(text),
         Err(error) => Reply::default().failed(1, error.to_string()),
     }
+}
+
+fn usage() -> Reply {
+    let small = helper::PAGES.map(|page| page.name).join("|");
+    Reply::text(format!("Usage: ctdb manual ctdb|ctdbd|{small}\n")).failed(1, "(usage)")
+}
+
+/// Of a program that explains itself in a few lines.
+fn small(page: &Page, text: &mut Vec<u8>) -> io::Result<()> {
+    let mut roff = Roff::new();
+    roff.control("TH", [page.name, "1", "", SOURCE, BOOK]);
+    roff.control("SH", ["NAME"]);
+    roff.text([roman(format!("{} - {}", page.name, page.about))]);
+    roff.control("SH", ["USAGE"]);
+    // As it stands, line by line.
+    roff.control("nf", []);
+    for line in page.usage.lines() {
+        roff.text([roman(line)]);
+    }
+    roff.control("fi", []);
+    roff.control("SH", ["SEE ALSO"]);
+    roff.text([bold("ctdb"), roman("(1), "), bold("ctdbd"), roman("(1)")]);
+    roff.to_writer(text)
 }
 
 fn tool(text: &mut Vec<u8>) -> io::Result<()> {
@@ -125,6 +153,19 @@ mod tests {
             assert!(daemon.contains(part), "{part} in\n{daemon}");
         }
         assert!(!daemon.contains("internal"), "{daemon}");
+    }
+
+    #[test]
+    fn small_programs_have_pages_too() {
+        let page = text("onnode");
+        assert!(
+            page.contains("onnode \\- runs a command") || page.contains("onnode - runs"),
+            "{page}"
+        );
+        assert!(
+            page.contains("PREFIX") && page.contains("\n.nf\n"),
+            "{page}"
+        );
     }
 
     #[test]

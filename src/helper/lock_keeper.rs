@@ -19,6 +19,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{LockStatus, number, usage};
 use crate::daemon::{Caught, watch_signals};
+use ctdb_actors::realtime;
 
 /// The longest silence of the daemon, in milliseconds, when `--ping-ms` does not say otherwise.
 pub const DEFAULT_PING_MS: u64 = 500;
@@ -43,13 +44,17 @@ enum Event {
     Asked,
 }
 
-/// `lock-keeper [--ping-ms MS] -- HELPER [ARGUMENT…]`
+/// `lock-keeper [--realtime] [--ping-ms MS] -- HELPER [ARGUMENT…]`
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
+    let (is_realtime, arguments) = match arguments {
+        [option, rest @ ..] if option == "--realtime" => (true, rest),
+        _ => (false, arguments),
+    };
     let (ping, command) = match parse(arguments) {
         Ok(parsed) => parsed,
         Err(error) => return usage(&error),
     };
-    match Keeper::start(command) {
+    match Keeper::start(command, is_realtime) {
         Ok(keeper) => {
             let why = keeper.keep(ping);
             eprintln!("lock-keeper: {why}");
@@ -78,7 +83,7 @@ fn parse(arguments: &[OsString]) -> Result<(Duration, &[OsString]), String> {
         [dashes, command @ ..] if dashes == "--" && !command.is_empty() && ping_ms > 0 => {
             Ok((Duration::from_millis(ping_ms), command))
         }
-        _ => Err("lock-keeper: expected [--ping-ms MS] -- HELPER [ARGUMENT…]".into()),
+        _ => Err("lock-keeper: expected [--realtime] [--ping-ms MS] -- HELPER [ARGUMENT…]".into()),
     }
 }
 
@@ -88,7 +93,10 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn start(command: &[OsString]) -> io::Result<Self> {
+    fn start(command: &[OsString], is_realtime: bool) -> io::Result<Self> {
+        if is_realtime {
+            realtime::request_meanwhile();
+        }
         let (sender, events) = sync_channel(EVENTS);
         let asked = sender.clone();
         watch_signals(&[Caught::Terminate, Caught::Interrupt], move |_| {
@@ -106,9 +114,12 @@ impl Keeper {
             .spawn()?;
         let helper = Pid::from_child(&child);
         let pings = sender.clone();
-        thread::Builder::new()
-            .name("pings".into())
-            .spawn(move || hear_daemon(&pings))?;
+        thread::Builder::new().name("pings".into()).spawn(move || {
+            if is_realtime {
+                realtime::request_meanwhile();
+            }
+            hear_daemon(&pings);
+        })?;
         attend(child, &sender)?;
         Ok(Self { events, helper })
     }

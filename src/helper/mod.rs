@@ -3,11 +3,15 @@
 
 mod config_tool;
 mod event_tool;
+mod getopt;
 mod group_tool;
 mod killtcp;
 mod lock_keeper;
+mod ltdbtool;
 mod mutex_fcntl;
+mod onnode;
 mod path_tool;
+mod ping_pong;
 mod smnotify;
 
 use std::env;
@@ -20,7 +24,7 @@ pub use lock_keeper::{ALIVE, DEFAULT_PING_MS};
 
 const USAGE: &str = "\
 Usage: ctdb-helper mutex-fcntl FILE [RECHECK_S [PING_TIMEOUT_S]]
-       ctdb-helper lock-keeper [--ping-ms MS] -- HELPER [ARGUMENT…]
+       ctdb-helper lock-keeper [--realtime] [--ping-ms MS] -- HELPER [ARGUMENT…]
        ctdb-helper path COMMAND…
        ctdb-helper config COMMAND…
        ctdb-helper event COMMAND…
@@ -28,8 +32,30 @@ Usage: ctdb-helper mutex-fcntl FILE [RECHECK_S [PING_TIMEOUT_S]]
        ctdb-helper smnotify OPTION…
        ctdb-helper lvs leader|list|status
        ctdb-helper natgw leader|list|status
+       ctdb-helper onnode [OPTION…] NODES COMMAND…
+       ctdb-helper ltdbtool [OPTION…] COMMAND FILE…
+       ctdb-helper ping_pong [OPTION…] FILE [LOCKS]
 The names ctdb_mutex_fcntl_helper, ctdb-path, ctdb-config, ctdb-event, ctdb_killtcp, ctdb_lvs and ctdb_natgw stand
-for mutex-fcntl, path, config, event, killtcp, lvs and natgw";
+for mutex-fcntl, path, config, event, killtcp, lvs and natgw; the others are called by their own";
+
+/// What a manual page tells of a program that admins call.
+#[derive(Debug)]
+pub struct Page {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, in a few words.
+    pub about: &'static str,
+    /// What it prints when it is asked.
+    pub usage: &'static str,
+}
+
+/// Those programs.
+pub const PAGES: [&Page; 3] = [&onnode::PAGE, &ltdbtool::PAGE, &ping_pong::PAGE];
+
+/// The page of the program of that name.
+pub fn page(name: &str) -> Option<&'static Page> {
+    PAGES.into_iter().find(|page| page.name == name)
+}
 
 /// The status that a cluster lock helper prints as its first character (contract of CTDB's
 /// `cluster_mutex_helper.txt`).
@@ -81,7 +107,7 @@ pub fn main() -> ExitCode {
         Some("ctdb-config") => Some("config".to_owned()),
         Some("ctdb-event") => Some("event".to_owned()),
         Some("ctdb_killtcp") => Some("killtcp".to_owned()),
-        Some("smnotify") => Some("smnotify".to_owned()),
+        Some(own @ ("smnotify" | "onnode" | "ltdbtool" | "ping_pong")) => Some(own.to_owned()),
         Some("ctdb_lvs") => Some("lvs".to_owned()),
         Some("ctdb_natgw") => Some("natgw".to_owned()),
         _ => arguments.next().and_then(|name| name.into_string().ok()),
@@ -96,6 +122,9 @@ pub fn main() -> ExitCode {
         Some("event") => event_tool::run(&rest),
         Some("killtcp") => killtcp::run(&rest),
         Some("smnotify") => smnotify::run(&rest),
+        Some("onnode") => onnode::run(&rest),
+        Some("ltdbtool") => ltdbtool::run(&rest),
+        Some("ping_pong") => ping_pong::run(&rest),
         Some(subject @ ("lvs" | "natgw")) => group_tool::run(subject, &rest),
         Some("help" | "-h" | "--help") => {
             println!("{USAGE}");

@@ -184,8 +184,13 @@ fn keep_lock(
         LockSetting::File(path) => vec![helper.clone(), String::from("mutex-fcntl"), path.clone()],
         LockSetting::Command(words) => words.clone(),
     };
+    let mut keeper = vec![helper, String::from("lock-keeper")];
+    if context.settings.startup.realtime_scheduling {
+        // The daemon's own threads would keep it from a processor else, until it took the daemon for dead.
+        keeper.push(String::from("--realtime"));
+    }
     let command = LockCommand {
-        keeper: vec![helper, String::from("lock-keeper")],
+        keeper,
         helper: words,
     };
     let (context, lock) = (context.clone(), lock.clone());

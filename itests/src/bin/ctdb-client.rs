@@ -51,10 +51,17 @@ const USAGE: &str = "usage:
   ctdb-client history-values SOCKET DB volatile|persistent PREFIX RECORDS
       what stands in them
   ctdb-client control SOCKET OPCODE [HEX [PNN]]
-      opcode: number or name; sent to the own node unless a pnn is given";
+      opcode: number or name; sent to the own node unless a pnn is given
+  ctdb-client controls SOCKET SIZE… -- NAME…
+      all of 4.17's controls but those of these names, with so many bytes of no meaning: the status of each";
 
 /// How long one lock of the loop may take.
 const LOCK_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a control without a meaning may go unanswered.
+const CONTROL_LIMIT: Duration = Duration::from_secs(3);
+/// The last control that 4.17 has.
+const LAST_CONTROL: Opcode = Opcode::EnableNode;
 
 type Outcome = Result<Value, Box<dyn Error>>;
 
@@ -137,6 +144,7 @@ fn run(args: &[&str]) -> Outcome {
         }
         ["crowd", ..] => crowd(args),
         ["history" | "history-values", ..] => history(args),
+        ["controls", socket, ref rest @ ..] => controls(socket, rest),
         ["control", socket, opcode] => control(socket, opcode, "", pnn::CURRENT),
         ["control", socket, opcode, data] => control(socket, opcode, data, pnn::CURRENT),
         ["control", socket, opcode, data, node] => control(socket, opcode, data, node.parse()?),
@@ -515,6 +523,28 @@ fn control(socket: &str, opcode: &str, data: &str, node: u32) -> Outcome {
         "opcode": opcode.name(), "status": reply.status, "data": to_hex(&reply.data),
         "error": reply.error,
     }))
+}
+
+/// Each control has a connection of its own: one that is refused costs the connection perhaps. No answer is null.
+fn controls(socket: &str, words: &[&str]) -> Outcome {
+    let mut halves = words.splitn(2, |word| *word == "--");
+    let (sizes, skipped) = (halves.next().ok_or(USAGE)?, halves.next().ok_or(USAGE)?);
+    let mut statuses = serde_json::Map::new();
+    let known = Opcode::ALL
+        .iter()
+        .filter(|opcode| opcode.number() <= LAST_CONTROL.number());
+    for opcode in known.filter(|opcode| !skipped.contains(&opcode.name())) {
+        for size in sizes {
+            let name = format!("{} {size}", opcode.name());
+            // The one before may have ended the daemon.
+            let mut client =
+                Client::connect(socket).map_err(|error| format!("before {name}: {error}"))?;
+            client.set_timeout(CONTROL_LIMIT);
+            let reply = client.control(*opcode, pnn::CURRENT, &vec![0xff; size.parse()?]);
+            statuses.insert(name, reply.map_or(Value::Null, |reply| reply.status.into()));
+        }
+    }
+    Ok(statuses.into())
 }
 
 fn from_hex(text: &str) -> Result<Vec<u8>, Box<dyn Error>> {

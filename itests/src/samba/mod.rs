@@ -8,6 +8,7 @@ mod bench;
 mod checks;
 mod client;
 mod conf;
+mod mishaps;
 pub mod monitored;
 mod release;
 mod service;
@@ -16,6 +17,7 @@ mod winbind;
 mod writer;
 
 pub use client::{PASSWORD, Session, USER};
+pub use mishaps::{a_daemon_is_killed, a_node_dies_under_writers};
 pub use release::Release;
 pub use service::{Samba, layout};
 pub use torture::{Outcome, Suite, suites};

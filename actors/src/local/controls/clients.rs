@@ -25,9 +25,11 @@ pub(super) fn answer(router: &Arc<Router>, ask: &Ask<'_>) -> Option<Answer> {
         Opcode::TunnelRegister => change(router, ask, |r, client| {
             r.registry_mut().register_tunnel(client, ask.srvid)
         }),
+        // With 4.17 one that is not registered has no status of its own, as srvids have it.
         Opcode::TunnelDeregister => change(router, ask, |r, client| {
             r.registry_mut().deregister_tunnel(client, ask.srvid)
-        }),
+        })
+        .map_err(|_| Refused::plainly()),
         Opcode::RegisterNotify => ask.parse::<NotifyData>().and_then(|notice| {
             change(router, ask, |r, client| {
                 r.registry_mut().add_notice(client, notice)

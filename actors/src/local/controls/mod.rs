@@ -135,8 +135,37 @@ fn data(payload: &impl Payload) -> Done {
     Ok(ControlReply::ok(payload.to_bytes()))
 }
 
+/// Controls that say everything by their number: 4.17 refuses them with data.
+const WITHOUT_DATA: &[Opcode] = &[
+    Opcode::Statistics,
+    Opcode::Ping,
+    Opcode::GetVnnMap,
+    Opcode::GetDebug,
+    Opcode::GetDbMap,
+    Opcode::StatisticsReset,
+    Opcode::DumpMemory,
+    Opcode::GetAllTunables,
+    Opcode::ReloadNodesFile,
+    Opcode::GetPublicIps,
+    Opcode::GetNodeMap,
+    Opcode::GetReclockFile,
+    Opcode::StopNode,
+    Opcode::ContinueNode,
+    Opcode::GetBanState,
+    Opcode::GetIfaces,
+    Opcode::GetStatHistory,
+    Opcode::ReloadPublicIps,
+    Opcode::GetRunstate,
+    Opcode::GetNodesFile,
+    Opcode::DisableNode,
+    Opcode::EnableNode,
+];
+
 /// Carries out a control on this node.
 pub(super) fn carry_out(router: &Arc<Router>, ask: &Ask<'_>) -> Answer {
+    if !ask.data.is_empty() && WITHOUT_DATA.contains(&ask.opcode) {
+        return Refused::plainly().0.into();
+    }
     let answer = nodes::answer(router, ask)
         .or_else(|| clients::answer(router, ask))
         .or_else(|| databases::answer(router, ask))
