@@ -1,9 +1,9 @@
 //! Debian's unmodified event scripts on running nodes: each runs, and what they check moves the addresses.
 
 use std::fs;
-use std::process::Command;
 
 use ctdb_itests::cluster::{Cluster, Layout, Output, have_root, wait_until};
+use ctdb_itests::nfs;
 use ctdb_itests::samba::monitored;
 
 /// Where Debian has them.
@@ -26,26 +26,14 @@ const NO_SERVICE: [&str; 3] = [
     "requires socket path",
 ];
 
-/// NFS without a kernel server: the port mapper answers unless the switch is on.
-const NFS_OPTIONS: &str = "CTDB_NFS_CALLOUT=/etc/ctdb/nfs-callout
-CTDB_NFS_SKIP_SHARE_CHECK=yes
-rpcinfo() { [ ! -e /run/ctdb/nfs-down ] || { echo rpcinfo: RPC: Timed out; return 1; }; }
-";
-
 /// Nodes with the scripts that all others rest on and the files that they read.
 fn build(layout: &Layout) -> Cluster {
     let cluster = Cluster::build(layout);
     monitored::configure(&cluster);
+    nfs::configure(&cluster);
     for node in cluster.nodes() {
         cluster.link_script(node, "00.ctdb");
         cluster.link_script(node, "10.interface");
-        let from = "/etc/ctdb/nfs-checks.d";
-        let copied = Command::new("cp")
-            .arg("-a")
-            .arg(from)
-            .arg(cluster.etc(node, ""))
-            .status();
-        assert!(copied.expect("cp(1)").success(), "{from}");
     }
     cluster
 }
@@ -160,26 +148,16 @@ fn a_dead_nfs_service_moves_the_addresses() {
     if !have_root("a_dead_nfs_service_moves_the_addresses") {
         return;
     }
-    let layout = Layout::new("debian-nfs", 2)
-        .with_file(None, "ctdb/script.options", NFS_OPTIONS)
-        .with_file(None, "ctdb/nfs-callout", "#!/bin/sh\n");
-    let cluster = build(&layout);
-    for node in cluster.nodes() {
-        cluster.link_script(node, "60.nfs");
-        fs::remove_file(cluster.etc(node, "statd-callout")).expect("statd-callout");
-        let callout = cluster.etc(node, "nfs-callout");
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(callout, mode).expect("mode");
-    }
+    let cluster = build(&Layout::new("debian-nfs", 2));
+    nfs::monitor(&cluster);
     cluster.start_all();
     cluster.wait_settled("OK with addresses");
-    let switch = cluster.directory().join("0/run/ctdb/nfs-down");
     fails_and_comes_back(
         &cluster,
         "60.nfs, port mapper dead",
         "portmapper failed RPC check",
-        || fs::write(&switch, "").expect("switch"),
-        || fs::remove_file(&switch).expect("switch"),
+        || nfs::fail(&cluster, 0),
+        || nfs::mend(&cluster, 0),
     );
     cluster.assert_clean();
 }
