@@ -6,7 +6,7 @@ mod clients;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use clients::{CLIENT, PORT, Program, can_run, dump, now, owner, servers, time_of};
+use clients::{CLIENT, PORT, Program, can_run, dump, dump_where, now, owner, servers, time_of};
 use ctdb_itests::cluster::{Cluster, Layout, wait_until};
 use ctdb_itests::samba::{self, Release, Samba};
 
@@ -131,7 +131,10 @@ fn a_transfer_of_smbclient_ends_at_once_when_its_address_moves() {
         status.contains("big")
     });
     assert!(transfer.runs(), "it ended before the move");
-    let begin = Instant::now();
+    // The transfer itself would be more than tcpdump(1) can show.
+    let ends = "tcp port 445 and (tcp[tcpflags] & tcp-rst != 0 or tcp[14:2] = 1234)";
+    let mut seen = dump_where(&cluster, ends);
+    let (begin, begin_s) = (Instant::now(), now());
     std::thread::scope(|scope| {
         // Debian's tool takes longer than the address.
         scope.spawn(|| cluster.ctdb(0, &["moveip", &address.to_string(), "2"]).ok());
@@ -144,7 +147,22 @@ fn a_transfer_of_smbclient_ends_at_once_when_its_address_moves() {
             begin.elapsed().as_secs_f64()
         );
     });
-    drop(transfer);
+    // The client was tickled and answered, so the reset comes.
+    let from_server = format!("IP {address}.445 > ");
+    let shown = seen.lines_until(&[&from_server, "Flags [R"]);
+    let at = |sign: &str| {
+        let mut lines = shown.lines().filter(|line| line.contains(&from_server));
+        let line = lines.find(|line| line.contains(sign));
+        let time = line.and_then(|line| line.split(' ').next()?.parse::<f64>().ok());
+        time.map(|time| time - begin_s)
+    };
+    let tickled = at("win 1234");
+    println!(
+        "smbclient: tickled after {tickled:.3?} s, reset after {:.3?} s",
+        at("Flags [R")
+    );
+    assert!(tickled.is_some(), "no tickle:\n{shown}");
+    drop((transfer, seen));
     samba.stop_all();
     drop(samba);
     cluster.assert_clean();

@@ -113,8 +113,13 @@ pub fn servers(cluster: &Cluster) -> Vec<Program> {
 
 /// Shows the TCP segments of that port on the client's interface.
 pub fn dump(cluster: &Cluster) -> Program {
-    let args = "-n -l -tt --immediate-mode -i eth1 tcp port";
-    let args: Vec<&str> = args.split(' ').chain([PORT]).collect();
+    dump_where(cluster, &format!("tcp port {PORT}"))
+}
+
+/// Shows what that filter lets pass on the client's interface.
+pub fn dump_where(cluster: &Cluster, filter: &str) -> Program {
+    let args = "-n -l -tt --immediate-mode -i eth1";
+    let args: Vec<&str> = args.split(' ').chain([filter]).collect();
     let mut command = cluster.client_command("tcpdump");
     command.stderr(Stdio::piped());
     let mut program = Program::start(command, &args);
