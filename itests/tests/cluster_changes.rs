@@ -350,3 +350,56 @@ fn an_address_never_leaves_its_group_of_nodes() {
     );
     cluster.assert_clean();
 }
+
+/// The addresses are on a bridge, whose only port is the interface with the cable.
+#[test]
+fn a_bridge_with_a_pulled_cable_is_noticed() {
+    if !have_root("a_bridge_with_a_pulled_cable_is_noticed") {
+        return;
+    }
+    let mut layout = Layout::new("bridge", 2);
+    let addresses = layout.public_addresses();
+    let file = addresses
+        .iter()
+        .fold(String::new(), |text, ip| text + &format!("{ip}/16 br0\n"));
+    layout = layout.with_file(None, "ctdb/public_addresses", &file);
+    let cluster = Cluster::build(&layout);
+    for node in cluster.nodes() {
+        for words in [
+            "link add br0 type bridge",
+            "link set eth1 master br0",
+            "link set br0 up",
+        ] {
+            let words: Vec<&str> = std::iter::once("ip").chain(words.split(' ')).collect();
+            cluster.run(node, &words).ok();
+        }
+    }
+    cluster.start_all();
+    let owners = settled_owners(&cluster);
+    cluster.wait("all answer", || cluster.all_answer(&addresses));
+    assert!(owners.values().any(|owner| *owner == Some(1)), "{owners:?}");
+    let on_bridge = |node: usize| {
+        let shown = cluster.run(node, &["ip", "-o", "addr", "show", "dev", "br0"]);
+        let shown = shown.ok();
+        let here = addresses
+            .iter()
+            .filter(|ip| shown.contains(&format!(" {ip}/")));
+        here.count()
+    };
+    assert_eq!(on_bridge(0) + on_bridge(1), addresses.len());
+    let begin = Instant::now();
+    cluster.cut(1, Cable::Public);
+    cluster.wait_unhealthy(1, 0);
+    println!(
+        "cable of a bridge pulled: all addresses moved after {:.3} s",
+        begin.elapsed().as_secs_f64()
+    );
+    cluster.wait("all answer from the other node", || {
+        cluster.all_answer(&addresses) && (on_bridge(0), on_bridge(1)) == (addresses.len(), 0)
+    });
+    cluster.heal(1);
+    cluster.wait_settled("all OK again");
+    cluster.wait("it has addresses again", || on_bridge(1) > 0);
+    cluster.wait("all answer again", || cluster.all_answer(&addresses));
+    cluster.assert_clean();
+}
