@@ -4,7 +4,8 @@
 mod clients;
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use clients::{CLIENT, PORT, Program, can_run, dump, dump_where, now, owner, servers, time_of};
 use ctdb_itests::cluster::{Cluster, Layout, wait_until};
@@ -12,6 +13,8 @@ use ctdb_itests::samba::{self, Release, Samba};
 
 /// What is promised for a client's way to its address's next node, in seconds.
 const PROMISE_S: f64 = 1.0;
+/// All announcements of an address have been sent by then, those of 4.17 after 2.2 s.
+const ROUNDS: Duration = Duration::from_secs(4);
 /// Waits for the end of a connection and tells how it came.
 const WAITER: &str = "
 import socket, sys, time
@@ -109,6 +112,54 @@ fn a_client_is_reset_by_the_node_that_takes_its_address() {
         "nobody tickles:\n{text}"
     );
     drop((client, servers, seen));
+    cluster.assert_clean();
+}
+
+/// When each kind of frame was seen that announces the address, in seconds since `begin_s`.
+fn announced(seen: &str, address: IpAddr, begin_s: f64) -> Vec<(&'static str, Vec<f64>)> {
+    let kinds = match address {
+        IpAddr::V4(_) => vec![
+            ("request", format!("who-has {address} ")),
+            ("reply", format!("Reply {address} is-at ")),
+        ],
+        IpAddr::V6(_) => vec![("advertisement", format!("tgt is {address},"))],
+    };
+    let times = kinds.into_iter().map(|(name, sign)| {
+        let lines = seen.lines().filter(|line| line.contains(&sign));
+        let times = lines.map(|line| {
+            let time = line.split(' ').next().and_then(|word| word.parse().ok());
+            time.unwrap_or(f64::NAN) - begin_s
+        });
+        (name, times.collect())
+    });
+    times.collect()
+}
+
+/// A frame may be lost while a switch learns anew, so there are three of each kind.
+#[test]
+fn an_address_that_moves_is_announced_three_times() {
+    let name = "an_address_that_moves_is_announced_three_times";
+    if !can_run(name) {
+        return;
+    }
+    let mut layout = Layout::new("announced", 3);
+    layout.ipv6 = true;
+    let cluster = Cluster::up(&layout);
+    // What the start has announced comes to its end.
+    sleep(ROUNDS);
+    for ipv6 in [false, true] {
+        let address = address_of(&cluster, 1, ipv6);
+        let filter = "(arp and arp[14:4] = arp[24:4]) or (icmp6 and ip6[40] = 136 and dst ff02::1)";
+        let seen = dump_where(&cluster, filter);
+        let begin_s = now();
+        cluster.ctdb(0, &["moveip", &address.to_string(), "2"]).ok();
+        sleep(ROUNDS);
+        let times = announced(&seen.end(), address, begin_s);
+        println!("moveip of {address}: announced after {times:.2?} s");
+        for (kind, times) in &times {
+            assert!(times.len() >= 3, "{kind}: {times:?}");
+        }
+    }
     cluster.assert_clean();
 }
 

@@ -5,7 +5,7 @@
     reason = "every test program uses its own part of this"
 )]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::IpAddr;
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -67,6 +67,14 @@ impl Program {
                 return text;
             }
         }
+    }
+
+    /// Ends it; what it has printed since the last line that was read.
+    pub fn end(mut self) -> String {
+        let _ = self.child.kill();
+        let mut text = String::new();
+        self.lines.read_to_string(&mut text).expect("lines");
+        text
     }
 
     pub fn line(&mut self) -> String {
