@@ -198,3 +198,49 @@ fn a_full_file_system_moves_the_addresses() {
     );
     cluster.assert_clean();
 }
+
+/// What `/proc/meminfo` says when so many percent of the memory are used.
+fn meminfo(percent: u32) -> String {
+    let available = 10_000 * (100 - percent);
+    format!(
+        "MemTotal: 1000000 kB\nMemFree: 10000 kB\nMemAvailable: {available} kB\nBuffers: 0 kB\nCached: 0 kB\n\
+         SwapTotal: 0 kB\nSwapFree: 0 kB\n"
+    )
+}
+
+/// The same with memory: the node's kernel says what the test wants.
+#[test]
+fn scarce_memory_moves_the_addresses() {
+    if !have_root("scarce_memory_moves_the_addresses") {
+        return;
+    }
+    // Debian's script would have the machine's kernel print its memory.
+    let options = "CTDB_MONITOR_FILESYSTEM_USAGE=/mnt:99\nCTDB_MONITOR_MEMORY_USAGE=60:90\nset_proc() { :; }\n";
+    let cluster = build(&Layout::new("debian-memory", 2));
+    for node in cluster.nodes() {
+        cluster.link_script(node, "05.system");
+        cluster.add_options(node, options);
+    }
+    let file = cluster.directory().join("0/run/ctdb/meminfo");
+    let use_up = |percent: u32| fs::write(&file, meminfo(percent)).expect("meminfo");
+    use_up(50);
+    let over = ["mount", "--bind", "/run/ctdb/meminfo", "/proc/meminfo"];
+    cluster.run(0, &over).ok();
+    cluster.start_all();
+    cluster.wait_settled("OK with addresses");
+    use_up(70);
+    cluster.wait("the warning", || {
+        cluster
+            .log(0)
+            .contains("WARNING: System memory utilization 70% >= threshold 60%")
+    });
+    assert!(cluster.settled(), "{}", cluster.ctdb(0, &["status"]).stdout);
+    fails_and_comes_back(
+        &cluster,
+        "05.system, memory scarce",
+        "ERROR: System memory utilization 95% >= threshold 90%",
+        || use_up(95),
+        || use_up(20),
+    );
+    cluster.assert_clean();
+}

@@ -10,6 +10,9 @@ use ctdb_protocol::client::srvid;
 const RECORDER: &str = r#"echo "$@" >>/var/lib/ctdb/events
 [ "$1" != init ] || { env; ls -l /proc/$$/fd | sed 's/.*[0-9] //'; echo "cwd $(pwd)"; } >>/var/lib/ctdb/environment"#;
 
+/// Five times what is promised for the first check after `startup`.
+const FIRST_CHECK_LIMIT_S: f64 = 5.0;
+
 fn events(cluster: &Cluster, node: usize) -> Vec<String> {
     let text = cluster.var(node, "events");
     text.lines().map(str::to_owned).collect()
@@ -92,6 +95,34 @@ fn events_come_in_order_with_their_arguments() {
     assert!(count(&seen, "ipreallocated") > 0, "{seen:?}");
 
     check_environment(&cluster);
+    cluster.assert_clean();
+}
+
+/// Until then the node is UNHEALTHY and has no addresses.
+#[test]
+fn the_first_check_comes_soon_after_startup() {
+    if !have_root("the_first_check_comes_soon_after_startup") {
+        return;
+    }
+    let cluster = Cluster::build(&Layout::new("first-check", 2));
+    for node in cluster.nodes() {
+        cluster.link_script(node, "10.interface");
+        let times = "echo $1 $(date +%s.%N) >>/var/lib/ctdb/times";
+        cluster.put_script(node, "01.times", times);
+    }
+    cluster.start_all();
+    cluster.wait_settled("all nodes OK with addresses");
+    for node in cluster.nodes() {
+        let times = cluster.var(node, "times");
+        let at_s = |event: &str| -> f64 {
+            let mut lines = times.lines().filter_map(|line| line.split_once(' '));
+            let (_, time) = lines.find(|(name, _)| *name == event).expect(event);
+            time.parse().expect("a time")
+        };
+        let after_s = at_s("monitor") - at_s("startup");
+        println!("node {node}: first check {after_s:.3} s after startup (promised: 1 s)");
+        assert!((0.0..FIRST_CHECK_LIMIT_S).contains(&after_s), "{times}");
+    }
     cluster.assert_clean();
 }
 
