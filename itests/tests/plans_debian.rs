@@ -26,7 +26,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// All nodes are OK and none has an address: NoIPTakeover keeps them from having any.
+    /// All nodes are OK and none has an address: `NoIPTakeover` keeps them from having any.
     fn begin(number: u32) -> Self {
         let mut layout = Layout::new("plans", NODES);
         layout.daemon = Daemon::Debian;
@@ -131,10 +131,10 @@ fn compare(number: u32) {
     bench.set("NoIPFailback", "1");
     bench.no_ip_failback = true;
     bench.step("NoIPFailback, disabled", &others, |bench| {
-        bench.word("disable")
+        bench.word("disable");
     });
     bench.step("NoIPFailback, enabled again", &all, |bench| {
-        bench.word("enable")
+        bench.word("enable");
     });
     assert!(bench.wrong.is_empty(), "{}", bench.wrong.join("\n"));
     bench.cluster.assert_clean();
