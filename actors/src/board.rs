@@ -30,6 +30,8 @@ pub enum Event {
     Cut(IpAddr, Arc<[(SocketAddr, SocketAddr)]>),
     /// There are connections of an address of this node that no server here knows.
     Stranded(IpAddr),
+    /// The scripts' `ipreallocated` event ended on this node, well or not.
+    Reallocated,
     /// The takeover run that was asked for is over.
     RunDone {
         /// The request.
@@ -145,6 +147,11 @@ impl Board {
     /// Told by those who hear of such connections.
     pub fn connections_stranded(&self, address: IpAddr) {
         self.tell(Event::Stranded(address));
+    }
+
+    /// Told by takeover.
+    pub fn reallocated(&self) {
+        self.tell(Event::Reallocated);
     }
 
     /// Told by takeover.

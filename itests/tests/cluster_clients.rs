@@ -4,14 +4,17 @@
 mod clients;
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use clients::{CLIENT, PORT, Program, can_run, dump, now, owner, servers, time_of};
+use clients::{CLIENT, PORT, Program, can_run, dump, dump_where, now, owner, servers, time_of};
 use ctdb_itests::cluster::{Cluster, Layout, wait_until};
 use ctdb_itests::samba::{self, Release, Samba};
 
 /// What is promised for a client's way to its address's next node, in seconds.
 const PROMISE_S: f64 = 1.0;
+/// All announcements of an address have been sent by then, those of 4.17 after 2.2 s.
+const ROUNDS: Duration = Duration::from_secs(4);
 /// Waits for the end of a connection and tells how it came.
 const WAITER: &str = "
 import socket, sys, time
@@ -112,6 +115,54 @@ fn a_client_is_reset_by_the_node_that_takes_its_address() {
     cluster.assert_clean();
 }
 
+/// When each kind of frame was seen that announces the address, in seconds since `begin_s`.
+fn announced(seen: &str, address: IpAddr, begin_s: f64) -> Vec<(&'static str, Vec<f64>)> {
+    let kinds = match address {
+        IpAddr::V4(_) => vec![
+            ("request", format!("who-has {address} ")),
+            ("reply", format!("Reply {address} is-at ")),
+        ],
+        IpAddr::V6(_) => vec![("advertisement", format!("tgt is {address},"))],
+    };
+    let times = kinds.into_iter().map(|(name, sign)| {
+        let lines = seen.lines().filter(|line| line.contains(&sign));
+        let times = lines.map(|line| {
+            let time = line.split(' ').next().and_then(|word| word.parse().ok());
+            time.unwrap_or(f64::NAN) - begin_s
+        });
+        (name, times.collect())
+    });
+    times.collect()
+}
+
+/// A frame may be lost while a switch learns anew, so there are three of each kind.
+#[test]
+fn an_address_that_moves_is_announced_three_times() {
+    let name = "an_address_that_moves_is_announced_three_times";
+    if !can_run(name) {
+        return;
+    }
+    let mut layout = Layout::new("announced", 3);
+    layout.ipv6 = true;
+    let cluster = Cluster::up(&layout);
+    // What the start has announced comes to its end.
+    sleep(ROUNDS);
+    for ipv6 in [false, true] {
+        let address = address_of(&cluster, 1, ipv6);
+        let filter = "(arp and arp[14:4] = arp[24:4]) or (icmp6 and ip6[40] = 136 and dst ff02::1)";
+        let seen = dump_where(&cluster, filter);
+        let begin_s = now();
+        cluster.ctdb(0, &["moveip", &address.to_string(), "2"]).ok();
+        sleep(ROUNDS);
+        let times = announced(&seen.end(), address, begin_s);
+        println!("moveip of {address}: announced after {times:.2?} s");
+        for (kind, times) in &times {
+            assert!(times.len() >= 3, "{kind}: {times:?}");
+        }
+    }
+    cluster.assert_clean();
+}
+
 #[test]
 fn a_transfer_of_smbclient_ends_at_once_when_its_address_moves() {
     let name = "a_transfer_of_smbclient_ends_at_once_when_its_address_moves";
@@ -131,7 +182,10 @@ fn a_transfer_of_smbclient_ends_at_once_when_its_address_moves() {
         status.contains("big")
     });
     assert!(transfer.runs(), "it ended before the move");
-    let begin = Instant::now();
+    // The transfer itself would be more than tcpdump(1) can show.
+    let ends = "tcp port 445 and (tcp[tcpflags] & tcp-rst != 0 or tcp[14:2] = 1234)";
+    let mut seen = dump_where(&cluster, ends);
+    let (begin, begin_s) = (Instant::now(), now());
     std::thread::scope(|scope| {
         // Debian's tool takes longer than the address.
         scope.spawn(|| cluster.ctdb(0, &["moveip", &address.to_string(), "2"]).ok());
@@ -144,7 +198,22 @@ fn a_transfer_of_smbclient_ends_at_once_when_its_address_moves() {
             begin.elapsed().as_secs_f64()
         );
     });
-    drop(transfer);
+    // The client was tickled and answered, so the reset comes.
+    let from_server = format!("IP {address}.445 > ");
+    let shown = seen.lines_until(&[&from_server, "Flags [R"]);
+    let at = |sign: &str| {
+        let mut lines = shown.lines().filter(|line| line.contains(&from_server));
+        let line = lines.find(|line| line.contains(sign));
+        let time = line.and_then(|line| line.split(' ').next()?.parse::<f64>().ok());
+        time.map(|time| time - begin_s)
+    };
+    let tickled = at("win 1234");
+    println!(
+        "smbclient: tickled after {tickled:.3?} s, reset after {:.3?} s",
+        at("Flags [R")
+    );
+    assert!(tickled.is_some(), "no tickle:\n{shown}");
+    drop((transfer, seen));
     samba.stop_all();
     drop(samba);
     cluster.assert_clean();

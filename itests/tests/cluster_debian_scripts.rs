@@ -1,9 +1,9 @@
 //! Debian's unmodified event scripts on running nodes: each runs, and what they check moves the addresses.
 
 use std::fs;
-use std::process::Command;
 
 use ctdb_itests::cluster::{Cluster, Layout, Output, have_root, wait_until};
+use ctdb_itests::nfs;
 use ctdb_itests::samba::monitored;
 
 /// Where Debian has them.
@@ -26,26 +26,14 @@ const NO_SERVICE: [&str; 3] = [
     "requires socket path",
 ];
 
-/// NFS without a kernel server: the port mapper answers unless the switch is on.
-const NFS_OPTIONS: &str = "CTDB_NFS_CALLOUT=/etc/ctdb/nfs-callout
-CTDB_NFS_SKIP_SHARE_CHECK=yes
-rpcinfo() { [ ! -e /run/ctdb/nfs-down ] || { echo rpcinfo: RPC: Timed out; return 1; }; }
-";
-
 /// Nodes with the scripts that all others rest on and the files that they read.
 fn build(layout: &Layout) -> Cluster {
     let cluster = Cluster::build(layout);
     monitored::configure(&cluster);
+    nfs::configure(&cluster);
     for node in cluster.nodes() {
         cluster.link_script(node, "00.ctdb");
         cluster.link_script(node, "10.interface");
-        let from = "/etc/ctdb/nfs-checks.d";
-        let copied = Command::new("cp")
-            .arg("-a")
-            .arg(from)
-            .arg(cluster.etc(node, ""))
-            .status();
-        assert!(copied.expect("cp(1)").success(), "{from}");
     }
     cluster
 }
@@ -160,26 +148,16 @@ fn a_dead_nfs_service_moves_the_addresses() {
     if !have_root("a_dead_nfs_service_moves_the_addresses") {
         return;
     }
-    let layout = Layout::new("debian-nfs", 2)
-        .with_file(None, "ctdb/script.options", NFS_OPTIONS)
-        .with_file(None, "ctdb/nfs-callout", "#!/bin/sh\n");
-    let cluster = build(&layout);
-    for node in cluster.nodes() {
-        cluster.link_script(node, "60.nfs");
-        fs::remove_file(cluster.etc(node, "statd-callout")).expect("statd-callout");
-        let callout = cluster.etc(node, "nfs-callout");
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(callout, mode).expect("mode");
-    }
+    let cluster = build(&Layout::new("debian-nfs", 2));
+    nfs::monitor(&cluster);
     cluster.start_all();
     cluster.wait_settled("OK with addresses");
-    let switch = cluster.directory().join("0/run/ctdb/nfs-down");
     fails_and_comes_back(
         &cluster,
         "60.nfs, port mapper dead",
         "portmapper failed RPC check",
-        || fs::write(&switch, "").expect("switch"),
-        || fs::remove_file(&switch).expect("switch"),
+        || nfs::fail(&cluster, 0),
+        || nfs::mend(&cluster, 0),
     );
     cluster.assert_clean();
 }
@@ -217,6 +195,52 @@ fn a_full_file_system_moves_the_addresses() {
         "ERROR: Filesystem /mnt utilization 9",
         || fill(95),
         || fill(10),
+    );
+    cluster.assert_clean();
+}
+
+/// What `/proc/meminfo` says when so many percent of the memory are used.
+fn meminfo(percent: u32) -> String {
+    let available = 10_000 * (100 - percent);
+    format!(
+        "MemTotal: 1000000 kB\nMemFree: 10000 kB\nMemAvailable: {available} kB\nBuffers: 0 kB\nCached: 0 kB\n\
+         SwapTotal: 0 kB\nSwapFree: 0 kB\n"
+    )
+}
+
+/// The same with memory: the node's kernel says what the test wants.
+#[test]
+fn scarce_memory_moves_the_addresses() {
+    if !have_root("scarce_memory_moves_the_addresses") {
+        return;
+    }
+    // Debian's script would have the machine's kernel print its memory.
+    let options = "CTDB_MONITOR_FILESYSTEM_USAGE=/mnt:99\nCTDB_MONITOR_MEMORY_USAGE=60:90\nset_proc() { :; }\n";
+    let cluster = build(&Layout::new("debian-memory", 2));
+    for node in cluster.nodes() {
+        cluster.link_script(node, "05.system");
+        cluster.add_options(node, options);
+    }
+    let file = cluster.directory().join("0/run/ctdb/meminfo");
+    let use_up = |percent: u32| fs::write(&file, meminfo(percent)).expect("meminfo");
+    use_up(50);
+    let over = ["mount", "--bind", "/run/ctdb/meminfo", "/proc/meminfo"];
+    cluster.run(0, &over).ok();
+    cluster.start_all();
+    cluster.wait_settled("OK with addresses");
+    use_up(70);
+    cluster.wait("the warning", || {
+        cluster
+            .log(0)
+            .contains("WARNING: System memory utilization 70% >= threshold 60%")
+    });
+    assert!(cluster.settled(), "{}", cluster.ctdb(0, &["status"]).stdout);
+    fails_and_comes_back(
+        &cluster,
+        "05.system, memory scarce",
+        "ERROR: System memory utilization 95% >= threshold 90%",
+        || use_up(95),
+        || use_up(20),
     );
     cluster.assert_clean();
 }

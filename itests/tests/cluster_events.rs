@@ -2,11 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use ctdb_itests::client::Client;
 use ctdb_itests::cluster::{Cluster, Daemon, Layout, have_root, wait_until};
+use ctdb_protocol::client::srvid;
 
 /// Writes each event with its arguments, and what it gets, to `/var/lib/ctdb/events`.
 const RECORDER: &str = r#"echo "$@" >>/var/lib/ctdb/events
 [ "$1" != init ] || { env; ls -l /proc/$$/fd | sed 's/.*[0-9] //'; echo "cwd $(pwd)"; } >>/var/lib/ctdb/environment"#;
+
+/// Five times what is promised for the first check after `startup`.
+const FIRST_CHECK_LIMIT_S: f64 = 5.0;
 
 fn events(cluster: &Cluster, node: usize) -> Vec<String> {
     let text = cluster.var(node, "events");
@@ -90,6 +95,68 @@ fn events_come_in_order_with_their_arguments() {
     assert!(count(&seen, "ipreallocated") > 0, "{seen:?}");
 
     check_environment(&cluster);
+    cluster.assert_clean();
+}
+
+/// Until then the node is UNHEALTHY and has no addresses.
+#[test]
+fn the_first_check_comes_soon_after_startup() {
+    if !have_root("the_first_check_comes_soon_after_startup") {
+        return;
+    }
+    let cluster = Cluster::build(&Layout::new("first-check", 2));
+    for node in cluster.nodes() {
+        cluster.link_script(node, "10.interface");
+        let times = "echo $1 $(date +%s.%N) >>/var/lib/ctdb/times";
+        cluster.put_script(node, "01.times", times);
+    }
+    cluster.start_all();
+    cluster.wait_settled("all nodes OK with addresses");
+    for node in cluster.nodes() {
+        let times = cluster.var(node, "times");
+        let at_s = |event: &str| -> f64 {
+            let mut lines = times.lines().filter_map(|line| line.split_once(' '));
+            let (_, time) = lines.find(|(name, _)| *name == event).expect(event);
+            time.parse().expect("a time")
+        };
+        let after_s = at_s("monitor") - at_s("startup");
+        println!("node {node}: first check {after_s:.3} s after startup (promised: 1 s)");
+        assert!((0.0..FIRST_CHECK_LIMIT_S).contains(&after_s), "{times}");
+    }
+    cluster.assert_clean();
+}
+
+/// A message of the daemon to its clients follows the scripts' event, not the plan: programs that look at addresses then
+/// find what the scripts have done.
+#[test]
+fn clients_are_told_after_the_scripts_of_ipreallocated() {
+    let name = "clients_are_told_after_the_scripts_of_ipreallocated";
+    // Samba's daemon sends it after 4.17.
+    if !have_root(name) || Daemon::from_env() == Daemon::Debian {
+        return;
+    }
+    let cluster = Cluster::build(&Layout::new("reallocated", 2));
+    let slow = "[ \"$1\" = ipreallocated ] || exit 0\nsleep 1\necho >>/var/lib/ctdb/reallocated";
+    cluster.put_script(1, "01.slow", slow);
+    cluster.start_all();
+    cluster.wait_settled("all nodes OK with addresses");
+    let ended = || cluster.var(1, "reallocated").lines().count();
+    let socket = cluster.directory().join("1/run/ctdb/ctdbd.socket");
+    let mut client = Client::connect(socket).expect("the daemon");
+    client.register_srvid(srvid::IPREALLOCATED).expect("srvid");
+    // What the start has left over.
+    while client
+        .recv_message(Duration::from_secs(3))
+        .expect("a message")
+        .is_some()
+    {}
+    let before = ended();
+    cluster.ctdb(0, &["ipreallocate"]).ok();
+    let told = client.recv_message(Daemon::Ours.patience());
+    let told = told.expect("a connection").expect("a message");
+    assert_eq!((told.srvid, &*told.data), (srvid::IPREALLOCATED, &[][..]));
+    assert!(ended() > before, "the scripts are not done");
+    drop(client);
     cluster.assert_clean();
 }
 

@@ -269,3 +269,42 @@ fn survivors_of_a_leader_keep_their_addresses_on_a_busy_machine() {
     );
     cluster.assert_clean();
 }
+
+/// Planned work on all nodes, one after the other, while clients ask for every address.
+#[test]
+fn a_rolling_restart_is_hardly_noticed() {
+    let name = "a_rolling_restart_is_hardly_noticed";
+    if !have_root(name) {
+        return;
+    }
+    let layout = Layout::new("rolling", 3);
+    let cluster = Cluster::up(&layout);
+    let debian = layout.daemon == Daemon::Debian;
+    let addresses = layout.public_addresses();
+    cluster.wait("all answer", || cluster.all_answer(&addresses));
+    for node in cluster.nodes() {
+        cluster.wait("the node has addresses", || {
+            let owners = cluster.owners(node).unwrap_or_default();
+            owners.values().any(|owner| *owner == Some(node))
+        });
+        let watch = cluster.watch();
+        sleep(Duration::from_millis(500));
+        cluster.stop(node);
+        let others: Vec<usize> = cluster.nodes().filter(|other| *other != node).collect();
+        cluster.wait("the others have its addresses", || {
+            cluster.settled_among(&others)
+        });
+        cluster.start(node);
+        cluster.wait_settled("all nodes OK with addresses again");
+        cluster.wait("all answer again", || cluster.all_answer(&addresses));
+        let seen = watch.end();
+        report(name, &format!("restart of node {node}"), &seen);
+        assert!(seen.silent().is_empty(), "{:?}", seen.silent());
+        let dual = &seen.dual;
+        assert!(
+            debian || dual.addresses.is_empty(),
+            "answered twice: {dual:?}"
+        );
+    }
+    cluster.assert_clean();
+}

@@ -7,7 +7,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use clients::{CLIENT, PORT, Program, can_run, servers, time_of};
-use ctdb_itests::cluster::{Cluster, Layout, Output, have_root, json_line, program, wait_until};
+use ctdb_itests::cluster::{
+    Cluster, Daemon, Layout, Output, Whom, have_root, json_line, program, wait_until,
+};
 use rustix::process::Signal;
 
 const SOCKET: &str = "/run/ctdb/ctdbd.socket";
@@ -192,5 +194,57 @@ fn the_lock_debug_script_shows_who_has_the_file_open() {
     assert!(cluster.signal_program(0, "ctdb-client", Signal::KILL) > 0);
     json_line(waiter);
     let _ = holder.wait_with_output();
+    cluster.assert_clean();
+}
+
+/// Addresses on the public interface of node 0.
+fn shown(cluster: &Cluster) -> String {
+    let words = ["ip", "-o", "addr", "show", "dev", "eth1"];
+    cluster.run(0, &words).ok()
+}
+
+/// As a cron job on a node whose daemon is dead altogether runs it.
+#[test]
+fn the_crash_cleanup_removes_public_addresses_and_no_others() {
+    if !have_root("the_crash_cleanup_removes_public_addresses_and_no_others") {
+        return;
+    }
+    let mut layout = Layout::new("cleanup", 1);
+    layout.addresses = 2;
+    layout.ipv6 = true;
+    let cluster = Cluster::up(&layout);
+    let addresses = layout.public_addresses();
+    let present = || {
+        let shown = shown(&cluster);
+        let here = |ip: &&IpAddr| shown.contains(&format!(" {ip}/"));
+        addresses.iter().filter(here).count()
+    };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf/ctdb-crash-cleanup.sh");
+    cluster.run(0, &[script]).ok();
+    assert_eq!(present(), addresses.len(), "the daemon runs");
+    cluster.kill(0, Whom::All);
+    if layout.daemon == Daemon::Ours {
+        cluster.wait("the end of the leases", || present() == 0);
+    }
+    let address = |text: &str| cluster.run(0, &["ip", "addr", "replace", text, "dev", "eth1"]);
+    for ip in &addresses {
+        let bits = if ip.is_ipv4() { 16 } else { 64 };
+        address(&format!("{ip}/{bits}")).ok();
+    }
+    // The kernel has them go with the public ones, their primaries, if it is not told otherwise.
+    let own = ["10.88.9.9/16", "fd88::9/64"];
+    for text in own {
+        address(text).ok();
+    }
+    assert_eq!(present(), addresses.len());
+    cluster.run(0, &[script]).ok();
+    let left = shown(&cluster);
+    assert_eq!(present(), 0, "{left}");
+    for text in own {
+        assert!(
+            left.contains(&format!(" {text} ")),
+            "{text} is gone: {left}"
+        );
+    }
     cluster.assert_clean();
 }

@@ -1,9 +1,10 @@
 //! Public addresses changed while the cluster runs: `moveip`, `delip`, `addip`, `reloadips`, on real interfaces.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use ctdb_itests::cluster::{Cluster, Daemon, Layout, Whom, have_root, wait_until};
+use ctdb_itests::cluster::{Cluster, Daemon, Layout, NodeStatus, Whom, have_root, wait_until};
 
 /// An address that no node has at the start.
 const NEW: &str = "10.88.0.200";
@@ -120,6 +121,143 @@ fn addresses_come_and_go_and_move_at_runtime() {
     cluster.assert_clean();
 }
 
+/// Gives each node `eth2` and `eth3`.
+fn add_interfaces(cluster: &Cluster) {
+    for node in cluster.nodes() {
+        for interface in ["eth2", "eth3"] {
+            let add = format!("ip link add {interface} link eth1 type macvlan mode bridge");
+            let up = format!("ip link set {interface} up");
+            for words in [add, up] {
+                let words: Vec<&str> = words.split(' ').collect();
+                cluster.run(node, &words).ok();
+            }
+        }
+    }
+}
+
+/// Two nodes that are OK, half of their addresses on one interface and half on the other, and which of them is where.
+fn on_two_interfaces(name: &str, options: &str) -> (Cluster, BTreeMap<IpAddr, &'static str>) {
+    let mut layout = Layout::new(name, 2);
+    layout.addresses = 8;
+    let interfaces = ["eth2", "eth3"].into_iter().cycle();
+    let places: BTreeMap<_, _> = layout
+        .public_addresses()
+        .into_iter()
+        .zip(interfaces)
+        .collect();
+    let file = places
+        .iter()
+        .fold(String::new(), |text, (address, interface)| {
+            text + &format!("{address}/16 {interface}\n")
+        });
+    layout = layout.with_file(None, "ctdb/public_addresses", &file);
+    let cluster = Cluster::build(&layout);
+    add_interfaces(&cluster);
+    for node in cluster.nodes() {
+        cluster.add_options(node, options);
+    }
+    cluster.start_all();
+    cluster.wait("each node has addresses on both", || {
+        let has = |node: usize, wanted: &str| {
+            places.iter().any(|(address, interface)| {
+                *interface == wanted && owner(&cluster, 0, *address) == Some(node)
+            })
+        };
+        cluster.settled()
+            && [0, 1]
+                .iter()
+                .all(|node| has(*node, "eth2") && has(*node, "eth3"))
+    });
+    (cluster, places)
+}
+
+/// Of two interfaces one goes down: with the variable its addresses alone leave the node, and come back.
+#[test]
+fn a_node_with_one_of_two_interfaces_is_partially_online() {
+    let name = "a_node_with_one_of_two_interfaces_is_partially_online";
+    if !have_root(name) {
+        return;
+    }
+    let (cluster, places) = on_two_interfaces("partial", "CTDB_PARTIALLY_ONLINE_INTERFACES=yes\n");
+    let before = cluster.owners(0).expect("the addresses");
+    let begin = Instant::now();
+    cluster.run(1, &["ip", "link", "set", "eth3", "down"]).ok();
+    let as_wanted = || {
+        cluster.owners(0).is_some_and(|owners| {
+            owners.iter().all(|(address, owner)| match places[address] {
+                "eth3" => *owner == Some(0),
+                _ => *owner == before[address],
+            })
+        })
+    };
+    cluster.wait("its addresses have moved, the others have not", as_wanted);
+    println!(
+        "one of two interfaces down: its addresses have moved after {:.2} s",
+        begin.elapsed().as_secs_f64()
+    );
+    cluster.wait("it is partially online", || {
+        cluster
+            .ctdb(1, &["status"])
+            .stdout
+            .contains("PARTIALLYONLINE")
+    });
+    assert!(
+        cluster.sees(1, 1, "PartiallyOnline"),
+        "{:?}",
+        cluster.status(1)
+    );
+    for node in cluster.nodes() {
+        assert!(
+            !cluster.sees(node, 1, "Unhealthy"),
+            "{:?}",
+            cluster.status(node)
+        );
+    }
+    let kept: Vec<IpAddr> = before
+        .iter()
+        .filter(|(address, owner)| **owner == Some(1) && places[address] == "eth2")
+        .map(|(address, _)| *address)
+        .collect();
+    assert!(
+        as_wanted() && cluster.all_answer(&kept),
+        "{:?}",
+        cluster.owners(0)
+    );
+    cluster.run(1, &["ip", "link", "set", "eth3", "up"]).ok();
+    cluster.wait("OK again", || {
+        cluster
+            .status(1)
+            .is_some_and(|list| list.iter().all(NodeStatus::is_ok))
+            && !cluster.sees(1, 1, "PartiallyOnline")
+    });
+    cluster.assert_clean();
+}
+
+/// The same without the variable.
+#[test]
+fn a_node_with_one_of_two_interfaces_is_unhealthy() {
+    let name = "a_node_with_one_of_two_interfaces_is_unhealthy";
+    if !have_root(name) {
+        return;
+    }
+    let (cluster, _) = on_two_interfaces("not-partial", "");
+    cluster.run(1, &["ip", "link", "set", "eth3", "down"]).ok();
+    // All its addresses move, those of the live interface too.
+    let took = cluster.wait_unhealthy(1, 0);
+    println!(
+        "one of two interfaces down, UNHEALTHY: all addresses have moved after {:.2} s",
+        took.as_secs_f64()
+    );
+    assert!(
+        !cluster.sees(1, 1, "PartiallyOnline"),
+        "{:?}",
+        cluster.status(1)
+    );
+    cluster.run(1, &["ip", "link", "set", "eth3", "up"]).ok();
+    cluster.wait_settled("OK again");
+    cluster.assert_clean();
+}
+
 /// Of 12 addresses each node has six, on two interfaces; the one that comes back gets its three.
 #[test]
 fn an_interface_that_returns_gets_its_share() {
@@ -138,16 +276,7 @@ fn an_interface_that_returns_gets_its_share() {
         .with_file(None, "ctdb/public_addresses", &file)
         .with_file(None, "ctdb/script.options", options);
     let cluster = Cluster::build(&layout);
-    for node in cluster.nodes() {
-        for interface in ["eth2", "eth3"] {
-            let add = format!("ip link add {interface} link eth1 type macvlan mode bridge");
-            let up = format!("ip link set {interface} up");
-            for words in [add, up] {
-                let words: Vec<&str> = words.split(' ').collect();
-                cluster.run(node, &words).ok();
-            }
-        }
-    }
+    add_interfaces(&cluster);
     cluster.start_all();
     cluster.wait_settled("all nodes OK with addresses");
     let on = |interface: &str| {

@@ -127,6 +127,52 @@ fn a_script_that_hangs_is_ended_and_the_addresses_move_after_two_time_outs() {
     cluster.assert_clean();
 }
 
+/// Ours, on a node with the same script.
+#[test]
+fn our_debug_script_tells_of_a_hung_script() {
+    let name = "our_debug_script_tells_of_a_hung_script";
+    let mut layout = layout("scripts-debug");
+    if !have_root(name) {
+        return;
+    }
+    layout.nodes = 1;
+    let cluster = Cluster::build(&layout);
+    cluster.link_script(0, "00.ctdb");
+    cluster.link_script(0, "10.interface");
+    cluster.put_script(0, "30.hang", &while_on("hang", "sleep 8113"));
+    let debug = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf/debug-hung-script.sh");
+    fs::copy(debug, cluster.etc(0, "debug-hung-script.sh")).expect("the script");
+    cluster.start_all();
+    cluster.wait_settled("OK with addresses");
+    turn_on(&cluster, 0, "hang");
+    let said = |log: &str, words: &str| {
+        let mut lines = log.lines().filter(|line| line.contains("event_debug: "));
+        lines.any(|line| line.contains(words))
+    };
+    let signs = [
+        "hung script: process ",
+        ", event monitor",
+        // By pstree(1) or ps(1).
+        "8113",
+        "processes that wait for a disk or a filesystem:",
+        // The newest result that there is.
+        "30.hang ",
+    ];
+    let what = "all that the script has to say is in the log";
+    cluster.wait(what, || {
+        let log = cluster.log(0);
+        signs.iter().all(|words| said(&log, words))
+    });
+    turn_off(&cluster, 0, "hang");
+    cluster.wait_settled("OK again");
+    wait_until(
+        layout.daemon.patience(),
+        "the end of the hung processes",
+        || processes(&cluster, 0, "sleep 8113").is_empty(),
+    );
+    cluster.assert_clean();
+}
+
 #[test]
 fn strange_scripts_in_the_checks_leave_all_nodes_ok() {
     if !have_root("strange_scripts_in_the_checks_leave_all_nodes_ok") {

@@ -104,8 +104,7 @@ impl Carry<Takeover> for TakeoverCarry {
             }
             Effect::View(view) => self.board.set_addresses(view),
             Effect::RunDone { request, leader } => self.board.run_done(request, leader),
-
-            Effect::Reallocated => self.events.tell("ipreallocated", Vec::new()),
+            Effect::Reallocated => self.tell_reallocated(),
             Effect::Left => {
                 self.left.send_replace(true);
             }
@@ -132,6 +131,16 @@ impl TakeoverCarry {
             interface,
             passive: self.is_lvs(ip),
         }
+    }
+
+    /// Has the scripts told, and the clients after them, whatever became of the scripts.
+    fn tell_reallocated(&self) {
+        let end = self.events.told("ipreallocated", Vec::new());
+        let board = self.board.clone();
+        actix::spawn(async move {
+            end.await;
+            board.reallocated();
+        });
     }
 
     /// Has the scripts told; the clients, and the address itself, do not wait for them.

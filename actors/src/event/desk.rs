@@ -71,15 +71,19 @@ impl EventDesk {
 
     /// Has an event run whose end nobody waits for.
     pub fn tell(&self, event: &str, args: Vec<String>) {
+        drop(self.told(event, args));
+    }
+
+    /// The same, with its end for who wants to hear of it.
+    pub fn told(&self, event: &str, args: Vec<String>) -> impl Future<Output = EventEnd> + use<> {
         let merges = args.is_empty();
-        let waiting = self.order(EventRun {
+        self.order(EventRun {
             event: event.to_string(),
             args,
             timeout: self.timeout(),
             all: false,
             merges,
-        });
-        drop(waiting);
+        })
     }
 
     /// Runs the last event: none that comes later is run.

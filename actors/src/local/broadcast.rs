@@ -9,8 +9,8 @@ use super::router::Router;
 use super::tickler::Tickler;
 use crate::board::Event;
 use ctdb_protocol::client::srvid::{
-    self, DISABLE_IP_CHECK, DISABLE_RECOVERIES, DISABLE_TAKEOVER_RUNS, LEADER, MEM_DUMP,
-    REBALANCE_NODE, RECONFIGURE, RELEASE_IP, TAKE_IP, TAKEOVER_RUN,
+    self, DISABLE_IP_CHECK, DISABLE_RECOVERIES, DISABLE_TAKEOVER_RUNS, IPREALLOCATED, LEADER,
+    MEM_DUMP, REBALANCE_NODE, RECONFIGURE, RELEASE_IP, TAKE_IP, TAKEOVER_RUN,
 };
 use ctdb_protocol::client::srvid_message::{DisableMessage, SrvidMessage};
 use ctdb_protocol::client::text::Text;
@@ -175,6 +175,7 @@ fn on_event(router: &Router, tickler: &Tickler, event: &Event) {
             tell_address(router, RELEASE_IP, *address);
         }
         Event::Cut(address, ends) => router.connections_cut(*address, ends),
+        Event::Reallocated => tell(router, IPREALLOCATED, &[]),
         Event::RunDone { request, leader } => {
             let asker = router.runs.table().remove(request);
             if let Some(asker) = asker {

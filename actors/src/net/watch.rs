@@ -208,3 +208,125 @@ impl Picture {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::Writer;
+    use super::*;
+
+    /// Flags of an interface: set up, broadcast, multicast.
+    const SET_UP: u32 = 0x1003;
+    /// `IFF_RUNNING` and `IFF_LOWER_UP`, which go with the carrier.
+    const ALIVE: u32 = 0x1_0040;
+    const IFF_MASTER: u32 = 0x400;
+    const IFLA_ADDRESS: u16 = 1;
+    const IFLA_IFNAME: u16 = 3;
+    const IFLA_LINK: u16 = 5;
+    const IFLA_OPERSTATE: u16 = 16;
+    const IFLA_LINKINFO: u16 = 18;
+    const IFLA_INFO_KIND: u16 = 1;
+    const IFLA_CARRIER: u16 = 33;
+    /// Operational states of RFC 2863 as the kernel numbers them.
+    const DOWN: u8 = 2;
+    const LOWER_LAYER_DOWN: u8 = 7;
+    const UP: u8 = 6;
+
+    /// What the kernel says of an interface; its attributes are in the kernel's order.
+    struct Said {
+        index: u32,
+        name: &'static str,
+        kind: &'static str,
+        flags: u32,
+        /// The interface that it rests on.
+        below: Option<u32>,
+        state: u8,
+    }
+
+    impl Said {
+        fn bytes(&self) -> Vec<u8> {
+            let mut writer = Writer::default();
+            writer.message(RTM_NEWLINK, 0, 0);
+            // Family, padding, ARPHRD_ETHER.
+            writer.raw(&[0, 0, 1, 0]);
+            writer.raw(&self.index.to_ne_bytes());
+            writer.raw(&self.flags.to_ne_bytes());
+            writer.raw(&[0xff; 4]);
+            writer.text(IFLA_IFNAME, self.name);
+            writer.attribute(IFLA_OPERSTATE, &[self.state]);
+            writer.attribute(IFLA_CARRIER, &[u8::from(self.state == UP)]);
+            writer.attribute(IFLA_ADDRESS, &[2, 0, 0, 0, 0, 9]);
+            if let Some(below) = self.below {
+                writer.attribute(IFLA_LINK, &below.to_ne_bytes());
+            }
+            let nest = writer.nest(IFLA_LINKINFO);
+            writer.text(IFLA_INFO_KIND, self.kind);
+            writer.close(&nest);
+            writer.finish()
+        }
+    }
+
+    fn bond(alive: bool) -> Said {
+        Said {
+            index: 7,
+            name: "bond0",
+            kind: "bond",
+            flags: SET_UP | IFF_MASTER | if alive { ALIVE } else { 0 },
+            below: None,
+            state: if alive { UP } else { DOWN },
+        }
+    }
+
+    fn vlan(alive: bool) -> Said {
+        Said {
+            index: 8,
+            name: "eth1.10",
+            kind: "vlan",
+            flags: SET_UP | if alive { ALIVE } else { 0 },
+            below: Some(3),
+            state: if alive { UP } else { LOWER_LAYER_DOWN },
+        }
+    }
+
+    fn hear(picture: &mut Picture, said: &Said) -> Vec<NetEvent> {
+        let bytes = said.bytes();
+        let messages = wire::messages(&bytes);
+        messages
+            .filter_map(|message| picture.apply(&message))
+            .collect()
+    }
+
+    #[test]
+    fn a_bond_and_a_vlan_that_lose_their_carrier_are_down() {
+        let mut picture = Picture::default();
+        for said in [bond, vlan] {
+            for up in [true, false, true] {
+                let name = said(up).name.to_owned();
+                let change = NetEvent::LinkChanged { name, up };
+                assert_eq!(hear(&mut picture, &said(up)), [change]);
+                assert_eq!(hear(&mut picture, &said(up)), [], "nothing new");
+            }
+        }
+        assert_eq!(picture.links[&7], ("bond0".to_owned(), true));
+    }
+
+    /// Flags may be late: the bond's last port is gone, and its carrier with it.
+    #[test]
+    fn a_bond_without_carrier_is_down_whatever_its_flags_say() {
+        let mut picture = Picture::default();
+        let mut said = bond(true);
+        hear(&mut picture, &said);
+        said.state = DOWN;
+        let name = String::from("bond0");
+        let down = NetEvent::LinkChanged { name, up: false };
+        assert_eq!(hear(&mut picture, &said), [down]);
+    }
+
+    #[test]
+    fn a_bond_that_was_not_set_up_is_down() {
+        let mut said = bond(true);
+        said.flags &= !1;
+        let name = String::from("bond0");
+        let down = NetEvent::LinkChanged { name, up: false };
+        assert_eq!(hear(&mut Picture::default(), &said), [down]);
+    }
+}

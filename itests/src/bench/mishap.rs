@@ -9,6 +9,7 @@ use rustix::process::Signal;
 
 use super::rates::median;
 use crate::cluster::{Cable, Cluster, Daemon, Observation, Whom};
+use crate::nfs;
 
 /// Before what happens: the probes know all addresses by then.
 const BEFORE: Duration = Duration::from_millis(700);
@@ -36,11 +37,13 @@ pub enum Mishap {
     Link,
     /// Its `smbd` is killed, which Debian's `50.samba` finds out.
     Samba,
+    /// Its port mapper dies, which Debian's `60.nfs` finds out.
+    Nfs,
 }
 
 impl Mishap {
     /// All of them, the planned ones first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Disable,
         Self::Stop,
         Self::Shutdown,
@@ -49,6 +52,7 @@ impl Mishap {
         Self::Pause,
         Self::Link,
         Self::Samba,
+        Self::Nfs,
     ];
 
     /// Its name.
@@ -62,11 +66,13 @@ impl Mishap {
             Self::Pause => "pause",
             Self::Link => "link",
             Self::Samba => "samba",
+            Self::Nfs => "nfs",
         }
     }
 
     fn begin(self, cluster: &Cluster, node: usize) {
-        let tool = |word| drop(cluster.ctdb(node, &[word]).ok());
+        // Debian's waits for the addresses, and fails if they take too long; they are watched here anyway.
+        let tool = |word| drop(cluster.ctdb(node, &[word]));
         match self {
             Self::Disable => tool("disable"),
             Self::Stop => tool("stop"),
@@ -76,14 +82,15 @@ impl Mishap {
             Self::Pause => drop(cluster.pause(node)),
             Self::Link => cluster.cut(node, Cable::Public),
             Self::Samba => drop(cluster.signal_program(node, "smbd", Signal::KILL)),
+            Self::Nfs => nfs::fail(cluster, node),
         }
     }
 
     /// What an admin, or the world outside, does about it.
     fn end(self, cluster: &Cluster, node: usize) {
         match self {
-            Self::Disable => drop(cluster.ctdb(node, &["enable"]).ok()),
-            Self::Stop => drop(cluster.ctdb(node, &["continue"]).ok()),
+            Self::Disable => drop(cluster.ctdb(node, &["enable"])),
+            Self::Stop => drop(cluster.ctdb(node, &["continue"])),
             Self::Shutdown => {
                 let gone = || cluster.daemon_pids(node).is_empty();
                 cluster.wait("end after shutdown", gone);
@@ -94,6 +101,7 @@ impl Mishap {
             Self::Kill => cluster.start(node),
             Self::Pause => drop(cluster.resume(node)),
             Self::Samba => drop(cluster.run(node, &["service", "smbd", "start"])),
+            Self::Nfs => nfs::mend(cluster, node),
         }
     }
 

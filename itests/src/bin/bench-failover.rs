@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use ctdb_itests::bench::{HEADING, Mishap, Trial};
 use ctdb_itests::cluster::{Cluster, Daemon, Layout, have_root};
+use ctdb_itests::nfs;
 use ctdb_itests::samba::monitored;
 
 const USAGE: &str = "usage: bench-failover [--nodes N,…] [--addresses N,…] [--watch N] [--rounds R] [--only DAEMON] [WHAT…]
@@ -13,7 +14,7 @@ const USAGE: &str = "usage: bench-failover [--nodes N,…] [--addresses N,…] [
       --watch      most addresses that are asked each 10 ms, spread over all (48)
       --rounds     how often each happens (1)
       --only       ours or debian; else one after the other
-      WHAT         disable, stop, shutdown, cut, kill, pause, link, samba (all of them)";
+      WHAT         disable, stop, shutdown, cut, kill, pause, link, samba, nfs (all of them)";
 
 /// What is asked for.
 struct Plan {
@@ -82,6 +83,9 @@ impl Plan {
         let cluster = Cluster::build(&layout);
         if self.mishaps.contains(&Mishap::Samba) {
             monitored::monitor(&cluster);
+        }
+        if self.mishaps.contains(&Mishap::Nfs) {
+            nfs::monitor(&cluster);
         }
         cluster.start_all();
         cluster.wait_settled("all nodes OK with addresses");

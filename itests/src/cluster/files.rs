@@ -18,6 +18,12 @@ const MOUNTS: [(&str, &str); 4] = [
     ("log", "/var/log/ctdb"),
 ];
 
+/// More public addresses than these may cost Debian's events their time limit of 30 s: `init` on a busy machine, and
+/// each `releaseip` and `takeip` that waits for hundreds of others.
+const MANY_ADDRESSES: usize = 200;
+/// What they get instead.
+const SLOW_TUNABLES: &str = "EventScriptTimeout=300\nTakeoverTimeout=300\n";
+
 /// Stands in for ethtool(8), which 10.interface asks for the carrier, where that is not installed.
 const ETHTOOL: &str = r#"
 command -v ethtool >/dev/null || ethtool() {
@@ -52,8 +58,9 @@ pub(super) fn prepare(layout: &Layout, lab: &Path, index: usize) -> Vec<(PathBuf
     put(&etc.join("nodes"), &nodes(layout));
     put(&etc.join("public_addresses"), &public_addresses(layout));
     put(&etc.join("ctdb.conf"), &conf(layout, lab));
-    if !layout.tunables.is_empty() {
-        put(&etc.join("ctdb.tunables"), &layout.tunables);
+    let tunables = tunables(layout);
+    if !tunables.is_empty() {
+        put(&etc.join("ctdb.tunables"), &tunables);
     }
     if layout.daemon == Daemon::Debian {
         debian(&etc);
@@ -90,6 +97,14 @@ fn put(path: &Path, text: &str) {
         fs::create_dir_all(directory).expect("node directory");
     }
     fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+/// Debian's scripts work at addresses one by one, `init` at all of them; its daemon reads this file before.
+fn tunables(layout: &Layout) -> String {
+    let many = layout.public_addresses().len() > MANY_ADDRESSES;
+    let slow = layout.daemon == Daemon::Debian && many;
+    let own = if slow { SLOW_TUNABLES } else { "" };
+    format!("{own}{}", layout.tunables)
 }
 
 fn nodes(layout: &Layout) -> String {

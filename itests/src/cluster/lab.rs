@@ -136,15 +136,11 @@ impl Cluster {
         let daemon = self.layout.daemon.path();
         // Debian's event daemon outlives a killed ctdbd by seconds, and stands in the way of the next one.
         let network = self.network_id(node);
-        wait_until(
-            self.layout.daemon.patience(),
-            "the end of an event daemon",
-            || {
-                processes(&network)
-                    .iter()
-                    .all(|process| process.program != "ctdb-eventd")
-            },
-        );
+        wait_until(self.layout.patience(), "the end of an event daemon", || {
+            processes(&network)
+                .iter()
+                .all(|process| process.program != "ctdb-eventd")
+        });
         let daemon = daemon.to_string_lossy();
         let mut words = vec!["env"];
         words.extend(self.layout.environment.iter().map(String::as_str));
@@ -178,18 +174,18 @@ impl Cluster {
 
     /// Waits until every node sees all nodes OK and a node for every address.
     pub fn wait_settled(&self, what: &str) -> Duration {
-        wait_until(self.layout.daemon.patience(), what, || self.settled())
+        wait_until(self.layout.patience(), what, || self.settled())
     }
 
     /// Waits until something holds, as long as its daemon deserves.
     pub fn wait(&self, what: &str, holds: impl FnMut() -> bool) -> Duration {
-        wait_until(self.layout.daemon.patience(), what, holds)
+        wait_until(self.layout.patience(), what, holds)
     }
 
     /// Orderly shutdown of a node by the tool; waits until no process of the daemon is left.
     pub fn stop(&self, node: usize) {
         self.ctdb(node, &["shutdown"]).ok();
-        wait_until(self.layout.daemon.patience(), "end after shutdown", || {
+        wait_until(self.layout.patience(), "end after shutdown", || {
             self.daemon_pids(node).is_empty()
         });
     }
@@ -237,7 +233,7 @@ impl Cluster {
 
     /// Waits until `observer` sees a node UNHEALTHY and all addresses on others; answers how long that took.
     pub fn wait_unhealthy(&self, node: usize, observer: usize) -> Duration {
-        let patience = self.layout.daemon.patience();
+        let patience = self.layout.patience();
         let begin = Instant::now();
         wait_until(patience, "the node is UNHEALTHY", || {
             self.sees(observer, node, "Unhealthy")
@@ -256,7 +252,7 @@ impl Cluster {
         self.ctdb(node, &[&["attach"], words].concat()).ok();
         let name = format!("name:{} ", words[0]);
         let nodes = || self.nodes().filter(|node| self.worker(*node).is_some());
-        wait_until(self.layout.daemon.patience(), "attached everywhere", || {
+        wait_until(self.layout.patience(), "attached everywhere", || {
             nodes().all(|node| self.ctdb(node, &["getdbmap"]).stdout.contains(&name))
         });
     }

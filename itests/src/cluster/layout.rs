@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use super::programs::program;
 
+/// What the scripts of Debian's daemon may need for an address that comes or goes.
+const SCRIPT_TIME: Duration = Duration::from_millis(500);
+
 /// Whose daemon runs on the nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Daemon {
@@ -100,6 +103,16 @@ impl Layout {
         let (path, text) = (path.into(), text.into());
         self.files.push(NodeFile { node, path, text });
         self
+    }
+
+    /// How long tests wait for the cluster to settle: its daemon's patience, and for Debian's what its scripts need for
+    /// each address besides.
+    pub fn patience(&self) -> Duration {
+        let addresses = match self.daemon {
+            Daemon::Ours => 0,
+            Daemon::Debian => self.public_addresses().len() as u32,
+        };
+        self.daemon.patience() + SCRIPT_TIME * addresses
     }
 
     /// The private address of a node.

@@ -1,6 +1,7 @@
 //! Event scripts of a node.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
@@ -35,6 +36,14 @@ impl Cluster {
                 fs::copy(format!("/etc/ctdb/{file}"), to).expect("Debian's ctdb is installed");
             }
         }
+    }
+
+    /// Adds lines to what the scripts of a node read (`script.options`).
+    pub fn add_options(&self, node: usize, lines: &str) {
+        let path = self.etc(node, "script.options");
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        let written = file.and_then(|mut file| file.write_all(lines.as_bytes()));
+        written.expect("script.options");
     }
 
     /// A file that scripts of a node write below `/var/lib/ctdb`.

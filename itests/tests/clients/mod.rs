@@ -5,7 +5,7 @@
     reason = "every test program uses its own part of this"
 )]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::IpAddr;
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -69,6 +69,14 @@ impl Program {
         }
     }
 
+    /// Ends it; what it has printed since the last line that was read.
+    pub fn end(mut self) -> String {
+        let _ = self.child.kill();
+        let mut text = String::new();
+        self.lines.read_to_string(&mut text).expect("lines");
+        text
+    }
+
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.lines.read_line(&mut line).expect("a line");
@@ -113,8 +121,13 @@ pub fn servers(cluster: &Cluster) -> Vec<Program> {
 
 /// Shows the TCP segments of that port on the client's interface.
 pub fn dump(cluster: &Cluster) -> Program {
-    let args = "-n -l -tt --immediate-mode -i eth1 tcp port";
-    let args: Vec<&str> = args.split(' ').chain([PORT]).collect();
+    dump_where(cluster, &format!("tcp port {PORT}"))
+}
+
+/// Shows what that filter lets pass on the client's interface.
+pub fn dump_where(cluster: &Cluster, filter: &str) -> Program {
+    let args = "-n -l -tt --immediate-mode -i eth1";
+    let args: Vec<&str> = args.split(' ').chain([filter]).collect();
     let mut command = cluster.client_command("tcpdump");
     command.stderr(Stdio::piped());
     let mut program = Program::start(command, &args);

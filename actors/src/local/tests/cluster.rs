@@ -195,7 +195,12 @@ fn clients_hear_of_recoveries_elections_and_moved_addresses() {
     use ctdb_protocol::election::standing::Standing;
     let [one, _two] = Node::pair("events");
     let mut client = one.connect();
-    for port in [srvid::RECONFIGURE, srvid::RELEASE_IP, srvid::TAKE_IP] {
+    for port in [
+        srvid::RECONFIGURE,
+        srvid::RELEASE_IP,
+        srvid::TAKE_IP,
+        srvid::IPREALLOCATED,
+    ] {
         client.register(port);
     }
     let board = &one.context.board;
@@ -209,6 +214,12 @@ fn clients_hear_of_recoveries_elections_and_moved_addresses() {
     );
     board.address_taken([10, 0, 0, 1].into());
     assert_eq!(client.recv().srvid, srvid::TAKE_IP);
+    board.reallocated();
+    let reallocated = client.recv();
+    assert_eq!(
+        (reallocated.srvid, &*reallocated.data),
+        (srvid::IPREALLOCATED, &[][..])
+    );
     client.register(srvid::LEADER);
     let mut events = board.subscribe();
     board.set_standing(Standing::Searching);

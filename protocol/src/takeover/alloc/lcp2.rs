@@ -14,6 +14,8 @@
 //!    before and the target ends below the imbalance that its source had. The best is that with
 //!    the least sum of both nodes' imbalances.
 //!
+//! Addresses of one network are planned here; those of several by [`several`](super::several), by the same rules.
+//!
 //! Every move lowers the sum of all imbalances, so step 3 ends.
 
 use alloc::collections::BTreeSet;
@@ -29,10 +31,7 @@ use crate::id::Pnn;
 /// Places what has no node, then moves addresses to nodes that had none.
 pub(super) fn place(work: &mut Work, no_ip_failback: bool, forced: &BTreeSet<Pnn>) {
     work.unassign_unsuitable();
-    let counts = work.counts();
-    let is_target = |node: &usize| counts[*node] == 0 || forced.contains(&Pnn(*node as u32));
-    let targets: Vec<usize> = (0..work.nodes).filter(is_target).collect();
-
+    let targets = targets(work, forced);
     let mut holdings = Holdings::new(PrefixTree::new(&work.addresses), work.nodes);
     for (address, owner) in work.owner.iter().enumerate() {
         if let Some(node) = owner {
@@ -43,6 +42,13 @@ pub(super) fn place(work: &mut Work, no_ip_failback: bool, forced: &BTreeSet<Pnn
     if !no_ip_failback && !targets.is_empty() {
         Failback::new(work, holdings, targets).run();
     }
+}
+
+/// Nodes to which addresses may fail back: those that have nothing after step 1, and those forced.
+pub(super) fn targets(work: &Work, forced: &BTreeSet<Pnn>) -> Vec<usize> {
+    let counts = work.counts();
+    let is_target = |node: &usize| counts[*node] == 0 || forced.contains(&Pnn(*node as u32));
+    (0..work.nodes).filter(is_target).collect()
 }
 
 /// Step 2: makes the cheapest pair of address and node until no more can be made.

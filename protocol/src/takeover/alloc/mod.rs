@@ -14,6 +14,7 @@
 //!                         │ un-assign holders that are no longer able
 //!        ┌────────────────┼──────────────────┐
 //!  deterministic   nondeterministic         lcp2 ──► Holdings, Offers over a PrefixTree
+//!        │                │                several ──► a table of costs
 //!        └────────────────┼──────────────────┘
 //!                         ▼
 //!                        Plan
@@ -35,6 +36,7 @@ mod naive;
 mod nondeterministic;
 mod offers;
 mod prefix_tree;
+mod several;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -122,7 +124,12 @@ pub fn plan(algorithm: Algorithm, input: &Input) -> Plan {
         Algorithm::Deterministic => deterministic::place(&mut work, &input.home_nodes),
         Algorithm::Nondeterministic => nondeterministic::place(&mut work, input.no_ip_failback),
         Algorithm::Lcp2 => {
-            lcp2::place(&mut work, input.no_ip_failback, &input.force_rebalance);
+            let place = if work.is_one_network() {
+                lcp2::place
+            } else {
+                several::place
+            };
+            place(&mut work, input.no_ip_failback, &input.force_rebalance);
         }
     }
     work.into_plan()

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::net::IpAddr;
 
-use super::distance::{common_prefix, key, squared};
+use super::distance::{alike, key, squared};
 use super::{Algorithm, Input, Plan};
 use crate::id::Pnn;
 
@@ -109,7 +109,7 @@ impl Naive<'_> {
     }
 
     fn distance(&self, a: usize, b: usize) -> i64 {
-        squared(common_prefix(key(self.list[a]), key(self.list[b])))
+        squared(alike(key(self.list[a]), key(self.list[b])))
     }
 
     fn cost(&self, at: usize, node: u32) -> i64 {

@@ -31,10 +31,10 @@ impl Random {
         self.below(100) < percent
     }
 
-    /// Mostly dense subnets, where ties are frequent; some IPv6.
-    fn address(&mut self) -> IpAddr {
+    /// Mostly dense subnets, where ties are frequent; some IPv6, if there shall be several networks.
+    fn address(&mut self, several: bool) -> IpAddr {
         let host = self.next() as u8 % 64;
-        match self.below(8) {
+        match self.below(8).max(if several { 0 } else { 2 }) {
             0 => Ipv6Addr::new(0x2001, 0xdb8, 0, self.below(3) as u16, 0, 0, 0, host.into()).into(),
             1 => Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, self.next() as u16, host.into()).into(),
             2 => Ipv4Addr::from_bits(self.next() as u32).into(),
@@ -55,8 +55,9 @@ impl Random {
             no_ip_takeover: self.chance(10),
             ..Input::default()
         };
+        let several = self.chance(50);
         for _ in 0..=self.below(most_addresses) {
-            let address = self.address();
+            let address = self.address(several);
             let able = |node: &u32| {
                 !down.contains(node) && (!split || node % 2 == u32::from(address.is_ipv4()))
             };

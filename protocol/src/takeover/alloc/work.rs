@@ -48,6 +48,11 @@ impl Work {
         }
     }
 
+    /// Whether a prefix tree holds the distances of all addresses.
+    pub(super) fn is_one_network(&self) -> bool {
+        distance::are_one_network(self.addresses.iter().copied().map(distance::key))
+    }
+
     /// May the node go on hosting the address?
     fn can_host(&self, address: usize, node: usize) -> bool {
         self.able[address * self.nodes + node]
