@@ -35,9 +35,10 @@ impl Rates {
     }
 }
 
-fn relation(these: &[f64], those: &[f64]) -> f64 {
-    let pairs = these.iter().zip(those);
-    median(pairs.map(|(this, that)| this / that))
+/// The median over the rounds: how many times faster the one is than its reference.
+fn relation(rates: &[f64], reference: &[f64]) -> f64 {
+    let pairs = rates.iter().zip(reference);
+    median(pairs.map(|(rate, reference)| rate / reference))
 }
 
 /// The ratio to the floor, or a dash.

@@ -1,6 +1,6 @@
 //! One run: clients on all nodes, a fault, the return to normal, the check.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Child;
 use std::thread::sleep;
 use std::time::Duration;
@@ -80,6 +80,8 @@ impl Run {
     /// Does it.
     pub fn happen(&self, cluster: &Cluster) -> Report {
         let mut rng = Rng::new(self.seed);
+        let logged = cluster.nodes().map(|node| cluster.log(node).len());
+        let logged: Vec<usize> = logged.collect();
         let clients = self.clients(cluster, &mut rng);
         sleep(LEAD_IN);
         let victim = rng.below(cluster.nodes().len() as u64) as usize;
@@ -90,22 +92,26 @@ impl Run {
             "run {}: {:?} of node {victim} for {lasting:?}",
             self.number, self.fault
         );
-        let outage = Outage {
-            node: victim as u64,
-            end_us: now_us(),
-        };
+        let end_us = now_us();
         let mut report = Report::default();
         let mut histories: BTreeMap<&str, Vec<Operation>> = BTreeMap::new();
         for (db, client) in clients {
             histories.entry(db).or_default().extend(operations(client));
         }
-        let outages: &[Outage] = if self.fault == Fault::Nothing {
-            &[]
-        } else {
-            &[outage]
-        };
+        let mut failed = taken_for_dead(cluster, &logged);
+        if self.fault != Fault::Nothing {
+            failed.insert(victim);
+        }
+        if failed.len() > 1 || self.fault == Fault::Nothing && !failed.is_empty() {
+            println!("run {}: nodes {failed:?} were out", self.number);
+        }
+        let outages = failed.into_iter().map(|node| Outage {
+            node: node as u64,
+            end_us,
+        });
+        let outages: Vec<Outage> = outages.collect();
         for (db, history) in histories {
-            self.judge(cluster, db, &history, outages, &mut report);
+            self.judge(cluster, db, &history, &outages, &mut report);
         }
         report
     }
@@ -188,6 +194,23 @@ impl Run {
         }
         first
     }
+}
+
+/// Nodes that all others took for dead since then: one that got no processor for long enough has failed too, whatever
+/// was planned.
+fn taken_for_dead(cluster: &Cluster, logged: &[usize]) -> BTreeSet<usize> {
+    let mut said_by: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    for (node, from) in logged.iter().enumerate() {
+        let log = cluster.log(node);
+        let new = log.get(*from..).unwrap_or_default();
+        let dead = new.split("[link.node_dead peer=").skip(1);
+        for peer in dead.filter_map(|text| text.split(' ').next()?.parse().ok()) {
+            said_by.entry(peer).or_default().insert(node);
+        }
+    }
+    let by_all = |by: &BTreeSet<usize>| by.len() + 1 == logged.len();
+    let out = said_by.into_iter().filter(|(_, by)| by_all(by));
+    out.map(|(peer, _)| peer).collect()
 }
 
 fn store_of(db: &str) -> Store {
