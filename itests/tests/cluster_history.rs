@@ -36,24 +36,26 @@ fn what_clients_saw_could_have_happened() {
     let only = only.ok().map(|name| Fault::named(&name).expect("a fault"));
     let cluster = Cluster::up(&Layout::new("history", 3));
     Run::prepare(&cluster);
-    let mut violations = Vec::new();
+    let (mut violations, mut unplanned) = (Vec::new(), 0);
     for number in 0..runs() {
         let mut run = Run::new(number, seed);
         run.fault = only.unwrap_or(run.fault);
         let report = run.happen(&cluster);
         println!(
             "run {number}, {:?}: {} done, {} failed, {} unknown, {} lost with their node; \
-             transactions: {} acknowledged, {} presumed, {} of them mistaken; {} violations",
+             {} nodes failed unplanned; transactions: {} acknowledged, {} presumed, {} of them mistaken; {} violations",
             run.fault,
             report.done,
             report.failed,
             report.unknown,
             report.lost,
+            report.unplanned,
             report.acknowledged,
             report.presumed,
             report.mistaken,
             report.violations.len()
         );
+        unplanned += report.unplanned;
         assert!(report.done > 0, "nothing was done");
         assert!(report.acknowledged > 0, "no transaction was acknowledged");
         if !report.violations.is_empty() {
@@ -64,6 +66,11 @@ fn what_clients_saw_could_have_happened() {
             violations.push(violation);
         }
     }
+    println!(
+        "{} runs, {} violations, {unplanned} nodes failed unplanned",
+        runs(),
+        violations.len()
+    );
     assert!(violations.is_empty(), "CTDB_TEST_SEED={seed}");
     cluster.assert_clean();
 }

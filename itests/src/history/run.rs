@@ -55,6 +55,8 @@ pub struct Report {
     /// Of these, those that were not: a client whose node is cut off may take another client's transaction for its own,
     /// as with Samba's library.
     pub mistaken: usize,
+    /// Nodes that failed although nothing was planned for them: false alarms, or no processor for long.
+    pub unplanned: usize,
     /// What must not be.
     pub violations: Vec<Violation>,
 }
@@ -102,9 +104,7 @@ impl Run {
         if self.fault != Fault::Nothing {
             failed.insert(victim);
         }
-        if failed.len() > 1 || self.fault == Fault::Nothing && !failed.is_empty() {
-            println!("run {}: nodes {failed:?} were out", self.number);
-        }
+        report.unplanned = failed.len() - usize::from(self.fault != Fault::Nothing);
         let outages = failed.into_iter().map(|node| Outage {
             node: node as u64,
             end_us,

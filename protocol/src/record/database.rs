@@ -148,7 +148,7 @@ impl Database {
                 requester,
                 number,
             } if requester == peer => {
-                self.directory.calls.heard(requester, number);
+                self.directory.heard_calls.heard(requester, number);
                 self.on_call(key, requester, out);
             }
             // A call on behalf of somebody else: nobody sends that. What is about content is above.

@@ -17,7 +17,7 @@ pub(super) struct Directory {
     pub(super) tails: Tails,
     pub(super) seeks: BTreeMap<Bytes, Seek>,
     /// Calls heard from each requester.
-    pub(super) calls: Calls,
+    pub(super) heard_calls: Calls,
 }
 
 impl Database {
@@ -32,19 +32,27 @@ impl Database {
             // It had the record, asked for nothing since, was asked for nothing, and has it no more:
             // something else deleted it there, and nothing is on its way.
             Some(tail) if tail == requester => self.seek(key, requester, out),
-            Some(tail) => self.order_give(key, tail, requester, out),
+            Some(tail) => {
+                let heard = self.directory.heard_calls.of(tail);
+                self.order_give(key, tail, requester, heard, out);
+            }
         }
     }
 
-    /// `from`, which has the record or will have it once its call was answered, is to give it to `to`.
-    pub(super) fn order_give(&self, key: Bytes, from: Pnn, to: Pnn, out: &mut Outlet<'_>) {
-        let heard = self.directory.calls.of(from);
-        let hops = 1;
+    /// `from`, which has the record or will have it once its call `heard` was answered, is to give it to `to`.
+    pub(super) fn order_give(
+        &self,
+        key: Bytes,
+        from: Pnn,
+        to: Pnn,
+        heard: u64,
+        out: &mut Outlet<'_>,
+    ) {
         let give = RecordBody::Give {
             key,
             to,
             heard,
-            hops,
+            hops: 1,
         };
         out.send(from, self.id, give);
     }

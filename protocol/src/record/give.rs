@@ -39,6 +39,11 @@ impl Database {
                 work.gives.push_back(want);
             }
         }
+        let was_seen_here = want.heard == 0 && !work.is_settling();
+        if was_seen_here && work.coming == Coming::Asked {
+            // The file is tried before it is sought again.
+            work.coming = Coming::Adopted;
+        }
         self.lose_older_orders(&key, out);
         self.advance(&key, out);
     }

@@ -121,19 +121,14 @@ impl Database {
                     };
                     out.send(holder, self.id, RecordBody::Settle(settle));
                 }
-                let give = RecordBody::Give {
-                    key: key.clone(),
-                    to: *first,
-                    // It is there now: none of the holder's own calls is to bring it before.
-                    heard: 0,
-                    hops: 1,
-                };
-                out.send(holder, self.id, give);
+                // It is there now: none of the holder's own calls is to bring it before.
+                self.order_give(key.clone(), holder, *first, 0, out);
             }
         }
         let mut from = *first;
         for to in others {
-            self.order_give(key.clone(), from, *to, out);
+            let heard = self.directory.heard_calls.of(from);
+            self.order_give(key.clone(), from, *to, heard, out);
             from = *to;
         }
     }

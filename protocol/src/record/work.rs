@@ -102,7 +102,7 @@ pub(super) struct Work {
     pub(super) coming: Coming,
     /// When it was asked for.
     pub(super) asked_at: Option<Instant>,
-    /// Number of that call.
+    /// Its number among our calls to the lmaster.
     pub(super) asked_number: u64,
     /// It is not asked for before.
     pub(super) paced_until: Option<Instant>,
@@ -211,7 +211,10 @@ impl Work {
     /// Takes the orders that the lmaster gave before it heard the call that is on its way: the record was to be here
     /// for them and is not, so something else deleted it. The call comes after them in the chain and brings nothing.
     pub(super) fn take_older_orders(&mut self) -> Vec<Want> {
-        if self.coming != Coming::Asked || self.incoming.is_some() || self.is_settling() {
+        // What is being called back is a copy of it that is still read.
+        let is_copied = !self.copies.revoking.is_empty();
+        let is_coming = self.incoming.is_some() || self.is_settling();
+        if self.coming != Coming::Asked || is_coming || is_copied {
             return Vec::new();
         }
         let is_newer = |want: &Want| want.heard >= self.asked_number;
@@ -221,7 +224,7 @@ impl Work {
     }
 
     /// Whether a search may be about to make a copy of ours the record.
-    fn is_settling(&self) -> bool {
+    pub(super) fn is_settling(&self) -> bool {
         let running = self.running.as_ref();
         let is_running = running.is_some_and(|running| matches!(running.why, Why::Settle { .. }));
         is_running || !self.settles.is_empty()

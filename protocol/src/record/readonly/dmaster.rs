@@ -105,6 +105,7 @@ impl Database {
             }
         }
         work.copies.is_recalled = !self.delegations.contains_key(key);
+        self.lose_older_orders(key, out);
         self.advance(key, out);
     }
 

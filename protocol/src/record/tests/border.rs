@@ -304,6 +304,59 @@ fn scan_waits_for_a_record_that_is_being_stored() {
     assert_eq!(effects, vec![reply, scan]);
 }
 
+/// Asks for the record, which is not here: that is call number 1.
+fn asking() -> Bench {
+    let mut bench = serving();
+    bench.call(1, CallKind::Null);
+    bench.local(LocalOutcome::NotMine { rsn: None });
+    bench
+}
+
+fn give(heard: u64) -> RecordBody {
+    RecordBody::Give {
+        key: key(),
+        to: Pnn(1),
+        heard,
+        hops: 1,
+    }
+}
+
+fn lost() -> Effect {
+    let (key, to) = (key(), Pnn(1));
+    Effect::Send {
+        peer: Pnn(1),
+        message: message(RecordBody::Lost { key, to }),
+    }
+}
+
+#[test]
+fn an_order_behind_our_call_waits_for_the_record() {
+    assert_eq!(asking().peer_says(give(1)), []);
+}
+
+/// The record was here for an order that came before another call of ours, and is not.
+#[test]
+fn an_order_before_our_call_is_lost() {
+    let mut bench = serving();
+    bench.call(1, CallKind::Null);
+    assert_eq!(bench.peer_says(give(0)), []);
+    let sent = bench.local(LocalOutcome::NotMine { rsn: None });
+    assert_eq!(sent[1..], [lost()]);
+}
+
+#[test]
+fn what_a_search_saw_is_looked_for_before_it_is_lost() {
+    let mut bench = asking();
+    let look = Effect::Local {
+        db: DB,
+        key: key(),
+        op: LocalOp::Read,
+    };
+    assert_eq!(bench.peer_says(give(0)), [look]);
+    let sent = bench.local(LocalOutcome::NotMine { rsn: None });
+    assert_eq!(sent, [lost()]);
+}
+
 #[test]
 fn too_many_hops_are_asked_anew() {
     let mut bench = serving();
