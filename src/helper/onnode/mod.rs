@@ -1,5 +1,6 @@
 //! `onnode`: runs a command on nodes of the cluster, through ssh.
 
+mod children;
 mod nodes;
 mod rounds;
 mod shell;
