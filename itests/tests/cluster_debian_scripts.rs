@@ -1,6 +1,7 @@
 //! Debian's unmodified event scripts on running nodes: each runs, and what they check moves the addresses.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 
 use ctdb_itests::cluster::{Cluster, Layout, Output, have_root, wait_until};
 use ctdb_itests::nfs;
@@ -148,7 +149,7 @@ fn a_dead_nfs_service_moves_the_addresses() {
     if !have_root("a_dead_nfs_service_moves_the_addresses") {
         return;
     }
-    let cluster = build(&Layout::new("debian-nfs", 2));
+    let cluster = Cluster::build(&Layout::new("debian-nfs", 2));
     nfs::monitor(&cluster);
     cluster.start_all();
     cluster.wait_settled("OK with addresses");
@@ -199,11 +200,11 @@ fn a_full_file_system_moves_the_addresses() {
     cluster.assert_clean();
 }
 
-/// What `/proc/meminfo` says when so many percent of the memory are used.
+/// What `/proc/meminfo` says when so many percent of the memory are used: always as many bytes.
 fn meminfo(percent: u32) -> String {
     let available = 10_000 * (100 - percent);
     format!(
-        "MemTotal: 1000000 kB\nMemFree: 10000 kB\nMemAvailable: {available} kB\nBuffers: 0 kB\nCached: 0 kB\n\
+        "MemTotal: 1000000 kB\nMemFree: 10000 kB\nMemAvailable: {available:>7} kB\nBuffers: 0 kB\nCached: 0 kB\n\
          SwapTotal: 0 kB\nSwapFree: 0 kB\n"
     )
 }
@@ -222,7 +223,14 @@ fn scarce_memory_moves_the_addresses() {
         cluster.add_options(node, options);
     }
     let file = cluster.directory().join("0/run/ctdb/meminfo");
-    let use_up = |percent: u32| fs::write(&file, meminfo(percent)).expect("meminfo");
+    let use_up = |percent: u32| {
+        // In place: a check that reads it meanwhile must not find it empty.
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(false).open(&file);
+        let text = meminfo(percent);
+        let written = file.and_then(|file| file.write_all_at(text.as_bytes(), 0));
+        written.expect("meminfo");
+    };
     use_up(50);
     let over = ["mount", "--bind", "/run/ctdb/meminfo", "/proc/meminfo"];
     cluster.run(0, &over).ok();

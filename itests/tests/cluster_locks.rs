@@ -1,12 +1,14 @@
 //! Record locks that clients don't release: the dead lose theirs, the living are named, and neither costs
 //! more than the database it is about.
 
+use std::io::{BufRead, BufReader};
 use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ctdb_itests::cluster::{Cluster, Layout, Whom, have_root, json_line, wait_until};
 use rustix::process::Signal;
+use serde_json::Value;
 
 const SOCKET: &str = "/run/ctdb/ctdbd.socket";
 const DB: &str = "locks.tdb";
@@ -76,11 +78,15 @@ fn lock_of_a_dead_client_is_taken_back_for_who_waits() {
     }
     let cluster = up("locks-waited", "");
     json_line(count(&cluster, 0, DB, "key"));
-    let holder = cluster.client(0, &["abandon", SOCKET, DB, "key", "1500"]);
-    // It has the lock by then.
-    sleep(Duration::from_millis(500));
+    let mut holder = cluster.client(0, &["abandon", SOCKET, DB, "key", "4000"]);
+    // It says so when it has the lock.
+    let mut line = String::new();
+    let mut said = BufReader::new(holder.stdout.take().expect("a pipe"));
+    said.read_line(&mut line).expect("a line");
+    let locked: Value = serde_json::from_str(&line).expect("its pid");
+    let pid = locked["pid"].as_u64().expect("its pid");
     let waiter = count(&cluster, 1, DB, "key");
-    let pid = json_line(holder)["pid"].as_u64().expect("its pid");
+    holder.wait().expect("its end");
     let ended = Instant::now();
     let counted = json_line(waiter);
     let took = ended.elapsed();

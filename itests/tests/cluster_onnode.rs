@@ -7,8 +7,8 @@ use std::path::Path;
 use ctdb_itests::cluster::{Cluster, Layout, Output, Whom, have_root, program, wait_until};
 
 const DEBIAN: &str = "/usr/bin/onnode";
-/// Runs a command as the node of that address would; `ctdb pnn` asks that node's daemon whether it is there. Node 0 refuses `ctdb pnn`, so that
-/// no more than one node can be the first to answer.
+/// Runs a command as the node of that address would; `ctdb pnn` asks that node's daemon whether it is there. Node 0
+/// refuses `ctdb pnn`, so that no more than one node can be the first to answer.
 const SSH: &str = r#"#!/bin/sh
 options=
 while case $1 in -*) true ;; *) false ;; esac; do options="$options $1"; shift; done

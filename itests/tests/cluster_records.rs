@@ -288,13 +288,18 @@ fn databases_are_attached_while_others_recover() {
             }
             count
         });
+        let mut attached = Vec::new();
         for turn in 0..TURNS {
             for kind in [&[][..], &["persistent"], &["replicated"]] {
                 let name = format!("turn-{turn}-{}.tdb", kind.first().unwrap_or(&"volatile"));
-                cluster.ctdb(0, &[&["attach", &name], kind].concat()).ok();
+                attached.push(cluster.ctdb(0, &[&["attach", &name], kind].concat()));
             }
         }
+        // Before anything can fail: the scope ends only with its threads.
         is_done.store(true, Ordering::Relaxed);
+        for output in attached {
+            output.ok();
+        }
         recovering.join().expect("recoveries")
     });
     let losses = |node| cluster.log(node).matches("[lock.lost").count();

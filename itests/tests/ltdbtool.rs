@@ -1,6 +1,7 @@
 //! Our `ltdbtool` does with TDB files what Debian's does.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -170,14 +171,21 @@ fn converted_files_hold_the_same() {
                 Some(255),
                 "{words}: over a file that is there"
             );
+            let mode = fs::metadata(&target).expect("the file").permissions();
             (
                 String::from_utf8_lossy(&shown.stdout).into_owned(),
                 fs::read(target).expect("the file"),
+                mode.mode() & 0o7777,
             )
         };
         let (debian, ours) = (dump(Path::new(DEBIAN), "debian"), dump(&ours, "ours"));
         assert!(ours.0.contains("key 299"), "{words}: {}", ours.0);
         assert_eq!(ours.0, debian.0, "{words}");
+        assert_eq!(
+            (ours.2, debian.2),
+            (0o600, 0o600),
+            "{words}: who may read it"
+        );
         if ours.1 != debian.1 {
             println!("{words}: the same records in other bytes");
         }

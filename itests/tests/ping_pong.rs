@@ -11,8 +11,10 @@ use ctdb_itests::cluster::{find, program, wait_until};
 const DEBIAN: &str = "/usr/bin/ping_pong";
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How long they run.
-const SECONDS: &str = "3";
+/// How long those run that are to print something: several times what they need on an idle machine.
+const BUSY: Duration = Duration::from_secs(8);
+/// How long one is looked at that must not print anything.
+const SILENT: Duration = Duration::from_secs(3);
 
 /// What one of them printed, line by line.
 fn lines(output: &[u8]) -> Vec<String> {
@@ -24,13 +26,14 @@ fn lines(output: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// Runs these at once for a while, each with the same arguments.
-fn together(programs: &[&Path], arguments: &[&str]) -> Vec<Vec<String>> {
+/// Runs these at once for so long, each with the same arguments.
+fn together(duration: Duration, programs: &[&Path], arguments: &[&str]) -> Vec<Vec<String>> {
     let children: Vec<_> = programs
         .iter()
         .map(|program| {
             let mut command = Command::new("timeout");
-            command.arg(SECONDS).arg(program).args(arguments);
+            let seconds = duration.as_secs().to_string();
+            command.arg(seconds).arg(program).args(arguments);
             command.stdout(Stdio::piped()).spawn().expect("it runs")
         })
         .collect();
@@ -75,7 +78,7 @@ fn ours_and_debians_pass_locks_to_each_other() {
     let Some((ours, file)) = prepare("ours_and_debians_pass_locks_to_each_other") else {
         return;
     };
-    let both = together(&[Path::new(DEBIAN), &ours], &["-rwc", &file, "3"]);
+    let both = together(BUSY, &[Path::new(DEBIAN), &ours], &["-rwc", &file, "3"]);
     for (name, lines) in ["Debian's", "ours"].iter().zip(&both) {
         println!("{name}: {lines:?}");
         let rates = rates(lines);
@@ -94,10 +97,10 @@ fn one_alone_sees_its_own_data() {
         return;
     };
     for program in [Path::new(DEBIAN), &ours] {
-        let lines = &together(&[program], &["-rw", &file, "2"])[0];
+        let lines = &together(BUSY, &[program], &["-rw", &file, "2"])[0];
         println!("{}: {lines:?}", program.display());
         assert_eq!(increments(lines).last(), Some(&"1"), "{lines:?}");
-        let silent = &together(&[program], &[&file, "2"])[0];
+        let silent = &together(BUSY, &[program], &[&file, "2"])[0];
         assert!(
             increments(silent).is_empty() && !rates(silent).is_empty(),
             "{silent:?}"
@@ -130,9 +133,12 @@ fn a_held_lock_keeps_the_other_waiting() {
             let locks = fs::read_to_string("/proc/locks").expect("procfs");
             locks.lines().any(|line| line.contains(&pid))
         });
-        let waited = &together(&[waiter], &[&file, "2"])[0];
+        let waited = &together(SILENT, &[waiter], &[&file, "2"])[0];
         assert!(rates(waited).is_empty(), "{}: {waited:?}", waiter.display());
         drop(held.stdin.take());
         held.wait().expect("its end");
+        // It was the lock that kept it waiting.
+        let free = &together(BUSY, &[waiter], &[&file, "2"])[0];
+        assert!(!rates(free).is_empty(), "{}: {free:?}", waiter.display());
     }
 }

@@ -1,5 +1,13 @@
 //! Options of one letter, as `getopt` has them, for programs whose arguments are older than this project.
 
+use std::ffi::OsString;
+
+/// The arguments as text; bytes that are none are replaced, so that what is said of them can be printed.
+pub(super) fn words(arguments: &[OsString]) -> Vec<String> {
+    let words = arguments.iter().map(|word| word.to_string_lossy());
+    words.map(std::borrow::Cow::into_owned).collect()
+}
+
 /// What the words of a command line are.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Words {

@@ -15,7 +15,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use super::Page;
-use super::getopt::Grammar;
+use super::getopt::{Grammar, words};
 
 const USAGE: &str = "\
 Usage: ping_pong [-r] [-w] [-c] FILE LOCKS
@@ -46,10 +46,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs the program.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    let words: Vec<String> = arguments
-        .iter()
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
+    let words = words(arguments);
     let order = match Order::read(&words) {
         Ok(order) => order,
         Err(error) => {

@@ -10,6 +10,8 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::getopt::words;
+
 const USAGE: &str = "\
 Usage: smnotify --client=HOST --ip=ADDRESS --server=NAME --stateval=NUMBER [--clientport=PORT] [--sendport=PORT]
 
@@ -51,10 +53,7 @@ const ANSWER_MAX: usize = 1_024;
 
 /// Runs the program.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    let words: Vec<String> = arguments
-        .iter()
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
+    let words = words(arguments);
     if words
         .iter()
         .any(|word| word == "-?" || word == "--help" || word == "--usage")

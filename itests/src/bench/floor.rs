@@ -10,20 +10,30 @@ const PORT: &str = "4399";
 /// A record of the ring has between 0 and 10,000 bytes.
 const RECORD_BYTES: &str = "5000";
 
+/// A node's relay; it ends with this value, also when a client fails.
+struct Relay(Child);
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Passes of a node each second.
 pub(super) fn floor_round(cluster: &Cluster, what: &str, seconds: u64) -> f64 {
     let nodes = cluster.layout().nodes;
     let (count, seconds) = (nodes.to_string(), seconds.to_string());
     let addresses = (0..nodes).map(|node| Layout::private_address(node).to_string());
     let addresses: Vec<String> = addresses.collect();
-    let relays: Vec<Child> = cluster
+    let relays: Vec<Relay> = cluster
         .nodes()
         .map(|node| {
             let _ = std::fs::remove_file(socket(cluster, node));
             let mut relay = relay(cluster, node);
             relay.args(["node", &node.to_string(), PORT, &socket(cluster, node)]);
             relay.arg(RECORD_BYTES).args(&addresses);
-            relay.spawn().expect("nsenter(1) runs")
+            Relay(relay.spawn().expect("nsenter(1) runs"))
         })
         .collect();
     let clients: Vec<Child> = cluster
@@ -37,10 +47,7 @@ pub(super) fn floor_round(cluster: &Cluster, what: &str, seconds: u64) -> f64 {
         })
         .collect();
     let lines: Vec<Value> = clients.into_iter().map(json_line).collect();
-    for mut relay in relays {
-        let _ = relay.kill();
-        let _ = relay.wait();
-    }
+    drop(relays);
     let sum: f64 = lines.iter().filter_map(|line| line["per_s"].as_f64()).sum();
     sum / f64::from(nodes as u32)
 }

@@ -14,11 +14,12 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let records = std::env::args().nth(1).unwrap_or_else(|| "1000000".into());
-    let Ok(records) = records.parse() else {
-        eprintln!("usage: recovery-bench [RECORDS]");
+    let one = std::env::var("CTDB_TEST_DAEMON").unwrap_or_default();
+    let is_known = ["", "ours", "debian"].contains(&&*one);
+    let (Ok(records), true) = (records.parse(), is_known) else {
+        eprintln!("usage: [CTDB_TEST_DAEMON=ours|debian] recovery-bench [RECORDS]");
         return ExitCode::FAILURE;
     };
-    let one = std::env::var("CTDB_TEST_DAEMON").unwrap_or_default();
     let report = |name: &str, daemon| {
         let is_wanted = one.is_empty() || one == name;
         is_wanted.then(|| measure(daemon, records))

@@ -6,13 +6,14 @@ mod print;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use ctdb_tdb::{Access, OpenOptions, Scan, ScanState, Tdb, TdbFlags};
 
 use super::Page;
-use super::getopt::Grammar;
+use super::getopt::{Grammar, words};
 use header::{Header, size_of_bits};
 
 const USAGE: &str = "\
@@ -51,10 +52,7 @@ const REST: Duration = Duration::from_millis(1);
 
 /// Runs the program.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    let words: Vec<String> = arguments
-        .iter()
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
+    let words = words(arguments);
     let order = match Order::read(&words) {
         Ok(Some(order)) => order,
         Ok(None) => {
@@ -150,8 +148,9 @@ impl Order {
     }
 
     fn convert(&self, source: &Tdb, target: &str) -> Result<u64, String> {
-        // A file that is there already is never touched.
-        let created = fs::File::create_new(target);
+        // A file that is there already is never touched. Databases may hold secrets: nobody else may read a copy.
+        let mut new = fs::OpenOptions::new();
+        let created = new.write(true).create_new(true).mode(0o600).open(target);
         created.map_err(|error| format!("{target}: {error}"))?;
         let copied = self.fill(source, target);
         if copied.is_err() {

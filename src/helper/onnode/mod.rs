@@ -1,5 +1,6 @@
 //! `onnode`: runs a command on nodes of the cluster, through ssh.
 
+mod children;
 mod nodes;
 mod rounds;
 mod shell;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Page;
-use super::getopt::Grammar;
+use super::getopt::{Grammar, words};
 use rounds::Rounds;
 use shell::Shell;
 
@@ -48,10 +49,7 @@ const GRAMMAR: Grammar = Grammar {
 
 /// Runs the program.
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
-    let words: Vec<String> = arguments
-        .iter()
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
+    let words = words(arguments);
     let order = match Order::read(&words) {
         Ok(Some(order)) => order,
         Ok(None) => {

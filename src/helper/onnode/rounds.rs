@@ -3,11 +3,10 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, PipeReader, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 use std::thread::{self, JoinHandle};
 
-use rustix::process::{Pid, Signal, kill_process};
-
+use super::children::Children;
 use super::shell::Shell;
 use crate::daemon::{Caught, watch_signals};
 
@@ -48,38 +47,31 @@ impl Rounds {
 
     /// All nodes at once; the code of the last in the list that failed. A signal that ends us ends them.
     pub(super) fn at_once(&self, nodes: &[String]) -> Result<u8, String> {
-        let mut running: Vec<(Child, Option<JoinHandle<()>>)> = Vec::new();
-        for node in nodes {
-            let mut command = self.command(node)?;
-            let printer = if self.is_named {
-                Some(self.prefixed(&mut command, node).map_err(not_started)?)
-            } else {
-                None
-            };
-            let child = command.spawn().map_err(not_started)?;
-            // Our own copies of the pipe's end would keep the printer waiting.
-            drop(command);
-            running.push((child, printer));
-        }
-        let pids: Vec<Option<Pid>> = running
-            .iter()
-            .map(|(child, _)| Pid::from_raw(child.id().cast_signed()))
-            .collect();
-        let end = move |_| {
-            for pid in pids.iter().flatten() {
-                let _ = kill_process(*pid, Signal::TERM);
-            }
-        };
-        watch_signals(ENDS, end).map_err(not_started)?;
+        // All of them before the first starts: what fails here leaves nothing running.
+        let prepared = nodes.iter().map(|node| self.prepare(node));
+        let prepared: Vec<_> = prepared.collect::<Result<_, _>>()?;
+        let children = Children::default();
+        let ended = children.clone();
+        watch_signals(ENDS, move |_| ended.terminate()).map_err(not_started)?;
+        let (commands, printers): (Vec<_>, Vec<_>) = prepared.into_iter().unzip();
+        let running = children.start(commands).map_err(not_started)?;
         let mut code = 0;
-        for (mut child, printer) in running {
-            let status = child.wait().map_err(not_started)?;
+        for (child, printer) in running.into_iter().zip(printers) {
+            let status = children.wait(child).map_err(not_started)?;
             if let Some(printer) = printer {
                 let _ = printer.join();
             }
             code = exit_code(status).unwrap_or(code);
         }
         Ok(code)
+    }
+
+    /// The command for a node, and who prints its output.
+    fn prepare(&self, node: &str) -> Result<(Command, Option<JoinHandle<()>>), String> {
+        let mut command = self.command(node)?;
+        let printer = self.is_named.then(|| self.prefixed(&mut command, node));
+        let printer = printer.transpose().map_err(not_started)?;
+        Ok((command, printer))
     }
 
     fn command(&self, node: &str) -> Result<Command, String> {

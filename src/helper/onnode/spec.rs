@@ -2,8 +2,8 @@
 
 use super::shell::{self, Shell};
 
-/// Highest number of a node that a word can be: longer ones are names.
-const DIGITS: usize = 3;
+/// Digits of a node's number at most: a longer word is a name.
+const DIGITS_MAX: usize = 3;
 
 /// One part of what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(super) fn parse(text: &str, names: bool) -> Result<Vec<Wanted>, String> {
 }
 
 fn number(text: &str) -> Option<usize> {
-    let is_number = text.len() <= DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = text.len() <= DIGITS_MAX && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok())?
 }
 

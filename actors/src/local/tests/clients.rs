@@ -179,7 +179,7 @@ fn junk_costs_only_the_client_that_sends_it() {
 fn wrong_sizes_and_numbers_are_refused_without_a_text() {
     let node = Node::alone("refused");
     let mut client = node.connect();
-    let refused: [(Opcode, &[u8]); 7] = [
+    let refused: [(Opcode, &[u8]); 10] = [
         (Opcode::Unknown(2), &[]),
         (Opcode::Unknown(9999), &[]),
         (Opcode::SetDmaster, &[]),
@@ -187,6 +187,11 @@ fn wrong_sizes_and_numbers_are_refused_without_a_text() {
         (Opcode::GetDbName, &[1, 2, 3, 4]),
         (Opcode::SetDebug, &[]),
         (Opcode::CheckPidSrvid, &[0; 11]),
+        // What says everything by its number may have no data.
+        (Opcode::Ping, &[0]),
+        (Opcode::GetNodeMap, &[0; 4]),
+        // None is registered.
+        (Opcode::TunnelDeregister, &[]),
     ];
     for (opcode, data) in refused {
         let reply = client.control(pnn::CURRENT, opcode, data);
