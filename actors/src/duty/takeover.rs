@@ -8,6 +8,8 @@ use crate::link::table::Links;
 use crate::log::notice;
 use crate::lvs::LvsKernel;
 use crate::net::address::HeldAddress;
+use crate::post::Slot;
+use ctdb_protocol::election;
 use ctdb_protocol::takeover::io::{Effect, Input};
 use ctdb_protocol::takeover::machine::Takeover;
 use ctdb_protocol::wire::message::ControlMessage;
@@ -21,6 +23,8 @@ use tokio::sync::watch;
 pub struct TakeoverCarry {
     /// Where messages go.
     pub links: Links,
+    /// Must hear of a leadership whose lease ended.
+    pub election: Slot<election::io::Input>,
     /// The kernel.
     pub kernel: SharedKernel,
     /// Runs the scripts, beside all else.
@@ -105,6 +109,9 @@ impl Carry<Takeover> for TakeoverCarry {
             Effect::View(view) => self.board.set_addresses(view),
             Effect::RunDone { request, leader } => self.board.run_done(request, leader),
             Effect::Reallocated => self.tell_reallocated(),
+            Effect::Lapsed => self.election.send(election::io::Input::AuthorityLost {
+                reason: String::from("its lease ended"),
+            }),
             Effect::Left => {
                 self.left.send_replace(true);
             }

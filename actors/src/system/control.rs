@@ -332,6 +332,7 @@ fn keep_takeover(
         let machine = Takeover::new(own(&context), timing, tuned::takeover(&context));
         let carry = TakeoverCarry {
             links: context.links.clone(),
+            election: context.post.election.clone(),
             kernel: kernel.clone(),
             events: context.events.clone(),
             lvs: lvs.clone(),

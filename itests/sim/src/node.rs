@@ -375,6 +375,9 @@ fn carry_takeover(effect: takeover::io::Effect, actions: &mut Vec<Action>) {
         Effect::Add { address, lease, .. } => Action::Kernel(Job::Add(address, lease)),
         Effect::Remove { address, .. } => Action::Kernel(Job::Remove(address)),
         Effect::Left => Action::Left,
+        Effect::Lapsed => Action::Post(Mail::Election(election::io::Input::AuthorityLost {
+            reason: String::from("its lease ended"),
+        })),
         Effect::Log(record) => Action::Log(record),
         Effect::Taken(_)
         | Effect::Released(_)

@@ -210,6 +210,9 @@ pub enum Effect {
     },
     /// A run of the leader is over: the scripts' `ipreallocated`.
     Reallocated,
+    /// This node's lease ended while it led. The leadership must end with it, even if the lease comes back before
+    /// election has noticed: nothing more is planned in this one.
+    Lapsed,
     /// All addresses are given up after [`Input::Leave`].
     Left,
     /// Log.

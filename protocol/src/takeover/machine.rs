@@ -104,13 +104,15 @@ impl Takeover {
     }
 
     /// A leader's own lease is its authority: without it, once it had the time to get one, others may
-    /// lead. It must not plan again when the next leader lends it a lease before the view tells of that.
-    fn end_lapsed_leadership(&mut self, now: Instant) {
+    /// lead. It must not plan again when the next leader lends it a lease before the view tells of that. Who is late
+    /// himself may get his own lease back, and would lead on with nobody to plan: so election is told.
+    fn end_lapsed_leadership(&mut self, now: Instant, out: &mut Effects<Effect>) {
         if let Some(leader) = &self.leader
             && leader.began() + self.timing.lease_hold <= now
         {
             self.lapsed = Some(leader.term());
             self.leader = None;
+            out.push(Effect::Lapsed);
         }
     }
 
@@ -318,7 +320,7 @@ impl Machine for Takeover {
             Input::Lease { alive } => {
                 self.holder.set_lease(now, alive, effects);
                 if alive.is_none() {
-                    self.end_lapsed_leadership(now);
+                    self.end_lapsed_leadership(now, effects);
                 }
             }
             Input::Interface { name, up } => {

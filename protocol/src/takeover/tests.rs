@@ -139,6 +139,25 @@ fn a_change_of_leader_moves_nothing() {
     }
 }
 
+/// Seen on a node that got no processor for a second: the lease came back before election had noticed its end, and then
+/// nobody planned any more.
+#[test]
+fn a_leadership_ends_with_its_lease_and_the_next_one_plans() {
+    for seed in 0..100 {
+        let mut world = World::new(seed, 3, 6);
+        world.run_for(ms(3_000));
+        let leader = world.leader.expect("a leader");
+        world.end_lease(leader);
+        world.run_for(ms(5_000));
+        assert_each_has_one_home(&world, seed);
+        world.set_flags(leader, NodeFlags::DISABLED);
+        world.run_for(ms(500));
+        assert!(world.nodes[leader].kernel.is_empty(), "seed {seed}");
+        assert_each_has_one_home(&world, seed);
+        assert_eq!(world.doubles, 0, "seed {seed}");
+    }
+}
+
 /// The addresses of the survivors of a leader's death, before and after.
 fn survivors_after_a_leaders_death(
     world: &mut World,

@@ -229,6 +229,7 @@ impl World {
                 assert!(self.nodes[pnn].kernel.is_empty());
                 self.nodes[pnn].left = true;
             }
+            Effect::Lapsed => self.step_down(pnn),
             Effect::Log(notice) => self.nodes[pnn].log.push(notice),
             Effect::Taken(_) => self.taken += 1,
             Effect::Released(_) => self.released += 1,

@@ -66,12 +66,26 @@ impl World {
         if noticed {
             self.nodes[lost].standing = Standing::Searching;
         }
-        if self.leader == Some(lost) {
+        self.step_down(lost);
+        self.spread();
+    }
+
+    /// If the node leads, it does no more, and somebody else will.
+    pub(super) fn step_down(&mut self, pnn: usize) {
+        if self.leader == Some(pnn) {
             self.leader = None;
             let after = self.leaderless + self.micros(0, 200_000);
             self.at(after, Event::Elect);
         }
-        self.spread();
+    }
+
+    /// The keeper of the node's lease finds it ended: it was renewed too late.
+    pub(in super::super) fn end_lease(&mut self, pnn: usize) {
+        let now = self.now;
+        let node = &mut self.nodes[pnn];
+        node.lease = None;
+        node.lease_until = now;
+        self.feed(pnn, Input::Lease { alive: None });
     }
 
     pub(super) fn notice_return(&mut self, back: usize) {
