@@ -109,9 +109,7 @@ impl Carry<Takeover> for TakeoverCarry {
             Effect::View(view) => self.board.set_addresses(view),
             Effect::RunDone { request, leader } => self.board.run_done(request, leader),
             Effect::Reallocated => self.tell_reallocated(),
-            Effect::Lapsed => self.election.send(election::io::Input::AuthorityLost {
-                reason: String::from("its lease ended"),
-            }),
+            Effect::Lapsed => self.step_down(),
             Effect::Left => {
                 self.left.send_replace(true);
             }
@@ -121,6 +119,12 @@ impl Carry<Takeover> for TakeoverCarry {
 }
 
 impl TakeoverCarry {
+    fn step_down(&self) {
+        let reason = String::from("its lease ended");
+        let input = election::io::Input::AuthorityLost { reason };
+        self.election.send(input);
+    }
+
     fn is_lvs(&self, address: IpAddr) -> bool {
         self.lvs.as_ref().is_some_and(|(lvs, _)| *lvs == address)
     }
