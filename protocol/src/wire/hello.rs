@@ -193,7 +193,7 @@ mod tests {
         type Spoil = fn(&mut Hello);
         let cases: [(Spoil, &str); 6] = [
             (|h| h.magic = 1, "not a ctdb node"),
-            (|h| h.version = 9, "protocol version 9"),
+            (|h| h.version = u16::MAX, "protocol version"),
             (|h| h.cluster = String::from("x"), "cluster name 'x'"),
             (|h| h.pnn = Pnn(0), "which is this node"),
             (|h| h.peer = Pnn(2), "takes this node for node 2"),
