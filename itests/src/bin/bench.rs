@@ -36,8 +36,9 @@ fn main() -> ExitCode {
         let Some(debian) = debian.get(name) else {
             continue;
         };
-        // What is a time is better when it is less.
-        let ratio = if name.ends_with("_s") {
+        // What is a time is better when it is less; a rate ends in `_s` too.
+        let is_time = name.ends_with("_s") && !name.ends_with("_per_s");
+        let ratio = if is_time {
             debian / ours
         } else {
             ours / debian
