@@ -61,13 +61,12 @@ impl Plan {
         };
         while let Some(word) = words.next() {
             let value = words.next()?;
-            match (word.as_str(), value.as_str()) {
-                ("--clients", _) => plan.clients = value,
-                ("--active", _) => plan.active = value,
-                ("--seconds", _) => plan.seconds = value,
-                ("--rest", _) => plan.rest_ms = value,
-                ("--only", "ours") => plan.daemons = vec![Daemon::Ours],
-                ("--only", "debian") => plan.daemons = vec![Daemon::Debian],
+            match word.as_str() {
+                "--clients" => plan.clients = value,
+                "--active" => plan.active = value,
+                "--seconds" => plan.seconds = value,
+                "--rest" => plan.rest_ms = value,
+                "--only" => plan.daemons = vec![Daemon::named(&value)?],
                 _ => return None,
             }
         }

@@ -42,13 +42,7 @@ impl Plan {
                 "--addresses" => plan.addresses = numbers(&words.next()?)?,
                 "--watch" => plan.watch = words.next()?.parse().ok().filter(|watch| *watch > 0)?,
                 "--rounds" => plan.rounds = words.next()?.parse().ok()?,
-                "--only" => {
-                    plan.daemons = match words.next()?.as_str() {
-                        "ours" => vec![Daemon::Ours],
-                        "debian" => vec![Daemon::Debian],
-                        _ => return None,
-                    };
-                }
+                "--only" => plan.daemons = vec![Daemon::named(&words.next()?)?],
                 name => {
                     let known = Mishap::ALL.into_iter().find(|known| known.name() == name);
                     plan.mishaps.push(known?);

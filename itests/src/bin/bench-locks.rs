@@ -57,11 +57,8 @@ fn main() -> ExitCode {
     }
     let mut args = std::env::args().skip(1);
     let seconds = args.next().unwrap_or_else(|| "4".into());
-    let daemons = match args.next().as_deref() {
-        Some("ours") => vec![Daemon::Ours],
-        Some("debian") => vec![Daemon::Debian],
-        _ => vec![Daemon::Debian, Daemon::Ours],
-    };
+    let only = args.next().and_then(|word| Daemon::named(&word));
+    let daemons = only.map_or_else(|| vec![Daemon::Debian, Daemon::Ours], |daemon| vec![daemon]);
     let results: Vec<_> = daemons
         .iter()
         .map(|daemon| measure(*daemon, &seconds))

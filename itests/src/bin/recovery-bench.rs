@@ -15,17 +15,17 @@ fn main() -> ExitCode {
     }
     let records = std::env::args().nth(1).unwrap_or_else(|| "1000000".into());
     let one = std::env::var("CTDB_TEST_DAEMON").unwrap_or_default();
-    let is_known = ["", "ours", "debian"].contains(&&*one);
-    let (Ok(records), true) = (records.parse(), is_known) else {
+    let one = match (Daemon::named(&one), one.is_empty()) {
+        (None, false) => Err(()),
+        (one, _) => Ok(one),
+    };
+    let (Ok(records), Ok(one)) = (records.parse(), one) else {
         eprintln!("usage: [CTDB_TEST_DAEMON=ours|debian] recovery-bench [RECORDS]");
         return ExitCode::FAILURE;
     };
-    let report = |name: &str, daemon| {
-        let is_wanted = one.is_empty() || one == name;
-        is_wanted.then(|| measure(daemon, records))
-    };
-    let debian = report("debian", Daemon::Debian);
-    let ours = report("ours", Daemon::Ours);
+    let report = |daemon| (one.is_none() || one == Some(daemon)).then(|| measure(daemon, records));
+    let debian = report(Daemon::Debian);
+    let ours = report(Daemon::Ours);
     println!("\n{records} records of 100 bytes on 3 nodes");
     for (name, report) in [("Debian", debian), ("ours", ours)] {
         if let Some(Report {

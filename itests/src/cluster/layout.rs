@@ -21,9 +21,16 @@ pub enum Daemon {
 impl Daemon {
     /// Ours, unless `CTDB_TEST_DAEMON=debian` asks for the other one.
     pub fn from_env() -> Self {
-        match std::env::var("CTDB_TEST_DAEMON").as_deref() {
-            Ok("debian") => Self::Debian,
-            _ => Self::Ours,
+        let word = std::env::var("CTDB_TEST_DAEMON").unwrap_or_default();
+        Self::named(&word).unwrap_or(Self::Ours)
+    }
+
+    /// The one that is called `ours` or `debian` where one is asked for.
+    pub fn named(word: &str) -> Option<Self> {
+        match word {
+            "ours" => Some(Self::Ours),
+            "debian" => Some(Self::Debian),
+            _ => None,
         }
     }
 

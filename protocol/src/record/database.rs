@@ -322,6 +322,7 @@ impl Database {
     pub(super) fn on_wake(&mut self, key: &Bytes, out: &mut Outlet<'_>) {
         self.replica.on_wake(out);
         self.go_on_vacuuming(out);
+        self.go_on_deciding(out);
         let running = self
             .work
             .get_mut(key)

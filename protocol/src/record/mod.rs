@@ -3,6 +3,7 @@
 mod call;
 mod calls;
 mod database;
+mod decide;
 mod directory;
 mod give;
 pub mod header;

@@ -7,11 +7,12 @@
 //! go, of all members; then, where none was kept, the winner, unless somebody has written it since.
 
 use super::database::Database;
+use super::decide::Decision;
 use super::holdings::Holdings;
 use super::io::Effect;
 use super::message::{Grave, RecordBody, Settle};
 use super::outlet::Outlet;
-use super::tails::{HashedMap, Tails};
+use super::tails::HashedMap;
 use crate::hash::wide_key_hash;
 use crate::id::{Pnn, Rsn};
 use crate::limits::DIRECTORY_BATCH;
@@ -26,41 +27,43 @@ type Candidate = (Rsn, bool, Reverse<Pnn>);
 
 /// The best copy of a record, and where its key stands in [`Rebuild::keys`].
 #[derive(Clone, Copy, Debug)]
-struct Best {
-    copy: Candidate,
+pub(super) struct Best {
+    pub(super) copy: Candidate,
     key_at: usize,
     key_bytes: u32,
     /// Another key has the same hash.
-    is_shared: bool,
+    pub(super) is_shared: bool,
     /// Another dmaster lost: the winner gets a number that no other copy has.
-    had_rival: bool,
-    winner: Winner,
+    pub(super) had_rival: bool,
+    pub(super) winner: Winner,
 }
 
 /// What is known of the newest copy.
 #[derive(Clone, Copy, Debug)]
-struct Winner {
+pub(super) struct Winner {
     /// It has no data.
-    is_empty: bool,
+    pub(super) is_empty: bool,
     /// Read-only copies of it were out, if it is a dmaster's.
-    is_readonly: bool,
+    pub(super) is_readonly: bool,
 }
 
 /// The directory in the making.
 #[derive(Debug, Default)]
 pub(super) struct Rebuild {
     /// By [`wide_key_hash`].
-    best: HashedMap<Best>,
+    pub(super) best: HashedMap<Best>,
     /// The keys, for those who must settle something; one behind the other, since there may be millions.
-    keys: Vec<u8>,
+    pub(super) keys: Vec<u8>,
     /// Dmasters that lost.
-    demote: BTreeMap<Pnn, Vec<Bytes>>,
+    pub(super) demote: BTreeMap<Pnn, Vec<Bytes>>,
     /// Members that told everything.
     ended: BTreeSet<Pnn>,
+    /// Under way once all have.
+    pub(super) decision: Option<Decision>,
     /// Keys that members were told to settle and have not yet; `None` when that is not going on.
     unsettled: Option<u64>,
     /// Empty records that are to go, by key: who has the newest copy, with its number.
-    graves: BTreeMap<Bytes, (Pnn, Rsn)>,
+    pub(super) graves: BTreeMap<Bytes, (Pnn, Rsn)>,
     /// The newest copies are being deleted.
     burying: bool,
 }
@@ -118,7 +121,7 @@ fn grave(key: &Bytes, rsn: Rsn) -> Grave {
 }
 
 /// What a member is told to do with some keys.
-enum Task {
+pub(super) enum Task {
     Adopt(Vec<Bytes>),
     Demote(Vec<Bytes>),
     Discard(Vec<Grave>),
@@ -126,7 +129,8 @@ enum Task {
     Release(Vec<Bytes>),
 }
 
-fn key_of<'a>(keys: &'a [u8], best: &Best) -> &'a [u8] {
+/// Its key.
+pub(super) fn key_of<'a>(keys: &'a [u8], best: &Best) -> &'a [u8] {
     &keys[best.key_at..best.key_at + best.key_bytes as usize]
 }
 
@@ -136,54 +140,12 @@ impl Database {
         let is_new = self.rebuild.ended.insert(peer);
         let mut members = out.composition.members.iter();
         if is_new && members.all(|member| self.rebuild.ended.contains(member)) {
-            self.decide(out);
+            self.begin_decision(out);
         }
-    }
-
-    fn decide(&mut self, out: &mut Outlet<'_>) {
-        let mut adopt: BTreeMap<Pnn, Vec<Bytes>> = BTreeMap::new();
-        let mut release: BTreeMap<Pnn, Vec<Bytes>> = BTreeMap::new();
-        let best = core::mem::take(&mut self.rebuild.best);
-        let keys = core::mem::take(&mut self.rebuild.keys);
-        let mut tails = Tails::with_room(best.len());
-        let mut graves = BTreeMap::new();
-        for best in best.into_values() {
-            let (rsn, is_dmaster, Reverse(node)) = best.copy;
-            let key = key_of(&keys, &best);
-            let is_adopted = !is_dmaster || best.had_rival;
-            if is_adopted {
-                adopt.entry(node).or_default().push(key.into());
-            } else if best.winner.is_readonly {
-                release.entry(node).or_default().push(key.into());
-            }
-            if best.winner.is_empty {
-                let rsn = Rsn(rsn.0 + u64::from(is_adopted));
-                graves.insert(key.into(), (node, rsn));
-            }
-            tails.put(key, node, best.is_shared);
-        }
-        self.directory.tails = tails;
-        let mut unsettled = 0;
-        let demote = core::mem::take(&mut self.rebuild.demote);
-        for (node, keys) in adopt {
-            unsettled += keys.len() as u64;
-            self.settle(node, keys, Task::Adopt, out);
-        }
-        for (node, keys) in release {
-            unsettled += keys.len() as u64;
-            self.settle(node, keys, Task::Release, out);
-        }
-        for (node, keys) in demote {
-            unsettled += keys.len() as u64;
-            self.settle(node, keys, Task::Demote, out);
-        }
-        self.rebuild.graves = graves;
-        unsettled += self.discard_copies(out);
-        self.wait_for(unsettled, out);
     }
 
     /// Has all members but the one with the newest copy of an empty record delete theirs; answers how many keys were named.
-    fn discard_copies(&self, out: &mut Outlet<'_>) -> u64 {
+    pub(super) fn discard_copies(&self, out: &mut Outlet<'_>) -> u64 {
         let mut unsettled = 0;
         for member in out.composition.members.clone() {
             let graves = self.rebuild.graves.iter();
@@ -209,7 +171,7 @@ impl Database {
     }
 
     /// Goes on when members have settled so many keys.
-    fn wait_for(&mut self, unsettled: u64, out: &mut Outlet<'_>) {
+    pub(super) fn wait_for(&mut self, unsettled: u64, out: &mut Outlet<'_>) {
         self.rebuild.unsettled = (unsettled > 0).then_some(unsettled);
         if unsettled > 0 {
             return;
@@ -224,7 +186,13 @@ impl Database {
         self.tell_ready(out);
     }
 
-    fn settle<T>(&self, node: Pnn, tasks: Vec<T>, order: fn(Vec<T>) -> Task, out: &mut Outlet<'_>) {
+    pub(super) fn settle<T>(
+        &self,
+        node: Pnn,
+        tasks: Vec<T>,
+        order: fn(Vec<T>) -> Task,
+        out: &mut Outlet<'_>,
+    ) {
         let mut tasks = tasks.into_iter();
         loop {
             let batch: Vec<T> = tasks.by_ref().take(DIRECTORY_BATCH).collect();

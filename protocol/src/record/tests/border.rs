@@ -271,6 +271,41 @@ fn directory_that_overtakes_its_prepare_counts() {
     );
 }
 
+/// Deciding about many records is interrupted (after each second one in tests): who asks meanwhile need not wait for all.
+#[test]
+fn calls_are_answered_while_an_lmaster_decides() {
+    let mut bench = serving();
+    bench.prepare(0);
+    bench.rebuild(DbKind::Volatile, &[Pnn(1)]);
+    let (generation, db) = (GENERATION, DB);
+    bench.feed(Input::Wiped { generation, db });
+    let keys: Vec<[u8; 1]> = (0..5).map(|key| [key]).collect();
+    let holding = |key| Holding {
+        key,
+        rsn: Rsn(8),
+        is_dmaster: true,
+        is_empty: false,
+        is_readonly: false,
+    };
+    let holdings = keys.iter().map(|key| holding(&key[..])).collect();
+    bench.peer_says(RecordBody::Directory { holdings });
+    assert_eq!(bench.peer_says(RecordBody::DirectoryEnd), []);
+    assert_eq!(
+        bench.call(1, CallKind::Null),
+        vec![local(LocalOp::Read)],
+        "two of five are decided"
+    );
+    let mut portions = 1;
+    while let Some(at) = bench.machine.deadline() {
+        bench.now = at;
+        portions += 1;
+        let effects = bench.feed(Input::Timeout);
+        let is_ready = effects == [Effect::Ready { generation, db }];
+        assert_eq!(is_ready, portions == 3, "portion {portions}: {effects:?}");
+    }
+    assert_eq!(portions, 3);
+}
+
 #[test]
 fn scan_waits_for_a_record_that_is_being_stored() {
     let mut bench = serving();

@@ -6,8 +6,10 @@ use crate::record::header::HEADER_BYTES;
 
 /// Full runs until nothing more can be vacuumed.
 fn full_runs_everywhere(world: &mut World) {
-    // The first brings records to their lmasters, the second deletes them; locked ones need more.
-    for _ in 0..12 {
+    // One brings records to their lmasters, the next deletes them. Those that are locked now and then (of 20,000 worlds
+    // one had a record that was locked in twelve runs) are free in the end.
+    for round in 0..8 {
+        world.is_quiet |= round >= 6;
         for node in 0..world.nodes.len() {
             if world.nodes[node].alive {
                 world.vacuum(node, true);
