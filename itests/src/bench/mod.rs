@@ -13,5 +13,5 @@ mod workload;
 pub use busy::Busy;
 pub use mishap::{HEADING, Mishap, Silence, Trial};
 pub use pair::Pair;
-pub use rates::{Rates, print_markdown, print_table};
+pub use rates::{Rates, median, print_markdown, print_table};
 pub use workload::Workload;

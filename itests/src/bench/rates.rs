@@ -46,7 +46,8 @@ fn shown(of_floor: Option<f64>) -> String {
     of_floor.map_or_else(|| String::from("–"), |ratio| format!("{ratio:.2}"))
 }
 
-pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// The one in the middle; of an even number the mean of the two there. Not a number of none.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let (low, high) = (values.len().saturating_sub(1) / 2, values.len() / 2);

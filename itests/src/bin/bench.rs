@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::process::{Child, ExitCode, Stdio};
 
+use ctdb_itests::bench::median;
 use ctdb_itests::cluster::{Cluster, Daemon, Layout, program};
 use ctdb_itests::samba::{self, Release, Samba};
 use serde_json::Value;
@@ -62,7 +63,7 @@ impl Plan {
             match word.as_str() {
                 "--only" => plan.daemons = vec![Daemon::named(&words.next()?)?],
                 "--rounds" => {
-                    plan.rounds = words.next()?.parse().ok().filter(|count| *count > 0)?
+                    plan.rounds = words.next()?.parse().ok().filter(|count| *count > 0)?;
                 }
                 name => plan
                     .parts
@@ -151,17 +152,16 @@ fn opens(daemon: Daemon, rounds: usize, figures: &mut Figures) {
         one.push(samba.path_contention(&addresses[..1], OPENS_SECONDS));
         all.push(samba.path_contention(&addresses, OPENS_SECONDS));
     }
-    note(figures, "smb_opens_one_node_per_s", median(one));
-    note(figures, "smb_opens_all_nodes_per_s", median(all));
+    println!("one node: {one:?}, all nodes: {all:?}");
+    note(figures, "smb_opens_one_node_per_s", median(one.into_iter()));
+    note(
+        figures,
+        "smb_opens_all_nodes_per_s",
+        median(all.into_iter()),
+    );
     samba.stop_all();
     drop(samba);
     cluster.assert_clean();
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    println!("{values:?}");
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn note(figures: &mut Figures, name: &'static str, value: f64) {

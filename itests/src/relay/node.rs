@@ -85,7 +85,11 @@ impl Node {
                 frames.extend(std::iter::from_fn(|| inbox.next()));
             }
             for frame in frames.drain(..) {
-                self.pass_on(frame)?;
+                match self.pass_on(frame) {
+                    // The ring ends at each node in its own moment.
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                    passed => passed?,
+                }
             }
         }
     }

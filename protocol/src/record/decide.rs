@@ -89,8 +89,8 @@ impl Database {
         self.directory.tails = decision.tails;
         let mut unsettled = 0;
         let demote = core::mem::take(&mut self.rebuild.demote);
-        let orders: [(_, fn(Vec<Bytes>) -> Task); 3] = [
-            (decision.adopt, Task::Adopt),
+        let orders = [
+            (decision.adopt, Task::Adopt as fn(Vec<Bytes>) -> Task),
             (decision.release, Task::Release),
             (demote, Task::Demote),
         ];

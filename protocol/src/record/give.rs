@@ -5,7 +5,7 @@
 
 use super::database::Database;
 use super::local::LocalOutcome;
-use super::message::RecordBody;
+use super::message::{RecordBody, SEEN};
 use super::outlet::Outlet;
 use super::work::{Coming, Want};
 use crate::id::Pnn;
@@ -39,7 +39,7 @@ impl Database {
                 work.gives.push_back(want);
             }
         }
-        let was_seen_here = want.heard == 0 && !work.is_settling();
+        let was_seen_here = want.heard == SEEN && !work.is_settling();
         if was_seen_here && work.coming == Coming::Asked {
             // The file is tried before it is sought again.
             work.coming = Coming::Adopted;

@@ -25,6 +25,9 @@ pub struct RecordMessage {
     pub body: RecordBody,
 }
 
+/// In place of a call's number: none was heard since the composition began, or a search saw the record there.
+pub const SEEN: u64 = 0;
+
 /// What a record message says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RecordBody {
@@ -43,7 +46,7 @@ pub enum RecordBody {
         key: Bytes,
         /// The next dmaster.
         to: Pnn,
-        /// Number of the last call that the lmaster had heard from the dmaster; 0 if it is there whatever was called.
+        /// Number of the last call that the lmaster had heard from the dmaster, or [`SEEN`].
         heard: u64,
         /// Nodes passed so far.
         hops: u32,

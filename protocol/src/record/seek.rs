@@ -5,7 +5,7 @@
 
 use super::database::Database;
 use super::local::LocalOutcome;
-use super::message::{RecordBody, Settle};
+use super::message::{RecordBody, SEEN, Settle};
 use super::outlet::Outlet;
 use crate::id::{Pnn, Rsn};
 use crate::notice::{Notice, ShownDb};
@@ -122,7 +122,7 @@ impl Database {
                     out.send(holder, self.id, RecordBody::Settle(settle));
                 }
                 // It is there now: none of the holder's own calls is to bring it before.
-                self.order_give(key.clone(), holder, *first, 0, out);
+                self.order_give(key.clone(), holder, *first, SEEN, out);
             }
         }
         let mut from = *first;
