@@ -34,6 +34,7 @@ pub struct Records<M> {
     inputs: VecDeque<Input>,
     /// There once the actor runs.
     alarm: Option<Alarm>,
+    acts_soon: bool,
     slicing: bool,
 }
 
@@ -53,6 +54,7 @@ where
             effects: Effects::new(),
             inputs: VecDeque::new(),
             alarm: None,
+            acts_soon: false,
             slicing: false,
         }
     }
@@ -100,7 +102,11 @@ where
         else {
             return;
         };
-        match alarm.set(at, self.clock.now()) {
+        let now = self.clock.now();
+        if at <= now {
+            return self.act_soon(ctx);
+        }
+        match alarm.set(at, now) {
             Ok(None) => {}
             Ok(Some(watched)) => {
                 let ring = alarm::ring(watched).into_actor(self);
@@ -112,6 +118,18 @@ where
                 }));
             }
             Err(error) => self.fatal.end(&format!("records: no timer: {error}")),
+        }
+    }
+
+    /// For what is due already: when all that is ready by then had its turn. Nobody sleeps for that: on a machine that is
+    /// busy the processor would come back after milliseconds only.
+    fn act_soon(&mut self, ctx: &mut Context<Self>) {
+        if !mem::replace(&mut self.acts_soon, true) {
+            let turn = tokio::task::yield_now().into_actor(self);
+            ctx.spawn(turn.map(|(), this, ctx| {
+                this.acts_soon = false;
+                this.act_in_time(ctx);
+            }));
         }
     }
 

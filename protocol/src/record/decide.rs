@@ -13,8 +13,8 @@ use core::cmp::Reverse;
 use core::time::Duration;
 use hashbrown::hash_map::IntoValues;
 
-/// Records of one portion: about half a millisecond. The worlds of the tests have few records and shall be interrupted too.
-const PORTION: usize = if cfg!(test) { 2 } else { 4_096 };
+/// Records of one portion: two or three milliseconds. The worlds of the tests have few records and shall be interrupted too.
+const PORTION: usize = if cfg!(test) { 2 } else { 16_384 };
 /// Before the next portion; what is ready by then has its turn first.
 const BREATH: Duration = Duration::from_nanos(1);
 
