@@ -57,8 +57,14 @@ fn main() -> ExitCode {
     }
     let mut args = std::env::args().skip(1);
     let seconds = args.next().unwrap_or_else(|| "4".into());
-    let only = args.next().and_then(|word| Daemon::named(&word));
-    let daemons = only.map_or_else(|| vec![Daemon::Debian, Daemon::Ours], |daemon| vec![daemon]);
+    let daemons = match args.next().map(|word| Daemon::named(&word)) {
+        None => vec![Daemon::Debian, Daemon::Ours],
+        Some(Some(daemon)) => vec![daemon],
+        Some(None) => {
+            eprintln!("usage: bench-locks [SECONDS [ours|debian]]");
+            return ExitCode::FAILURE;
+        }
+    };
     let results: Vec<_> = daemons
         .iter()
         .map(|daemon| measure(*daemon, &seconds))

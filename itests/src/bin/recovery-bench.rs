@@ -14,12 +14,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let records = std::env::args().nth(1).unwrap_or_else(|| "1000000".into());
-    let one = std::env::var("CTDB_TEST_DAEMON").unwrap_or_default();
-    let one = match (Daemon::named(&one), one.is_empty()) {
-        (None, false) => Err(()),
-        (one, _) => Ok(one),
-    };
-    let (Ok(records), Ok(one)) = (records.parse(), one) else {
+    let word = std::env::var("CTDB_TEST_DAEMON").unwrap_or_default();
+    let one = Daemon::named(&word);
+    let is_known = one.is_some() || word.is_empty();
+    let (Ok(records), true) = (records.parse(), is_known) else {
         eprintln!("usage: [CTDB_TEST_DAEMON=ours|debian] recovery-bench [RECORDS]");
         return ExitCode::FAILURE;
     };

@@ -6,6 +6,7 @@ use super::outlet::Outlet;
 use super::rebuild::{Best, Task, key_of};
 use super::tails::{HashedMap, Tails};
 use crate::id::{Pnn, Rsn};
+use crate::time::Instant;
 use crate::wire::bytes::Bytes;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -15,13 +16,15 @@ use hashbrown::hash_map::IntoValues;
 
 /// Records of one portion: two or three milliseconds. The worlds of the tests have few records and shall be interrupted too.
 const PORTION: usize = if cfg!(test) { 2 } else { 16_384 };
-/// Before the next portion; what is ready by then has its turn first.
+/// Before the next portion: what is ready by then has its turn first, and one step has no two of them.
 const BREATH: Duration = Duration::from_nanos(1);
 
 /// What is decided so far.
 #[derive(Debug)]
 pub(super) struct Decision {
     rest: IntoValues<u64, Best>,
+    /// No further portion before then, whatever else is due in this step.
+    next_at: Instant,
     keys: Vec<u8>,
     tails: Tails,
     adopt: BTreeMap<Pnn, Vec<Bytes>>,
@@ -31,8 +34,9 @@ pub(super) struct Decision {
 }
 
 impl Decision {
-    fn new(best: HashedMap<Best>, keys: Vec<u8>) -> Self {
+    fn new(best: HashedMap<Best>, keys: Vec<u8>, now: Instant) -> Self {
         Self {
+            next_at: now,
             tails: Tails::with_room(best.len()),
             rest: best.into_values(),
             keys,
@@ -68,19 +72,21 @@ impl Database {
     pub(super) fn begin_decision(&mut self, out: &mut Outlet<'_>) {
         let best = core::mem::take(&mut self.rebuild.best);
         let keys = core::mem::take(&mut self.rebuild.keys);
-        self.rebuild.decision = Some(Decision::new(best, keys));
+        self.rebuild.decision = Some(Decision::new(best, keys, out.now));
         self.go_on_deciding(out);
     }
 
     /// Decides about the next portion, and orders what follows from all of them after the last one.
     pub(super) fn go_on_deciding(&mut self, out: &mut Outlet<'_>) {
-        let Some(decision) = &mut self.rebuild.decision else {
+        let due = |decision: &mut Decision| decision.next_at <= out.now;
+        let Some(mut decision) = self.rebuild.decision.take_if(due) else {
             return;
         };
         if decision.portion() {
-            return out.wake(out.now + BREATH, self.id, &Bytes::default());
-        }
-        if let Some(decision) = self.rebuild.decision.take() {
+            decision.next_at = out.now + BREATH;
+            out.wake(decision.next_at, self.id, &Bytes::default());
+            self.rebuild.decision = Some(decision);
+        } else {
             self.order(decision, out);
         }
     }

@@ -271,15 +271,14 @@ fn directory_that_overtakes_its_prepare_counts() {
     );
 }
 
-/// Deciding about many records is interrupted (after each second one in tests): who asks meanwhile need not wait for all.
-#[test]
-fn calls_are_answered_while_an_lmaster_decides() {
+/// An lmaster that decided about the first two of so many records of node 1 (two are a portion in tests).
+fn deciding(records: u8) -> Bench {
     let mut bench = serving();
     bench.prepare(0);
     bench.rebuild(DbKind::Volatile, &[Pnn(1)]);
     let (generation, db) = (GENERATION, DB);
     bench.feed(Input::Wiped { generation, db });
-    let keys: Vec<[u8; 1]> = (0..5).map(|key| [key]).collect();
+    let keys: Vec<[u8; 1]> = (0..records).map(|key| [key]).collect();
     let holding = |key| Holding {
         key,
         rsn: Rsn(8),
@@ -290,20 +289,43 @@ fn calls_are_answered_while_an_lmaster_decides() {
     let holdings = keys.iter().map(|key| holding(&key[..])).collect();
     bench.peer_says(RecordBody::Directory { holdings });
     assert_eq!(bench.peer_says(RecordBody::DirectoryEnd), []);
+    bench
+}
+
+/// Goes on until nothing is due any more; answers after how many steps the database was ready.
+fn steps_until_ready(bench: &mut Bench) -> Option<u32> {
+    let (generation, db) = (GENERATION, DB);
+    let (mut steps, mut ready_after) = (0, None);
+    while let Some(at) = bench.machine.deadline() {
+        bench.now = bench.now.max(at);
+        steps += 1;
+        if bench.feed(Input::Timeout) == [Effect::Ready { generation, db }] {
+            assert_eq!(ready_after.replace(steps), None, "ready twice");
+        }
+    }
+    ready_after
+}
+
+#[test]
+fn calls_are_answered_while_an_lmaster_decides() {
+    let mut bench = deciding(5);
     assert_eq!(
         bench.call(1, CallKind::Null),
         vec![local(LocalOp::Read)],
         "two of five are decided"
     );
-    let mut portions = 1;
-    while let Some(at) = bench.machine.deadline() {
-        bench.now = at;
-        portions += 1;
-        let effects = bench.feed(Input::Timeout);
-        let is_ready = effects == [Effect::Ready { generation, db }];
-        assert_eq!(is_ready, portions == 3, "portion {portions}: {effects:?}");
-    }
-    assert_eq!(portions, 3);
+    assert_eq!(steps_until_ready(&mut bench), Some(2));
+}
+
+#[test]
+fn one_step_decides_about_one_portion_whatever_is_due() {
+    let mut bench = deciding(9);
+    bench.call(1, CallKind::Null);
+    bench.local(LocalOutcome::Failed);
+    // By then the operation is tried again, too.
+    bench.now = bench.now + core::time::Duration::from_secs(1);
+    assert_eq!(bench.feed(Input::Timeout), [local(LocalOp::Read)]);
+    assert_eq!(steps_until_ready(&mut bench), Some(3));
 }
 
 #[test]
