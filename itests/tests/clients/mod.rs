@@ -11,6 +11,7 @@ use std::process::{Child, ChildStdout, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ctdb_itests::cluster::{Cluster, have_root};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A port that nothing else uses.
 pub const PORT: &str = "4450";
@@ -53,6 +54,10 @@ impl Program {
         let mut child = command.spawn().expect("nsenter(1) runs");
         let lines = BufReader::new(child.stdout.take().expect("a pipe"));
         Self { child, lines }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
     /// What it prints up to the line that holds all these signs.
