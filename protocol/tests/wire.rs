@@ -5,10 +5,10 @@ use ctdb_protocol::flags::{Capabilities, NodeFlags, RunState};
 use ctdb_protocol::heartbeat::message::{Claim, Keepalive, NodeState};
 use ctdb_protocol::id::{DbId, Generation, Instance, Pnn, Rsn, SrvId, Term};
 use ctdb_protocol::lvs::message::LvsMessage;
-use ctdb_protocol::membership::message::{Composition, DbInfo, MembershipMessage, Stamp};
+use ctdb_protocol::membership::message::{Composition, DbInfo, MembershipMessage, Scope, Stamp};
 use ctdb_protocol::natgw::message::NatgwMessage;
 use ctdb_protocol::record::holdings::Holding;
-use ctdb_protocol::record::message::{Grave, RecordBody, RecordMessage, Settle};
+use ctdb_protocol::record::message::{Grave, RecordBody, RecordMessage, Settle, Tail};
 use ctdb_protocol::record::replica::message::{Change, Copy, ReplicaMessage};
 use ctdb_protocol::rng::Rng;
 use ctdb_protocol::takeover::io::Kind;
@@ -200,6 +200,7 @@ fn takeovers() -> Vec<(&'static str, ControlMessage)> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "one message after the other")]
 fn membership() -> Vec<(&'static str, MembershipMessage)> {
     let generation = Generation::new(78, 6);
     let stamp = Stamp {
@@ -223,7 +224,7 @@ fn membership() -> Vec<(&'static str, MembershipMessage)> {
             "prepare",
             MembershipMessage::Prepare {
                 term: Term(3),
-                composition,
+                composition: composition.clone(),
                 reason: reason.clone(),
             },
         ),
@@ -234,6 +235,7 @@ fn membership() -> Vec<(&'static str, MembershipMessage)> {
                 committed: stamp,
                 prepared: stamp,
                 rebuilt_with: vec![Pnn(0), Pnn(2)],
+                intact: Some(composition.clone()),
                 databases: databases.clone(),
             },
         ),
@@ -243,10 +245,18 @@ fn membership() -> Vec<(&'static str, MembershipMessage)> {
                 generation,
                 newest: stamp,
                 contributors: vec![Pnn(0)],
+                scope: Scope::Touched(composition),
                 databases,
             },
         ),
-        ("ready", MembershipMessage::Ready { generation, db }),
+        (
+            "ready",
+            MembershipMessage::Ready {
+                generation,
+                db,
+                whole: true,
+            },
+        ),
         ("serve", MembershipMessage::Serve { generation, db }),
         ("commit", MembershipMessage::Commit { generation }),
         (
@@ -334,6 +344,7 @@ fn records() -> Vec<(&'static str, RecordBody)> {
     ]
     .into_iter()
     .chain(settling())
+    .chain(change())
     .chain(replicas().map(|(name, message)| (name, RecordBody::Replica(message))))
     .collect()
 }
@@ -399,6 +410,7 @@ fn settling() -> [(&'static str, RecordBody); 2] {
                 discard: graves(),
                 delete: graves(),
                 release: vec![key.clone()],
+                is_search: true,
             }),
         ),
         (
@@ -408,6 +420,24 @@ fn settling() -> [(&'static str, RecordBody); 2] {
                 kept: vec![key],
             },
         ),
+    ]
+}
+
+fn change() -> [(&'static str, RecordBody); 4] {
+    let (keys, last) = (vec![bytes("key")], true);
+    let (hash, check, node) = (0x0123_4567_89ab_cdef, 7, Pnn(2));
+    let tails = vec![Tail { hash, check, node }];
+    [
+        (
+            "moving",
+            RecordBody::Moving {
+                keys: keys.clone(),
+                last,
+            },
+        ),
+        ("hand-over", RecordBody::HandOver { tails, last }),
+        ("show", RecordBody::Show { keys, last }),
+        ("orphans", RecordBody::Orphans { hashes: vec![hash] }),
     ]
 }
 

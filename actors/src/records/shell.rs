@@ -108,12 +108,14 @@ impl Shell {
             Input::Recover(Recover::Rebuild {
                 generation,
                 contributors,
+                scope,
                 mut databases,
             }) => {
                 databases.retain(|info| config.is_ours(info.id));
                 Some(Input::Recover(Recover::Rebuild {
                     generation,
                     contributors,
+                    scope,
                     databases,
                 }))
             }
@@ -151,10 +153,17 @@ impl Shell {
                 self.wiring.locks.counters().vacuumed(db, took);
             }
             Effect::Open { name, kind } => self.wanted.push((name, kind)),
-            Effect::Ready { generation, db } => {
-                self.wiring
-                    .membership
-                    .send(membership::io::Input::Ready { generation, db });
+            Effect::Ready {
+                generation,
+                db,
+                whole,
+            } => {
+                let ready = membership::io::Input::Ready {
+                    generation,
+                    db,
+                    whole,
+                };
+                self.wiring.membership.send(ready);
             }
             Effect::Replica { db, id, job } => self.replicas.job(db, id, job, answers),
             Effect::CommitDone { commit, status } => {

@@ -422,12 +422,15 @@ fn carry_record(effect: record::io::Effect, actions: &mut Vec<Action>) {
             let request = membership::io::Request::Recover { reason };
             Action::Post(Mail::Membership(membership::io::Input::Request(request)))
         }
-        Effect::Ready { generation, db } => {
-            Action::Post(Mail::Membership(membership::io::Input::Ready {
-                generation,
-                db,
-            }))
-        }
+        Effect::Ready {
+            generation,
+            db,
+            whole,
+        } => Action::Post(Mail::Membership(membership::io::Input::Ready {
+            generation,
+            db,
+            whole,
+        })),
         Effect::Log(record) => Action::Log(record),
     });
 }

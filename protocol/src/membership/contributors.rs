@@ -6,7 +6,7 @@
 //! and told what they hold. So a composition counts as soon as nobody is known to have missed its `Rebuild`; its members
 //! lose nothing by that, and who was no member is what the decisions were made without.
 
-use super::message::{DbInfo, Stamp};
+use super::message::{Composition, DbInfo, Scope, Stamp};
 use crate::id::Pnn;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -20,6 +20,8 @@ pub(super) struct Answer {
     pub(super) prepared: Stamp,
     /// See [`super::message::MembershipMessage::Prepared`].
     pub(super) rebuilt_with: Vec<Pnn>,
+    /// See [`super::message::MembershipMessage::Prepared`].
+    pub(super) intact: Option<Composition>,
     /// See [`super::message::MembershipMessage::Prepared`].
     pub(super) databases: Vec<DbInfo>,
 }
@@ -41,6 +43,20 @@ impl Answer {
         newest == Stamp::NONE
             || self.committed == newest
             || self.prepared == newest && self.has_records()
+    }
+}
+
+/// How much a recovery must go through, in which the records of `contributors` count, those of `newest`.
+pub(super) fn scope(answers: &BTreeMap<Pnn, Answer>, newest: Stamp, contributors: &[Pnn]) -> Scope {
+    let before_of = |pnn| {
+        let answer = answers.get(pnn)?;
+        let intact = answer.intact.as_ref();
+        intact.filter(|_| answer.committed == newest)
+    };
+    let before = contributors.iter().map(before_of);
+    match before.reduce(|one, other| one.filter(|one| other == Some(*one))) {
+        Some(Some(before)) => Scope::Touched(before.clone()),
+        _ => Scope::Whole,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::config::Bans;
 use super::drift::Lines;
-use super::message::{Composition, DbInfo, MembershipMessage};
+use super::message::{Composition, DbInfo, MembershipMessage, Scope};
 use super::view::MembershipView;
 use crate::election::standing::Standing;
 use crate::flags::{Health, RunState};
@@ -72,12 +72,14 @@ pub enum Input {
     Request(Request),
     /// From records: the databases that are open here.
     Databases(Vec<DbInfo>),
-    /// From records: this node, as lmaster, has one dmaster for each of its records of `db`.
+    /// From records: this node, as lmaster, has one dmaster for each of its records of `db`, or keeps calls waiting.
     Ready {
         /// The composition.
         generation: Generation,
         /// The database.
         db: DbId,
+        /// No record waits; otherwise this comes once more.
+        whole: bool,
     },
     /// From a peer.
     Message {
@@ -107,6 +109,8 @@ pub enum Recover {
         generation: Generation,
         /// Nodes whose records count; if this node is not among them it drops its volatile records.
         contributors: Vec<Pnn>,
+        /// How much is gone through.
+        scope: Scope,
         /// Open what is missing here.
         databases: Vec<DbInfo>,
     },

@@ -4,8 +4,8 @@
 //! as to any other. One recovery has one generation: whatever goes wrong, the next try takes a new one,
 //! so a late answer can never be taken for one of the present try.
 
-use super::contributors::{Answer, contributors};
-use super::message::{Composition, DbInfo, MembershipMessage};
+use super::contributors::{Answer, contributors, scope};
+use super::message::{Composition, DbInfo, MembershipMessage, Scope};
 use crate::id::{DbId, Generation, Pnn};
 use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -15,8 +15,17 @@ use alloc::vec::Vec;
 enum Step {
     /// Members stop serving.
     Preparing(BTreeMap<Pnn, Answer>),
-    /// For each database the lmasters that are not ready yet.
-    Rebuilding(BTreeMap<DbId, BTreeSet<Pnn>>),
+    /// What is missing of each database.
+    Rebuilding(BTreeMap<DbId, Missing>),
+}
+
+/// lmasters that a database still waits for.
+#[derive(Clone, Debug)]
+struct Missing {
+    /// Before it is served.
+    ready: BTreeSet<Pnn>,
+    /// Before its recovery is over.
+    whole: BTreeSet<Pnn>,
 }
 
 /// A recovery under way.
@@ -25,6 +34,7 @@ pub(super) struct Recovery {
     composition: Composition,
     began: Instant,
     databases: u32,
+    scope: Scope,
     step: Step,
 }
 
@@ -35,6 +45,7 @@ impl Recovery {
             composition,
             began: now,
             databases: 0,
+            scope: Scope::Whole,
             step: Step::Preparing(BTreeMap::new()),
         }
     }
@@ -57,6 +68,11 @@ impl Recovery {
     /// How many databases it recovers.
     pub(super) const fn databases(&self) -> u32 {
         self.databases
+    }
+
+    /// How much of them.
+    pub(super) const fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// Whether a wish for a recovery is fulfilled by this one: nobody has begun to rebuild yet.
@@ -88,37 +104,45 @@ impl Recovery {
             return None;
         }
         let (newest, contributors) = contributors(answers);
+        self.scope = scope(answers, newest, &contributors);
         let databases = union(answers);
         self.databases = databases.len() as u32;
         let lmasters: BTreeSet<Pnn> = self.composition.vnnmap.iter().copied().collect();
-        let waiting = databases.iter().map(|db| (db.id, lmasters.clone()));
+        let missing = || Missing {
+            ready: lmasters.clone(),
+            whole: lmasters.clone(),
+        };
+        let waiting = databases.iter().map(|db| (db.id, missing()));
         self.step = Step::Rebuilding(waiting.collect());
         Some(MembershipMessage::Rebuild {
             generation: self.composition.generation,
             newest,
             contributors,
+            scope: self.scope.clone(),
             databases,
         })
     }
 
     /// An lmaster is ready with `db`. When it was the last one, the order to serve.
-    pub(super) fn ready(&mut self, peer: Pnn, db: DbId) -> Option<MembershipMessage> {
+    pub(super) fn ready(&mut self, peer: Pnn, db: DbId, whole: bool) -> Option<MembershipMessage> {
         let Step::Rebuilding(waiting) = &mut self.step else {
             return None;
         };
         let missing = waiting.get_mut(&db)?;
-        missing.remove(&peer);
-        if !missing.is_empty() {
-            return None;
+        let was_last = missing.ready.remove(&peer) && missing.ready.is_empty();
+        if whole {
+            missing.whole.remove(&peer);
         }
-        waiting.remove(&db);
-        Some(MembershipMessage::Serve {
+        if missing.ready.is_empty() && missing.whole.is_empty() {
+            waiting.remove(&db);
+        }
+        was_last.then_some(MembershipMessage::Serve {
             generation: self.composition.generation,
             db,
         })
     }
 
-    /// Whether every database is served.
+    /// Whether every database is served, and every lmaster knows everything.
     pub(super) fn is_done(&self) -> bool {
         matches!(&self.step, Step::Rebuilding(waiting) if waiting.is_empty())
     }

@@ -155,7 +155,11 @@ impl Membership {
             Input::RunState(state) => self.run_state = state,
             Input::Request(request) => self.request(now, request, fx),
             Input::Databases(databases) => self.member.set_databases(databases),
-            Input::Ready { generation, db } => self.local_ready(generation, db, fx),
+            Input::Ready {
+                generation,
+                db,
+                whole,
+            } => self.local_ready(generation, db, whole, fx),
             Input::Message { peer, message } => {
                 if peer != self.config.own && self.nodes.is_known(peer) {
                     self.message(now, peer, message, fx);
@@ -188,7 +192,7 @@ impl Membership {
     }
 
     /// A record that was on its way between two members is lost with their link though both live; only a
-    /// recovery finds it. The leader sees no more than its own links, so the two ends ask for it, when the
+    /// recovery finds it, if only one of what was touched: that what was under way counts. The leader sees no more than its own links, so the two ends ask for it, when the
     /// link is lost and when it is back (calls that could not be sent are sent again then).
     fn link_changed(&mut self, peer: Pnn) {
         let members = &self.member.composition().members;
@@ -354,7 +358,10 @@ impl Membership {
             Request::Stop => self.flags.set(NodeFlags::STOPPED, true),
             Request::Continue => self.flags.set(NodeFlags::STOPPED, false),
             Request::Ban { seconds, reason } => self.ban(now, seconds, reason, fx),
-            Request::Recover { reason } => self.wish_for_recovery(reason),
+            Request::Recover { reason } => {
+                self.member.damage();
+                self.wish_for_recovery(reason);
+            }
             Request::LmasterRole(on) => self.capabilities.set(Capabilities::LMASTER, on),
             Request::LeaderRole(on) => self.capabilities.set(Capabilities::LEADER, on),
             Request::LvsRole(on) => self.capabilities.set(Capabilities::LVS, on),
@@ -400,19 +407,23 @@ impl Membership {
                 committed,
                 prepared,
                 rebuilt_with,
+                intact,
                 databases,
             } => {
                 let answer = Answer {
                     committed,
                     prepared,
                     rebuilt_with,
+                    intact,
                     databases,
                 };
                 self.prepared(now, peer, generation, answer, fx);
             }
-            MembershipMessage::Ready { generation, db } => {
-                self.ready(now, peer, generation, db, fx);
-            }
+            MembershipMessage::Ready {
+                generation,
+                db,
+                whole,
+            } => self.ready(now, peer, generation, (db, whole), fx),
             MembershipMessage::WantRecovery { reason } => {
                 if self.standing == Standing::Searching {
                     // It follows a leadership of this node that is not known here yet, or a past one.
@@ -465,11 +476,17 @@ impl Membership {
                 generation,
                 newest,
                 contributors,
+                scope,
                 databases,
             } => {
-                self.fulfil_wish(generation);
+                if self.member.suffices(&scope, &contributors) {
+                    self.fulfil_wish(generation);
+                } else {
+                    self.wish_for_recovery("one of everything was asked for".into());
+                }
+                let what = (scope, databases);
                 self.member
-                    .rebuild(generation, newest, contributors, databases, fx);
+                    .rebuild(generation, newest, contributors, what, fx);
             }
             MembershipMessage::Serve { generation, db } => self.member.serve(generation, db, fx),
             MembershipMessage::Commit { generation } => self.member.commit(now, generation, fx),
@@ -509,12 +526,23 @@ impl Membership {
         }
     }
 
-    fn local_ready(&mut self, generation: Generation, db: DbId, fx: &mut Effects<Effect>) {
+    fn local_ready(
+        &mut self,
+        generation: Generation,
+        db: DbId,
+        whole: bool,
+        fx: &mut Effects<Effect>,
+    ) {
         if generation != self.member.composition().generation {
             return;
         }
         if let Some(leader) = self.standing.leader(self.config.own) {
-            self.send(leader, MembershipMessage::Ready { generation, db }, fx);
+            let ready = MembershipMessage::Ready {
+                generation,
+                db,
+                whole,
+            };
+            self.send(leader, ready, fx);
         }
     }
 }

@@ -11,7 +11,7 @@
 //! Invariant: `holds <= rebuilt` as stamps.
 
 use super::io::{Effect, Recover};
-use super::message::{Composition, DbInfo, MembershipMessage, Stamp};
+use super::message::{Composition, DbInfo, MembershipMessage, Scope, Stamp};
 use super::view::RecoveryMode;
 use crate::id::{DbId, Generation, Pnn, Term};
 use crate::machine::Effects;
@@ -38,7 +38,11 @@ pub(super) struct Member {
     rebuilt_with: Vec<Pnn>,
     holds: Stamp,
     committed: Stamp,
+    /// The composition of `committed`.
+    served: Composition,
     suspended: bool,
+    /// The next recovery must go through everything, whatever the marks say.
+    damaged: bool,
     began: Option<Instant>,
     ended: Option<Instant>,
     databases: Vec<DbInfo>,
@@ -57,7 +61,9 @@ impl Member {
             rebuilt_with: Vec::new(),
             holds: Stamp::NONE,
             committed: Stamp::NONE,
+            served: nothing(),
             suspended: false,
+            damaged: false,
             began: None,
             ended: None,
             databases: Vec::new(),
@@ -116,9 +122,28 @@ impl Member {
             return;
         }
         self.suspended = true;
+        self.damaged = true;
         self.composition = nothing();
         fx.push(records(Recover::Suspend));
         self.set_mode(RecoveryMode::Active, fx);
+    }
+
+    /// What is here may not be what the directories say.
+    pub(super) fn damage(&mut self) {
+        self.damaged = true;
+    }
+
+    /// Whether the directories are those of the composition that was served to its end.
+    fn is_intact(&self) -> bool {
+        !self.damaged
+            && self.committed != Stamp::NONE
+            && self.holds == self.committed
+            && self.rebuilt == self.committed
+    }
+
+    /// Whether a `Rebuild` does what was asked for here, perhaps after `Prepare` was answered.
+    pub(super) fn suffices(&self, scope: &Scope, contributors: &[Pnn]) -> bool {
+        *scope == Scope::Whole || !self.damaged || !contributors.contains(&self.own)
     }
 
     /// May take part again.
@@ -160,6 +185,7 @@ impl Member {
             committed: self.holds,
             prepared,
             rebuilt_with: self.rebuilt_with.clone(),
+            intact: self.is_intact().then(|| self.served.clone()),
             databases: self.databases.clone(),
         }
     }
@@ -174,7 +200,7 @@ impl Member {
         generation: Generation,
         newest: Stamp,
         contributors: Vec<Pnn>,
-        databases: Vec<DbInfo>,
+        (scope, databases): (Scope, Vec<DbInfo>),
         fx: &mut Effects<Effect>,
     ) {
         if !self.is_recovering(generation) {
@@ -190,9 +216,13 @@ impl Member {
         }
         self.rebuilt = self.stamp();
         self.rebuilt_with.clone_from(&self.composition.members);
+        if self.suffices(&scope, &contributors) {
+            self.damaged = false;
+        }
         fx.push(records(Recover::Rebuild {
             generation,
             contributors,
+            scope,
             databases,
         }));
     }
@@ -217,6 +247,7 @@ impl Member {
         }
         self.holds = self.stamp();
         self.committed = self.stamp();
+        self.served = self.composition.clone();
         self.ended = Some(now);
         fx.push(records(Recover::Commit { generation }));
         self.set_mode(RecoveryMode::Normal, fx);

@@ -30,6 +30,14 @@ pub struct Composition {
     pub vnnmap: Vec<Pnn>,
 }
 
+impl Composition {
+    /// The lmaster of the keys with this [`crate::hash::key_hash`]; `None` before the first composition.
+    pub fn lmaster(&self, key_hash: u32) -> Option<Pnn> {
+        let slot = (key_hash as usize).checked_rem(self.vnnmap.len())?;
+        self.vnnmap.get(slot).copied()
+    }
+}
+
 /// Names a composition so that any two can be compared: of two sides that went different ways, the one
 /// with the younger leadership is the newer.
 #[derive(
@@ -48,6 +56,16 @@ impl Stamp {
         term: Term(0),
         generation: Generation::INVALID,
     };
+}
+
+/// How much of the databases a recovery goes through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scope {
+    /// All that the contributors hold.
+    Whole,
+    /// What the change from this composition touched. Of everything else the lmasters know already who has it: all
+    /// contributors served it to its end.
+    Touched(Composition),
 }
 
 /// Between the membership machines.
@@ -75,6 +93,9 @@ pub enum MembershipMessage {
         prepared: Stamp,
         /// The members of the composition of that `Rebuild`.
         rebuilt_with: Vec<Pnn>,
+        /// The composition of `committed`, if that was served to its end, its directories are here, and nobody asked for
+        /// more than that since.
+        intact: Option<Composition>,
         /// Databases it has open.
         databases: Vec<DbInfo>,
     },
@@ -87,15 +108,19 @@ pub enum MembershipMessage {
         newest: Stamp,
         /// Nodes that hold its records: these count.
         contributors: Vec<Pnn>,
+        /// How much of these is gone through.
+        scope: Scope,
         /// All databases that any member has.
         databases: Vec<DbInfo>,
     },
-    /// lmaster → leader: every record of `db` that is mine has one dmaster.
+    /// lmaster → leader: every record of `db` that is mine has one dmaster, or waits until I know more.
     Ready {
         /// The generation of the `Prepare`.
         generation: Generation,
         /// The database.
         db: DbId,
+        /// No record waits; otherwise this is told once more.
+        whole: bool,
     },
     /// Leader → members: all lmasters are ready with `db`, serve it.
     Serve {
@@ -104,7 +129,7 @@ pub enum MembershipMessage {
         /// The database.
         db: DbId,
     },
-    /// Leader → members: all databases are served, the recovery is over.
+    /// Leader → members: all databases are served, and all lmasters know everything.
     Commit {
         /// The generation of the `Prepare`.
         generation: Generation,

@@ -10,6 +10,7 @@ use super::hot::Hot;
 use super::io::Input;
 use super::local::{LocalOp, LocalOutcome};
 use super::message::RecordBody;
+use super::moving::Moving;
 use super::outlet::Outlet;
 use super::pace::Pace;
 use super::rebuild::Rebuild;
@@ -17,6 +18,7 @@ use super::replica::Replica;
 use super::replica::io::Request;
 use super::replica::message::ReplicaMessage;
 use super::sweep::Sweep;
+use super::touched::Touched;
 use super::vacuum::Vacuum;
 use super::work::{Coming, Next, Running, Want, Why, Work, writes};
 use crate::id::{DbId, Generation, Pnn};
@@ -58,6 +60,8 @@ pub(super) struct Database {
     pub(super) calls: Calls,
     pub(super) rebuild: Rebuild,
     pub(super) sweep: Sweep,
+    pub(super) moving: Moving,
+    pub(super) touched: Touched,
     pub(super) replica: Replica,
     pub(super) vacuum: Vacuum,
     pub(super) hot: Hot,
@@ -68,6 +72,8 @@ pub(super) struct Database {
     pub(super) delegations: BTreeMap<Bytes, BTreeSet<Pnn>>,
     /// Messages of this composition that came before it was served here.
     early: VecDeque<(Pnn, RecordBody)>,
+    /// Messages about a change of members that came before the order to rebuild.
+    pub(super) ahead: Vec<(Pnn, RecordBody)>,
     pub(super) writes: usize,
     /// Calls that are not answered.
     pub(super) waiting: usize,
@@ -89,6 +95,8 @@ impl Database {
             calls: Calls::default(),
             rebuild: Rebuild::default(),
             sweep: Sweep::default(),
+            moving: Moving::default(),
+            touched: Touched::default(),
             replica: Replica::new(id),
             vacuum: Vacuum::default(),
             hot: Hot::default(),
@@ -96,6 +104,7 @@ impl Database {
             is_readonly: false,
             delegations: BTreeMap::new(),
             early: VecDeque::new(),
+            ahead: Vec::new(),
             writes: 0,
             waiting: 0,
             refused: 0,
@@ -132,7 +141,8 @@ impl Database {
     /// A message of this composition from a member.
     pub(super) fn on_message(&mut self, peer: Pnn, body: RecordBody, out: &mut Outlet<'_>) {
         match body {
-            RecordBody::Directory { holdings } => self.rebuild.collect(peer, &holdings),
+            body if body.is_about_change() => self.on_change(peer, body, out),
+            RecordBody::Directory { holdings } => self.on_directory(peer, &holdings),
             RecordBody::DirectoryEnd => self.on_directory_end(peer, out),
             RecordBody::Settle(settle) => self.on_settle(peer, settle, out),
             RecordBody::Settled { count, kept } => self.on_settled(count, &kept, out),
@@ -151,8 +161,13 @@ impl Database {
                 self.directory.heard_calls.heard(requester, number);
                 self.on_call(key, requester, out);
             }
-            // A call on behalf of somebody else: nobody sends that. What is about content is above.
-            RecordBody::Call { .. } | RecordBody::Replica(_) => {}
+            // A call on behalf of somebody else: nobody sends that. The others are above.
+            RecordBody::Call { .. }
+            | RecordBody::Replica(_)
+            | RecordBody::Moving { .. }
+            | RecordBody::HandOver { .. }
+            | RecordBody::Show { .. }
+            | RecordBody::Orphans { .. } => {}
             RecordBody::Give {
                 key,
                 to,
@@ -170,13 +185,7 @@ impl Database {
                 self.on_migrate(&key, rsn, flags, data, out);
             }
             RecordBody::Lost { key, to } => self.seek(key, to, out),
-            RecordBody::Probe { key } => {
-                let work = self.work.entry(key.clone()).or_default();
-                if !work.probes.contains(&peer) {
-                    work.probes.push(peer);
-                }
-                self.advance(&key, out);
-            }
+            RecordBody::Probe { key } => self.on_probe(peer, &key, out),
             RecordBody::Probed {
                 key,
                 rsn,
@@ -227,18 +236,29 @@ impl Database {
         // What is not open here can hold nothing of the time before.
         self.fresh = !self.opened;
         self.pace = Pace::default();
-        self.directory = Directory::default();
+        // Of what is sought here somebody waits for it, too.
+        self.moving.close(self.work.keys().cloned());
+        self.directory.seeks.clear();
+        self.directory.heard_calls = Calls::default();
         self.calls = Calls::default();
         self.rebuild = Rebuild::default();
+        self.touched = Touched::default();
         self.sweep.reset();
         self.end_vacuum_early(out);
         self.early.clear();
-        self.delegations.clear();
+        self.ahead.clear();
         self.work.retain(|_, work| {
             work.forget_composition();
             let is_waited_for = !work.waiters.is_empty() || !work.copies.readers.is_empty();
             work.running.is_some() || work.incoming.is_some() || is_waited_for
         });
+    }
+
+    /// What was known of the composition before is of no use.
+    pub(super) fn forget_composition(&mut self) {
+        self.directory = Directory::default();
+        self.delegations.clear();
+        self.moving = Moving::default();
     }
 
     /// Records move again.
@@ -254,10 +274,14 @@ impl Database {
             }
         }
         self.advance_all(out);
+        if let Some(change) = self.touched.change.clone() {
+            self.tell_lost(&change, out);
+        }
     }
 
     /// Serves a database that was opened in this composition: nobody has records of it.
     pub(super) fn serve_new(&mut self, out: &mut Outlet<'_>) {
+        self.forget_composition();
         self.serve(out);
         if self.kind != DbKind::Volatile {
             self.replica.look_at_new(out);

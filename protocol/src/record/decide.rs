@@ -26,7 +26,6 @@ pub(super) struct Decision {
     /// No further portion before then, whatever else is due in this step.
     next_at: Instant,
     keys: Vec<u8>,
-    tails: Tails,
     adopt: BTreeMap<Pnn, Vec<Bytes>>,
     release: BTreeMap<Pnn, Vec<Bytes>>,
     /// Empty records that are to go, by key: who has the newest copy, with its number.
@@ -37,7 +36,6 @@ impl Decision {
     fn new(best: HashedMap<Best>, keys: Vec<u8>, now: Instant) -> Self {
         Self {
             next_at: now,
-            tails: Tails::with_room(best.len()),
             rest: best.into_values(),
             keys,
             adopt: BTreeMap::new(),
@@ -47,7 +45,7 @@ impl Decision {
     }
 
     /// Decides about some records; false when none is left.
-    fn portion(&mut self) -> bool {
+    fn portion(&mut self, tails: &mut Tails) -> bool {
         for best in self.rest.by_ref().take(PORTION) {
             let (rsn, is_dmaster, Reverse(node)) = best.copy;
             let key = key_of(&self.keys, &best);
@@ -61,7 +59,7 @@ impl Decision {
                 let rsn = Rsn(rsn.0 + u64::from(is_adopted));
                 self.graves.insert(key.into(), (node, rsn));
             }
-            self.tails.put(key, node, best.is_shared);
+            tails.put(key, node, best.is_shared);
         }
         self.rest.len() > 0
     }
@@ -72,6 +70,7 @@ impl Database {
     pub(super) fn begin_decision(&mut self, out: &mut Outlet<'_>) {
         let best = core::mem::take(&mut self.rebuild.best);
         let keys = core::mem::take(&mut self.rebuild.keys);
+        self.directory.tails.reserve(best.len());
         self.rebuild.decision = Some(Decision::new(best, keys, out.now));
         self.go_on_deciding(out);
     }
@@ -82,7 +81,7 @@ impl Database {
         let Some(mut decision) = self.rebuild.decision.take_if(due) else {
             return;
         };
-        if decision.portion() {
+        if decision.portion(&mut self.directory.tails) {
             decision.next_at = out.now + BREATH;
             out.wake(decision.next_at, self.id, &Bytes::default());
             self.rebuild.decision = Some(decision);
@@ -92,7 +91,6 @@ impl Database {
     }
 
     fn order(&mut self, decision: Decision, out: &mut Outlet<'_>) {
-        self.directory.tails = decision.tails;
         let mut unsettled = 0;
         let demote = core::mem::take(&mut self.rebuild.demote);
         let orders = [

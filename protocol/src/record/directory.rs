@@ -27,6 +27,9 @@ impl Database {
             // Members of one composition have one vnnmap: the sender is wrong.
             return;
         }
+        if self.touched.is_undecided(&key) {
+            return self.park(key, requester, out);
+        }
         match self.directory.tails.insert(&key, requester) {
             None => self.grant_empty(key, requester, out),
             // It had the record, asked for nothing since, was asked for nothing, and has it no more:

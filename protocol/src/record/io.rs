@@ -229,6 +229,8 @@ pub enum Effect {
         generation: Generation,
         /// The database.
         db: DbId,
+        /// No record of it waits for what this lmaster does not know yet; otherwise this comes once more.
+        whole: bool,
     },
     /// Do something with the content of a persistent or replicated database, after all that was asked for
     /// before; answer with [`Request::Done`].

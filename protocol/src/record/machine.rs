@@ -8,6 +8,7 @@
 //! The shell feeds a shard only with what concerns its databases; `Prepare`, `Commit`, `Suspend`,
 //! `PeerDown` and `Forget` go to all shards.
 
+use super::change::Change;
 use super::database::{Database, Phase};
 use super::io::{CallId, Effect, Input};
 use super::message::{RecordBody, RecordMessage};
@@ -17,7 +18,7 @@ use crate::id::{DbId, Generation, Pnn};
 use crate::limits::DATABASES_MAX;
 use crate::machine::{Effects, Machine};
 use crate::membership::io::Recover;
-use crate::membership::message::{Composition, DbInfo};
+use crate::membership::message::{Composition, DbInfo, Scope};
 use crate::notice::Notice;
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -29,7 +30,7 @@ use alloc::vec::Vec;
 
 /// Most messages kept of a composition that this node was not prepared for yet; each has up to
 /// [`crate::limits::DIRECTORY_BATCH`] records.
-const AHEAD_MAX: usize = 16_384;
+pub(super) const AHEAD_MAX: usize = 16_384;
 
 /// The machine.
 #[derive(Debug)]
@@ -40,6 +41,10 @@ pub struct RecordMachine {
     composition: Composition,
     /// The composition is completely served.
     committed: bool,
+    /// The last composition that was served to its end, as long as its directories are here.
+    before: Option<Generation>,
+    /// A rebuild began since.
+    is_rebuilt: bool,
     suspended: bool,
     databases: BTreeMap<DbId, Database>,
     /// Parts of directories that overtook their `Prepare`, which travels on another link.
@@ -60,6 +65,8 @@ impl RecordMachine {
                 ..Composition::default()
             },
             committed: false,
+            before: None,
+            is_rebuilt: false,
             suspended: true,
             databases: BTreeMap::new(),
             ahead: Vec::new(),
@@ -117,13 +124,11 @@ impl RecordMachine {
             Recover::Rebuild {
                 generation,
                 contributors,
+                scope,
                 databases,
             } => {
                 if self.takes_part(generation) {
-                    let contributes = contributors.contains(&self.own);
-                    for info in databases {
-                        self.on_rebuild(now, info, contributes, effects);
-                    }
+                    self.on_rebuild(now, contributors, scope, databases, effects);
                 }
             }
             Recover::Serve { generation, db } => {
@@ -145,7 +150,11 @@ impl RecordMachine {
             Recover::Suspend => {
                 self.suspended = true;
                 self.committed = false;
-                self.each(now, effects, Database::close);
+                self.before = None;
+                self.each(now, effects, |database, out| {
+                    database.close(out);
+                    database.forget_composition();
+                });
             }
         }
     }
@@ -156,8 +165,13 @@ impl RecordMachine {
 
     fn on_prepare(&mut self, now: Instant, composition: Composition, fx: &mut Effects<Effect>) {
         self.suspended = !composition.members.contains(&self.own);
-        self.committed = false;
-        self.composition = composition;
+        let last = core::mem::replace(&mut self.composition, composition).generation;
+        if core::mem::take(&mut self.committed) {
+            self.before = Some(last);
+        } else if self.is_rebuilt {
+            self.before = None;
+        }
+        self.is_rebuilt = false;
         self.each(now, fx, Database::close);
         self.each(now, fx, Database::advance_all);
         for (peer, message) in core::mem::take(&mut self.ahead) {
@@ -165,10 +179,36 @@ impl RecordMachine {
         }
     }
 
-    fn on_rebuild(&mut self, now: Instant, info: DbInfo, counts: bool, fx: &mut Effects<Effect>) {
-        self.on_one(now, info.id, fx, |database, out| {
-            database.begin_rebuild(info, counts, out);
-        });
+    fn on_rebuild(
+        &mut self,
+        now: Instant,
+        contributors: Vec<Pnn>,
+        scope: Scope,
+        databases: Vec<DbInfo>,
+        fx: &mut Effects<Effect>,
+    ) {
+        let contributes = contributors.contains(&self.own);
+        let change = match scope {
+            Scope::Touched(before) => {
+                if contributes && self.before != Some(before.generation) {
+                    let reason = "a node does not know the directories of the composition before";
+                    return fx.push(Effect::WantRecovery {
+                        reason: reason.into(),
+                    });
+                }
+                Some(Change::new(before, contributors.into_iter().collect()))
+            }
+            Scope::Whole => {
+                self.before = None;
+                None
+            }
+        };
+        self.is_rebuilt = true;
+        for info in databases {
+            self.on_one(now, info.id, fx, |database, out| {
+                database.begin_rebuild(info, contributes, change.as_ref(), out);
+            });
+        }
     }
 
     fn on_message(
@@ -196,7 +236,7 @@ impl RecordMachine {
             RecordBody::Directory { .. }
                 | RecordBody::DirectoryEnd
                 | RecordBody::Replica(ReplicaMessage::Tell { .. })
-        );
+        ) || message.body.is_about_change();
         if !is_directory || message.generation <= self.composition.generation {
             return;
         }
@@ -276,6 +316,7 @@ impl RecordMachine {
             timing: &self.timing,
             composition: &self.composition,
             suspended: self.suspended,
+            committed: self.committed,
             rng: &mut self.rng,
             loopback: &mut self.loopback,
             wakes: &mut self.wakes,

@@ -92,6 +92,34 @@ pub enum RecordBody {
     },
     /// Member → lmaster: that was all.
     DirectoryEnd,
+    /// Contributor → members, when only what was touched is rebuilt: records with which something was going on here
+    /// when the composition before ended.
+    Moving {
+        /// Keys of which the receiver is lmaster; at most [`crate::limits::DIRECTORY_BATCH`].
+        keys: Vec<Bytes>,
+        /// Those were all; nor does anything more of the composition before come from here.
+        last: bool,
+    },
+    /// lmaster of the composition before → lmasters of this one: who has the records that are yours now.
+    HandOver {
+        /// At most [`crate::limits::DIRECTORY_BATCH`].
+        tails: Vec<Tail>,
+        /// Those were all.
+        last: bool,
+    },
+    /// lmaster → contributors: tell me what you hold of these records, as [`RecordBody::Directory`].
+    Show {
+        /// At most [`crate::limits::DIRECTORY_BATCH`].
+        keys: Vec<Bytes>,
+        /// Those were all, and all [`RecordBody::Orphans`].
+        last: bool,
+    },
+    /// lmaster → contributors: records with these [`crate::hash::wide_key_hash`]es are to be told when the database
+    /// is served: who had them is gone.
+    Orphans {
+        /// At most [`crate::limits::DIRECTORY_BATCH`].
+        hashes: Vec<u64>,
+    },
     /// lmaster → holder: do this with your copies.
     Settle(Settle),
     /// Holder → lmaster: done; `count` keys were named in that `Settle`.
@@ -162,6 +190,16 @@ pub enum RecordBody {
     },
 }
 
+impl RecordBody {
+    /// Whether it is about a change of members of which only what was touched is rebuilt.
+    pub(super) const fn is_about_change(&self) -> bool {
+        matches!(
+            self,
+            Self::Moving { .. } | Self::HandOver { .. } | Self::Show { .. } | Self::Orphans { .. }
+        )
+    }
+}
+
 /// What a holder does with its copies of some records, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settle {
@@ -175,6 +213,19 @@ pub struct Settle {
     pub delete: Vec<Grave>,
     /// Let clients write these again: no member has a read-only copy any more.
     pub release: Vec<Bytes>,
+    /// For a search, which orders a give next and waits for no answer.
+    pub is_search: bool,
+}
+
+/// The last node of a record's chain, for those who know the record by its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tail {
+    /// The key's [`crate::hash::wide_key_hash`].
+    pub hash: u64,
+    /// More of its hash, or a number that says that several keys share this entry.
+    pub check: u32,
+    /// The node.
+    pub node: Pnn,
 }
 
 /// An empty record of which nothing but the header is left.

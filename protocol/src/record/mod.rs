@@ -2,6 +2,7 @@
 
 mod call;
 mod calls;
+mod change;
 mod database;
 mod decide;
 mod directory;
@@ -13,6 +14,7 @@ pub mod io;
 pub mod local;
 pub mod machine;
 pub mod message;
+mod moving;
 mod outlet;
 mod pace;
 mod readonly;
@@ -21,6 +23,7 @@ pub mod replica;
 mod seek;
 mod sweep;
 mod tails;
+mod touched;
 pub mod vacuum;
 mod work;
 

@@ -33,6 +33,8 @@ pub(super) struct Outlet<'a> {
     pub(super) composition: &'a Composition,
     /// This node takes no part: nothing may be answered.
     pub(super) suspended: bool,
+    /// The composition is completely served.
+    pub(super) committed: bool,
     pub(super) rng: &'a mut Rng,
     pub(super) loopback: &'a mut VecDeque<RecordMessage>,
     pub(super) wakes: &'a mut Wakes,
@@ -77,9 +79,7 @@ impl Outlet<'_> {
 
     /// The lmaster of `key`; `None` before the first composition.
     pub(super) fn lmaster(&self, key: &[u8]) -> Option<Pnn> {
-        let slots = &self.composition.vnnmap;
-        let slot = (key_hash(key) as usize).checked_rem(slots.len())?;
-        slots.get(slot).copied()
+        self.composition.lmaster(key_hash(key))
     }
 
     /// The nodes that keep directories, each once.

@@ -69,6 +69,11 @@ pub(super) struct Rebuild {
 }
 
 impl Rebuild {
+    /// Whether that member told everything.
+    pub(super) fn has_ended(&self, peer: Pnn) -> bool {
+        self.ended.contains(&peer)
+    }
+
     /// Takes in what `peer` holds.
     pub(super) fn collect(&mut self, peer: Pnn, holdings: &Holdings) {
         if self.ended.contains(&peer) {
@@ -137,9 +142,14 @@ pub(super) fn key_of<'a>(keys: &'a [u8], best: &Best) -> &'a [u8] {
 impl Database {
     /// A member told everything. After the last one every record gets its dmaster.
     pub(super) fn on_directory_end(&mut self, peer: Pnn, out: &mut Outlet<'_>) {
-        let is_new = self.rebuild.ended.insert(peer);
-        let mut members = out.composition.members.iter();
-        if is_new && members.all(|member| self.rebuild.ended.contains(member)) {
+        if self.rebuild.ended.insert(peer) {
+            self.try_decide(out);
+        }
+    }
+
+    /// Decides once everybody has told.
+    pub(super) fn try_decide(&mut self, out: &mut Outlet<'_>) {
+        if self.all_told(out) {
             self.begin_decision(out);
         }
     }
@@ -183,7 +193,7 @@ impl Database {
         for (key, (node, _)) in core::mem::take(&mut self.rebuild.graves) {
             self.directory.tails.remove(&key, node);
         }
-        self.tell_ready(out);
+        self.end_round(out);
     }
 
     pub(super) fn settle<T>(
@@ -222,8 +232,12 @@ impl Database {
         self.wait_for(unsettled.saturating_sub(u64::from(count)), out);
     }
 
-    pub(super) fn tell_ready(&self, out: &mut Outlet<'_>) {
+    pub(super) fn tell_ready(&self, whole: bool, out: &mut Outlet<'_>) {
         let (generation, db) = (out.composition.generation, self.id);
-        out.effects.push(Effect::Ready { generation, db });
+        out.effects.push(Effect::Ready {
+            generation,
+            db,
+            whole,
+        });
     }
 }

@@ -62,6 +62,15 @@ impl Database {
         self.directory.seeks.insert(key, seek);
     }
 
+    /// An lmaster wants to know what is here.
+    pub(super) fn on_probe(&mut self, lmaster: Pnn, key: &Bytes, out: &mut Outlet<'_>) {
+        let work = self.work.entry(key.clone()).or_default();
+        if !work.probes.contains(&lmaster) {
+            work.probes.push(lmaster);
+        }
+        self.advance(key, out);
+    }
+
     /// Tells an lmaster what is here.
     pub(super) fn answer_probe(
         &mut self,
@@ -117,6 +126,7 @@ impl Database {
                 if !is_dmaster {
                     let settle = Settle {
                         adopt: vec![key.clone()],
+                        is_search: true,
                         ..Settle::default()
                     };
                     out.send(holder, self.id, RecordBody::Settle(settle));

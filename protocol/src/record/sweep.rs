@@ -4,13 +4,17 @@
 //!  Rebuild ─► open ─► wait for writes ─► scan (or wipe) ─► Directory…, DirectoryEnd
 //!  Settle ─► adopt, demote, delete ─► Settled
 //! ```
+//! When no more than what a change of members touched is rebuilt, [`super::moving`] goes in between.
 
+use super::change::Change;
 use super::database::{Database, Phase};
 use super::holdings::Holdings;
 use super::io::Effect;
 use super::local::{LocalOp, LocalOutcome};
 use super::message::{Grave, RecordBody, Settle};
+use super::moving::shown;
 use super::outlet::Outlet;
+use super::touched::Touched;
 use super::work::Coming;
 use crate::id::Pnn;
 use crate::limits::DIRECTORY_BATCH;
@@ -22,7 +26,7 @@ use alloc::vec::Vec;
 
 /// How far this node is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// No rebuild was ordered.
     #[default]
     Idle,
@@ -30,6 +34,8 @@ enum Stage {
     Opening,
     /// Operations of the time before are still under way.
     Draining,
+    /// lmasters are shown what they want to see.
+    Showing,
     /// The shell goes over the database.
     Sweeping,
     /// The lmasters know everything.
@@ -37,10 +43,14 @@ enum Stage {
 }
 
 /// For whom some keys are settled.
-#[derive(Clone, Copy, Debug)]
-enum Asker {
+#[derive(Debug)]
+pub(super) enum Asker {
     /// An lmaster said so.
     Lmaster(Pnn),
+    /// An lmaster that searches said so, and waits for no answer.
+    Search,
+    /// An lmaster wants to know what is here: this, so far.
+    Viewer(Pnn, Holdings),
     /// Our own sweep lets go of the read-only copies that it found.
     Sweep,
 }
@@ -57,9 +67,9 @@ struct Batch {
 /// What this node does for a recovery.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
-    stage: Stage,
+    pub(super) stage: Stage,
     /// Our records count; otherwise they are older than the cluster's.
-    contributes: bool,
+    pub(super) contributes: bool,
     unsent: BTreeMap<Pnn, Holdings>,
     /// The shell showed the whole database.
     all_seen: bool,
@@ -80,11 +90,23 @@ impl Sweep {
 }
 
 impl Database {
-    /// The leader orders the rebuild. A repeated order changes nothing.
-    pub(super) fn begin_rebuild(&mut self, info: DbInfo, contributes: bool, out: &mut Outlet<'_>) {
+    /// The leader orders the rebuild, of no more than what `change` touched if there is one. A repeated order changes
+    /// nothing.
+    pub(super) fn begin_rebuild(
+        &mut self,
+        info: DbInfo,
+        contributes: bool,
+        change: Option<&Change>,
+        out: &mut Outlet<'_>,
+    ) {
         if self.sweep.stage != Stage::Idle {
             return;
         }
+        let change = change.filter(|_| info.kind == DbKind::Volatile);
+        if change.is_none() || !contributes {
+            self.forget_composition();
+        }
+        self.touched = Touched::begin(change.cloned());
         if !self.opened {
             let (name, kind) = (info.name.clone(), info.kind);
             out.effects.push(Effect::Open { name, kind });
@@ -94,9 +116,17 @@ impl Database {
         self.phase = Phase::Rebuilding;
         self.sweep.contributes = contributes;
         self.sweep.stage = Stage::Opening;
+        if let Some(change) = change {
+            self.tell_change(change, out);
+        }
         if self.opened {
             self.go_on_opened(info.kind, out);
         }
+        for (peer, body) in core::mem::take(&mut self.ahead) {
+            self.on_message(peer, body, out);
+        }
+        // All that this lmaster waits for may have been here already.
+        self.try_ask(out);
     }
 
     pub(super) fn on_opened(&mut self, kind: DbKind, out: &mut Outlet<'_>) {
@@ -116,6 +146,12 @@ impl Database {
             self.sweep.stage = Stage::Told;
             let here = self.kind != DbKind::Volatile;
             self.replica.begin(here, self.sweep.contributes, out);
+        } else if self.kind == DbKind::Volatile
+            && self.touched.change.is_some()
+            && self.sweep.contributes
+        {
+            self.sweep.stage = Stage::Showing;
+            self.show(out);
         } else if self.kind == DbKind::Volatile {
             self.sweep.stage = Stage::Draining;
             self.try_sweep(out);
@@ -143,6 +179,9 @@ impl Database {
         if self.sweep.stage != Stage::Sweeping || !self.sweep.contributes {
             return;
         }
+        let touched = self.touched.change.as_ref();
+        let touched = touched.map(|change| self.touched_of(change, holdings));
+        let holdings = touched.as_ref().unwrap_or(holdings);
         self.drop_copies(holdings, out);
         for holding in holdings.iter() {
             let Some(lmaster) = out.lmaster(holding.key) else {
@@ -190,7 +229,7 @@ impl Database {
         }
     }
 
-    fn tell_end(&mut self, out: &mut Outlet<'_>) {
+    pub(super) fn tell_end(&mut self, out: &mut Outlet<'_>) {
         self.sweep.stage = Stage::Told;
         for lmaster in out.lmasters() {
             out.send(lmaster, self.id, RecordBody::DirectoryEnd);
@@ -204,6 +243,7 @@ impl Database {
             discard,
             delete,
             release,
+            is_search,
         } = settle;
         // The lmaster knows the new dmaster; any name but our own makes clients here ask.
         let demoted = LocalOp::Demote { to: NOBODY };
@@ -218,13 +258,22 @@ impl Database {
         let tasks = released.chain(adopted).chain(demoted);
         let tasks: Vec<_> = tasks.chain(discarded).chain(deleted).collect();
         if !tasks.is_empty() {
-            self.begin_batch(Asker::Lmaster(lmaster), tasks, out);
+            let asker = if is_search {
+                Asker::Search
+            } else {
+                Asker::Lmaster(lmaster)
+            };
+            self.begin_batch(asker, tasks, out);
         }
     }
 
-    fn begin_batch(&mut self, asker: Asker, tasks: Vec<(Bytes, LocalOp)>, out: &mut Outlet<'_>) {
-        // A rebuild is over before the database is served.
-        let is_search = self.phase == Phase::Served;
+    pub(super) fn begin_batch(
+        &mut self,
+        asker: Asker,
+        tasks: Vec<(Bytes, LocalOp)>,
+        out: &mut Outlet<'_>,
+    ) {
+        let is_search = matches!(asker, Asker::Search);
         let number = self.sweep.next_batch;
         self.sweep.next_batch += 1;
         let count = tasks.len() as u32;
@@ -262,16 +311,29 @@ impl Database {
             return;
         };
         batch.open -= 1;
+        if let Asker::Viewer(_, holdings) = &mut batch.asker
+            && let Some(holding) = shown(key, outcome)
+        {
+            holdings.push(holding);
+        }
         if *outcome == LocalOutcome::Kept {
             batch.kept.push(key.clone());
         }
-        if batch.open == 0 {
-            let (asker, count) = (batch.asker, batch.count);
-            let kept = core::mem::take(&mut batch.kept);
-            self.sweep.batches.remove(&number);
+        if batch.open > 0 {
+            return;
+        }
+        if let Some(Batch {
+            asker, count, kept, ..
+        }) = self.sweep.batches.remove(&number)
+        {
             match asker {
                 Asker::Lmaster(lmaster) => {
                     out.send(lmaster, self.id, RecordBody::Settled { count, kept });
+                }
+                Asker::Search => {}
+                Asker::Viewer(lmaster, holdings) => {
+                    out.send(lmaster, self.id, RecordBody::Directory { holdings });
+                    out.send(lmaster, self.id, RecordBody::DirectoryEnd);
                 }
                 Asker::Sweep => {
                     self.sweep.dropping -= 1;

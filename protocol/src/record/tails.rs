@@ -4,11 +4,13 @@
 //! Two keys with one hash (of ten million keys, in one cluster of 400,000) share an entry: requests for the
 //! one are sent to the node of the other, which does not have it, and a search finds it. Nothing is lost.
 
+use super::message::Tail;
 use crate::hash::checked_key_hash;
 use crate::id::Pnn;
+use alloc::vec::Vec;
 use core::hash::{BuildHasherDefault, Hasher};
 use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
+use hashbrown::hash_map;
 
 /// A map whose keys are hashes already.
 pub(super) type HashedMap<T> = HashMap<u64, T, BuildHasherDefault<AsItIs>>;
@@ -35,7 +37,7 @@ impl Hasher for AsItIs {
 
 /// The last node of a record's chain, and 32 bits more of the key's hash.
 #[derive(Clone, Copy, Debug)]
-struct Tail {
+struct Entry {
     node: Pnn,
     check: u32,
 }
@@ -46,25 +48,24 @@ const SHARED: u32 = u32::MAX;
 /// The last node of each record's chain.
 #[derive(Debug, Default)]
 pub(super) struct Tails {
-    map: HashedMap<Tail>,
+    map: HashedMap<Entry>,
 }
 
 impl Tails {
-    /// Room for that many records.
-    pub(super) fn with_room(records: usize) -> Self {
-        let map = HashedMap::with_capacity_and_hasher(records, BuildHasherDefault::default());
-        Self { map }
+    /// Room for so many records more.
+    pub(super) fn reserve(&mut self, records: usize) {
+        self.map.reserve(records);
     }
 
     /// Makes `node` the last one; answers who was it before.
     pub(super) fn insert(&mut self, key: &[u8], node: Pnn) -> Option<Pnn> {
         let (hash, check) = checked_key_hash(key);
         match self.map.entry(hash) {
-            Entry::Vacant(entry) => {
-                entry.insert(Tail { node, check });
+            hash_map::Entry::Vacant(entry) => {
+                entry.insert(Entry { node, check });
                 None
             }
-            Entry::Occupied(mut entry) => {
+            hash_map::Entry::Occupied(mut entry) => {
                 let tail = entry.get_mut();
                 if tail.check != check {
                     tail.check = SHARED;
@@ -80,18 +81,47 @@ impl Tails {
         self.map.get(&hash).map(|tail| tail.node)
     }
 
-    /// Puts in what a rebuild found out about all keys that have this [`crate::hash::wide_key_hash`].
+    /// Puts in what a rebuild found out about the keys that have this [`crate::hash::wide_key_hash`].
     pub(super) fn put(&mut self, key: &[u8], node: Pnn, is_shared: bool) {
         let (hash, check) = checked_key_hash(key);
         let check = if is_shared { SHARED } else { check };
-        self.map.insert(hash, Tail { node, check });
+        self.put_tail(Tail { hash, check, node });
+    }
+
+    /// Puts in what another lmaster knew.
+    pub(super) fn put_tail(&mut self, tail: Tail) {
+        let Tail { hash, check, node } = tail;
+        let old = self.map.insert(hash, Entry { node, check });
+        if old.is_some_and(|old| old.check != check)
+            && let Some(entry) = self.map.get_mut(&hash)
+        {
+            entry.check = SHARED;
+        }
+    }
+
+    /// Takes out all that `is_wanted` chooses by hash and node.
+    pub(super) fn take_where(&mut self, is_wanted: impl Fn(u64, Pnn) -> bool) -> Vec<Tail> {
+        let taken = self
+            .map
+            .extract_if(|hash, entry| is_wanted(*hash, entry.node));
+        let taken = taken.map(|(hash, Entry { node, check })| Tail { hash, check, node });
+        taken.collect()
+    }
+
+    /// Nobody knows any more who has the record. An entry that may be another key's too stays: it leads to a search.
+    pub(super) fn forget(&mut self, key: &[u8]) {
+        let (hash, check) = checked_key_hash(key);
+        let is_its_own = |entry: &Entry| entry.check == check && check != SHARED;
+        if self.map.get(&hash).is_some_and(is_its_own) {
+            self.map.remove(&hash);
+        }
     }
 
     /// No node has the record any more, `node` being the last one that had it. Later requests that came
     /// meanwhile stay, and so does an entry that may be another key's too.
     pub(super) fn remove(&mut self, key: &[u8], node: Pnn) {
         let (hash, check) = checked_key_hash(key);
-        if let Entry::Occupied(entry) = self.map.entry(hash) {
+        if let hash_map::Entry::Occupied(entry) = self.map.entry(hash) {
             let tail = entry.get();
             if tail.node == node && tail.check == check && check != SHARED {
                 entry.remove();

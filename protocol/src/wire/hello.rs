@@ -9,7 +9,7 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 /// Version of the node protocol; nodes of different versions refuse each other.
-pub const VERSION: u16 = 9;
+pub const VERSION: u16 = 10;
 /// First field of a hello, so that a stranger is recognised at once ("CTDR").
 pub const MAGIC: u32 = 0x4354_4452;
 

@@ -11,7 +11,7 @@ use crate::records::{
 use ctdb_protocol::id::{DbId, Generation, Pnn, Rsn};
 use ctdb_protocol::membership;
 use ctdb_protocol::membership::io::Recover;
-use ctdb_protocol::membership::message::DbInfo;
+use ctdb_protocol::membership::message::{DbInfo, Scope};
 use ctdb_protocol::record::header::RecordHeader;
 use ctdb_protocol::record::io::{CallId, Effect, Input};
 use ctdb_protocol::record::local::{LocalOp, LocalOutcome};
@@ -379,6 +379,7 @@ async fn shard_hears_only_of_its_own_databases_in_a_recovery() {
     let rebuild = |databases| {
         let contributors = vec![OWN];
         Input::Recover(Recover::Rebuild {
+            scope: Scope::Whole,
             generation,
             contributors,
             databases,

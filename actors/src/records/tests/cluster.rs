@@ -12,7 +12,7 @@ use actix::{Actor, Arbiter, Recipient};
 use ctdb_protocol::id::{DbId, Generation, Pnn};
 use ctdb_protocol::membership;
 use ctdb_protocol::membership::io::Recover;
-use ctdb_protocol::membership::message::{Composition, DbInfo};
+use ctdb_protocol::membership::message::{Composition, DbInfo, Scope};
 use ctdb_protocol::record::io::{CallId, CallKind, Input};
 use ctdb_protocol::record::machine::RecordMachine;
 use ctdb_protocol::timing::Timing;
@@ -123,6 +123,7 @@ async fn recover(nodes: &[Node], db: DbId) {
     };
     for node in nodes {
         node.recover(Recover::Rebuild {
+            scope: Scope::Whole,
             generation: GENERATION,
             contributors: members.clone(),
             databases: vec![info(NAME)],

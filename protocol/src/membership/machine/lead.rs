@@ -7,7 +7,7 @@ use crate::membership::contributors::Answer;
 use crate::membership::io::Effect;
 use crate::membership::leader::Recovery;
 use crate::membership::member::NUMBER_MAX;
-use crate::membership::message::{Composition, MembershipMessage};
+use crate::membership::message::{Composition, MembershipMessage, Scope};
 use crate::membership::nodes::Arriving;
 use crate::membership::vnnmap;
 use crate::notice::Notice;
@@ -204,8 +204,16 @@ impl Membership {
             return;
         }
         let rebuild = recovery.prepared(peer, answer);
+        let scope = match recovery.scope() {
+            Scope::Whole => "all that nodes hold",
+            Scope::Touched(_) => "what the change of members touched",
+        };
         self.strikes.remove(&peer);
         if let Some(rebuild) = rebuild {
+            fx.push(Effect::Log(Notice::RecoveryScope {
+                generation,
+                scope: scope.into(),
+            }));
             self.progress(now, &rebuild, fx);
         }
     }
@@ -216,14 +224,16 @@ impl Membership {
         now: Instant,
         peer: Pnn,
         generation: Generation,
-        db: DbId,
+        (db, whole): (DbId, bool),
         fx: &mut Effects<Effect>,
     ) {
-        let serve = self
-            .matching(generation)
-            .and_then(|recovery| recovery.ready(peer, db));
-        if let Some(serve) = serve {
+        let Some(recovery) = self.matching(generation) else {
+            return;
+        };
+        if let Some(serve) = recovery.ready(peer, db, whole) {
             self.progress(now, &serve, fx);
+        } else if recovery.is_done() {
+            self.finish(now, fx);
         }
     }
 

@@ -37,6 +37,7 @@ fn begin(
             committed,
             prepared,
             rebuilt_with,
+            intact,
             databases,
             ..
         } = answer
@@ -47,6 +48,7 @@ fn begin(
             committed,
             prepared,
             rebuilt_with,
+            intact,
             databases,
         };
         rebuild = recovery.prepared(Pnn(*pnn), answer);
@@ -55,14 +57,15 @@ fn begin(
         generation,
         newest,
         contributors,
+        scope,
         databases,
     }) = rebuild
     else {
         panic!("no order to rebuild");
     };
     for pnn in rebuilding {
-        let (contributors, databases) = (contributors.clone(), databases.clone());
-        nodes[*pnn as usize].rebuild(generation, newest, contributors, databases, &mut fx);
+        let (contributors, what) = (contributors.clone(), (scope.clone(), databases.clone()));
+        nodes[*pnn as usize].rebuild(generation, newest, contributors, what, &mut fx);
     }
     for pnn in committing {
         nodes[*pnn as usize].commit(Instant::ZERO, generation, &mut fx);

@@ -371,6 +371,7 @@ impl World {
                 generation,
                 contributors,
                 databases,
+                ..
             } => {
                 assert_eq!(self.nodes[node].composition.generation, generation);
                 self.judge(node, &contributors);
@@ -383,7 +384,14 @@ impl World {
                     for db in databases {
                         let db = db.id;
                         let delay = 100 + self.rng.below(20_000);
-                        self.input_after(node, delay, Input::Ready { generation, db });
+                        let ready = |whole| Input::Ready {
+                            generation,
+                            db,
+                            whole,
+                        };
+                        let later = delay + self.rng.below(20_000);
+                        self.input_after(node, delay, ready(false));
+                        self.input_after(node, later, ready(true));
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! The lmaster, which knows whom to ask for a copy, and the dmaster, which makes copies and calls them back.
 
-use super::super::database::Database;
+use super::super::database::{Database, Phase};
 use super::super::local::LocalOutcome;
 use super::super::message::RecordBody;
 use super::super::outlet::Outlet;
@@ -16,7 +16,7 @@ impl Database {
             return;
         }
         match self.directory.tails.get(&key) {
-            Some(tail) if tail != reader => {
+            Some(tail) if tail != reader && !self.touched.is_undecided(&key) => {
                 out.send(tail, self.id, RecordBody::Delegate { key, to: reader });
             }
             // Nobody has the record, or the reader should: it can only become dmaster.
@@ -83,6 +83,11 @@ impl Database {
         else {
             return;
         };
+        if self.phase != Phase::Served {
+            // Who holds copies in the next composition is not known yet.
+            work.coming = Coming::Parked;
+            return;
+        }
         let others = holders.iter().filter(|holder| Some(**holder) != except);
         work.copies.revoking = others.copied().collect();
         for holder in &work.copies.revoking {

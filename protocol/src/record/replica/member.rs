@@ -234,7 +234,11 @@ impl Replica {
     fn tell_ready(&self, out: &mut Outlet<'_>) {
         if out.composition.vnnmap.contains(&out.own) {
             let (generation, db) = (out.composition.generation, self.db);
-            out.effects.push(Effect::Ready { generation, db });
+            out.effects.push(Effect::Ready {
+                generation,
+                db,
+                whole: true,
+            });
         }
     }
 }

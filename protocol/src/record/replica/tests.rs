@@ -9,7 +9,7 @@ use super::message::{Change, Copy};
 use crate::id::{DbId, Generation, Pnn, Rsn};
 use crate::machine::{Effects, Machine};
 use crate::membership::io::Recover;
-use crate::membership::message::{Composition, DbInfo};
+use crate::membership::message::{Composition, DbInfo, Scope};
 use crate::record::header::{HEADER_BYTES, RecordHeader};
 use crate::record::io::{Effect, Input};
 use crate::record::machine::RecordMachine;
@@ -148,6 +148,7 @@ impl Cluster {
         let name = String::from("p.tdb");
         let kind = DbKind::Persistent;
         self.order(&Recover::Rebuild {
+            scope: Scope::Whole,
             generation: Generation::new(self.generation, 0),
             contributors: contributors.iter().copied().map(Pnn).collect(),
             databases: vec![DbInfo { id: DB, name, kind }],

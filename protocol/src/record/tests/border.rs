@@ -4,7 +4,7 @@ use crate::id::{DbId, Generation, Pnn, Rsn};
 use crate::limits::{HOPS_MAX, PARKED_CALLS_MAX};
 use crate::machine::{Effects, Machine};
 use crate::membership::io::Recover;
-use crate::membership::message::{Composition, DbInfo};
+use crate::membership::message::{Composition, DbInfo, Scope};
 use crate::record::header::HEADER_BYTES;
 use crate::record::holdings::Holding;
 use crate::record::io::{CallId, CallKind, Effect, Input};
@@ -55,6 +55,7 @@ impl Bench {
         self.feed(Input::Recover(Recover::Rebuild {
             generation: GENERATION,
             contributors: contributors.to_vec(),
+            scope: Scope::Whole,
             databases: vec![DbInfo { id: DB, name, kind }],
         }))
     }
@@ -265,6 +266,7 @@ fn directory_that_overtakes_its_prepare_counts() {
     assert_eq!(
         effects,
         vec![Effect::Ready {
+            whole: true,
             generation: GENERATION,
             db: DB
         }]
@@ -299,7 +301,13 @@ fn steps_until_ready(bench: &mut Bench) -> Option<u32> {
     while let Some(at) = bench.machine.deadline() {
         bench.now = bench.now.max(at);
         steps += 1;
-        if bench.feed(Input::Timeout) == [Effect::Ready { generation, db }] {
+        if bench.feed(Input::Timeout)
+            == [Effect::Ready {
+                generation,
+                db,
+                whole: true,
+            }]
+        {
             assert_eq!(ready_after.replace(steps), None, "ready twice");
         }
     }

@@ -3,9 +3,12 @@
 use super::world::{DB, Leader, Node, World, counter, rsn};
 use crate::id::{Generation, Pnn};
 use crate::membership::io::Recover;
-use crate::membership::message::{Composition, DbInfo};
+use crate::membership::message::{Composition, DbInfo, Scope};
+use crate::membership::vnnmap::{self, SlotNode};
 use crate::record::io::Input;
+use crate::wire::bytes::Bytes;
 use crate::wire::message::DbKind;
+use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -25,10 +28,7 @@ impl World {
     }
 
     pub(super) fn begin(&mut self, members: Vec<Pnn>) {
-        // Not every member need be lmaster.
-        let lmasters = 1 + self.rng.below(members.len() as u64) as usize;
-        let mut vnnmap = members.clone();
-        vnnmap.truncate(lmasters);
+        let vnnmap = self.plan(&members);
         self.composition = Composition {
             generation: Generation::new(self.composition.generation.number + 1, 0),
             members,
@@ -36,8 +36,24 @@ impl World {
         };
         self.prepared.clear();
         self.ready.clear();
+        self.whole.clear();
         self.leader = Leader::Preparing;
         self.order(&Recover::Prepare(self.composition.clone()));
+    }
+
+    /// Not every member need be lmaster; slots keep their place mostly, as they really do.
+    fn plan(&mut self, members: &[Pnn]) -> Vec<Pnn> {
+        if self.rng.chance(1, 4) {
+            let lmasters = 1 + self.rng.below(members.len() as u64) as usize;
+            return members[..lmasters].to_vec();
+        }
+        let slots: Vec<SlotNode> = (0..self.nodes.len())
+            .map(|_| SlotNode {
+                deleted: false,
+                lmaster: true,
+            })
+            .collect();
+        vnnmap::plan(&slots, members, members[0])
     }
 
     pub(super) fn order(&mut self, order: &Recover) {
@@ -116,11 +132,21 @@ impl World {
 
     /// What only a lost node knew may be gone: the newest copy of the others is the least to be seen.
     pub(super) fn widen(&mut self) {
+        let dmasters: BTreeMap<Bytes, Vec<usize>> = self
+            .allowed
+            .keys()
+            .map(|key| (key.clone(), self.dmasters(key)))
+            .collect();
+        let owners = |key: &Bytes| &dmasters[key];
         for (key, (low, high)) in &mut self.allowed {
             let in_force = self.nodes.iter().filter(|node| node.alive && !node.stale);
             let copies: Vec<&Vec<u8>> = in_force.filter_map(|node| node.store.get(key)).collect();
             let newest = copies.iter().max_by_key(|value| rsn(value));
             *low = newest.map_or(0, |value| counter(value)).min(*low);
+            if self.deletes_in_ten > 0 && owners(key).is_empty() {
+                // It was emptied there once, perhaps, and orders to delete the older copies are under way still.
+                *low = 0;
+            }
             // That it was emptied may be forgotten too.
             let highest = copies.iter().map(|value| counter(value)).max();
             *high = highest.unwrap_or(0).max(*high);
@@ -142,15 +168,33 @@ impl World {
         self.feed(node, Input::Recover(order));
     }
 
+    /// What was served to its end is gone on with, mostly; a rebuild that was begun must not be.
+    fn scope(&mut self) -> Scope {
+        let before = self.before.take();
+        let whole = self.rng.chance(1, 4) || self.is_thorough;
+        let served = |before: &Composition| {
+            let mut stayers = self.contributors.iter();
+            !whole && stayers.all(|pnn| before.members.contains(pnn))
+        };
+        before.filter(served).map_or(Scope::Whole, Scope::Touched)
+    }
+
     /// The leader's part.
     pub(super) fn lead(&mut self) {
         let generation = self.composition.generation;
         match self.leader {
             Leader::Preparing if self.prepared.len() == self.composition.members.len() => {
                 self.leader = Leader::Rebuilding;
+                if self.nodes.iter().any(|node| node.alive && node.stale) {
+                    // What it had said before it left was heard until now: that older copies be deleted, say.
+                    self.widen();
+                }
+                let scope = self.scope();
+                self.touched += u32::from(scope != Scope::Whole);
                 self.order(&Recover::Rebuild {
                     generation,
                     contributors: self.contributors.clone(),
+                    scope,
                     databases: vec![DbInfo {
                         id: DB,
                         name: "counters.tdb".to_string(),
@@ -167,10 +211,20 @@ impl World {
                 {
                     self.leader = Leader::Serving;
                     self.order(&Recover::Serve { generation, db: DB });
+                }
+            }
+            Leader::Serving => {
+                if self
+                    .composition
+                    .vnnmap
+                    .iter()
+                    .all(|pnn| self.whole.contains(pnn))
+                {
+                    self.leader = Leader::Committing;
                     self.order(&Recover::Commit { generation });
                 }
             }
-            Leader::Serving
+            Leader::Committing
                 if self
                     .nodes
                     .iter()
@@ -178,8 +232,9 @@ impl World {
             {
                 self.leader = Leader::Resting;
                 self.commits += 1;
+                self.before = Some(self.composition.clone());
             }
-            Leader::Preparing | Leader::Serving | Leader::Resting => {}
+            Leader::Preparing | Leader::Committing | Leader::Resting => {}
         }
     }
 }

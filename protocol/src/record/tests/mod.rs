@@ -124,6 +124,10 @@ fn survivors_keep_the_newest_copy() {
         world.settle();
         // Records that nobody asked for since are at rest with one dmaster too.
         check(&world, seed);
+        assert!(
+            !world.logged.contains(&"record.sought"),
+            "seed {seed}: what was lost was found by the recovery"
+        );
     }
 }
 

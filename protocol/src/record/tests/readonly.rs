@@ -88,6 +88,7 @@ fn a_recovery_leaves_no_copy() {
             nodes.filter(|node| is_copy(node, &key(0))).count()
         };
         assert_eq!(copies(&world), 3, "seed {seed}");
+        world.is_thorough = true;
         world.recover();
         world.settle();
         assert_eq!(copies(&world), 0, "seed {seed}");

@@ -56,7 +56,7 @@ fn what_was_emptied_leaves_all_nodes_and_never_comes_back() {
 fn a_recovery_leaves_nothing_of_what_was_emptied() {
     for seed in 0..400 {
         let mut world = World::new(2 + (seed % 4) as u32, seed);
-        world.deletes_in_ten = 4;
+        (world.deletes_in_ten, world.is_thorough) = (4, true);
         world.add_clients(2, 15, 1 + seed % 9);
         world.settle();
         world.is_quiet = true;

@@ -48,6 +48,7 @@ pub(super) enum Leader {
     Preparing,
     Rebuilding,
     Serving,
+    Committing,
     Resting,
 }
 
@@ -72,6 +73,13 @@ pub(super) struct World {
     pub(super) contributors: Vec<Pnn>,
     pub(super) prepared: BTreeSet<usize>,
     pub(super) ready: BTreeSet<Pnn>,
+    pub(super) whole: BTreeSet<Pnn>,
+    /// A composition to begin with, as long as it can be said which nodes were there to its end.
+    pub(super) before: Option<Composition>,
+    /// Recoveries of no more than what was touched.
+    pub(super) touched: u32,
+    /// Every recovery goes through everything.
+    pub(super) is_thorough: bool,
     pub(super) clients: Vec<Client>,
     /// Only the client whose turn it is acts.
     pub(super) ring: Option<usize>,
@@ -125,6 +133,10 @@ impl World {
             contributors: Vec::new(),
             prepared: BTreeSet::new(),
             ready: BTreeSet::new(),
+            whole: BTreeSet::new(),
+            before: None,
+            touched: 0,
+            is_thorough: false,
             clients: Vec::new(),
             ring: None,
             calls: 0,
@@ -198,10 +210,15 @@ impl World {
                     self.vacuuming.remove(&node);
                     self.vacuumed += report.deleted;
                 }
-                Effect::Ready { generation, .. } => {
+                Effect::Ready {
+                    generation, whole, ..
+                } => {
                     // One of an older composition came too late.
                     if generation == self.composition.generation {
                         self.ready.insert(own);
+                        if whole {
+                            self.whole.insert(own);
+                        }
                     }
                 }
                 Effect::Log(notice) => self.logged.push(notice.name()),

@@ -84,6 +84,7 @@ impl Database {
         self.opened
             && self.kind == DbKind::Volatile
             && self.phase == Phase::Served
+            && out.committed
             && !out.suspended
     }
 
