@@ -179,6 +179,13 @@ impl Scene<'_> {
         });
         sleep(LEAD_IN);
         act();
+        for node in nodes {
+            for line in self.cluster.log(*node).lines() {
+                if line.contains("ecovery") && !line.contains("mode") {
+                    println!("{what}: log of node {node} so far: {line}");
+                }
+            }
+        }
         let [big, small, kept] = probes.map(|(db, children)| {
             let lines: Vec<Value> = children.into_iter().map(json_line).collect();
             for line in &lines {

@@ -182,7 +182,7 @@ notices! {
     "A recovery began." RecoveryStarted { generation: Generation, reason: String } "recovery.started" Err "Recovery has started, generation={generation}: {reason}";
     "A recovery ended." RecoveryFinished { generation: Generation, duration_ms: u64, databases: u32 } "recovery.finished" Err "Recovery has finished, generation={generation}: {databases} of {databases} databases recovered in {duration_ms} ms. Recovery complete";
     "The recovery mode changed." RecoveryMode { mode: String } "recovery.mode" Notice "Recovery mode set to {mode}";
-    "How much a recovery goes through is decided." RecoveryScope { generation: Generation, scope: String } "recovery.scope" Info "Recovery of generation {generation} goes through {scope}";
+    "How much a recovery goes through is decided." RecoveryScope { generation: Generation, scope: String } "recovery.scope" Notice "Recovery of generation {generation} goes through {scope}";
     "A recovery was given up and is repeated." RecoveryAborted { generation: Generation, reason: String } "recovery.aborted" Warning "Recovery of generation {generation} aborted: {reason}";
     "This node's volatile data is older than the cluster's and was dropped." StaleDataDropped { generation: Generation } "recovery.stale_dropped" Notice "This node comes back from generation {generation}: its volatile records are dropped";
     "A node was banned." Banned { node: Pnn, seconds: u32, reason: String } "ban.banned" Err "Banning node {node} for {seconds} seconds: {reason}";

@@ -22,6 +22,10 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// How long a recovery waits for a member whose link was just lost. A connection that was reset is dialled
 /// anew within 200 ms; a recovery without the node would drop what its clients wrote.
 const LINK_GRACE: Duration = Duration::from_millis(300);
+/// How long a recovery waits for the links of other members to a node that joins: the node with the higher number dials
+/// every 50 to 200 ms. One that came up in the midst of the recovery would have it repeated, since something may have
+/// been told before.
+const JOIN_GRACE: Duration = Duration::from_millis(250);
 /// Times in a row that a node may leave `Prepare` unanswered.
 const STRIKES_MAX: u32 = 3;
 
@@ -42,7 +46,7 @@ impl Membership {
         };
         self.abort(&reason, fx);
         let since = *self.waiting_since.get_or_insert(now);
-        let start_at = (since + self.patience()).max(self.paused_until());
+        let start_at = (since + self.patience(&members)).max(self.paused_until());
         if now < start_at {
             self.timers.set(Timer::Settle, start_at);
         } else {
@@ -52,10 +56,13 @@ impl Membership {
 
     /// How long to wait for nodes that are about to take part. Most often the news that a node follows a
     /// new leader is just under way; without waiting, its records would be dropped.
-    fn patience(&self) -> Duration {
+    fn patience(&self, fit: &[Pnn]) -> Duration {
         let members = &self.member.composition().members;
+        let is_served = self.member.in_force() != Generation::INVALID;
+        let only_grows = || members.iter().all(|pnn| fit.contains(pnn)) && self.wanted.is_none();
         match self.nodes.arriving(self.claim(), members) {
             None if members.iter().any(|pnn| self.lost.contains(pnn)) => LINK_GRACE,
+            None if is_served && fit.len() > members.len() && only_grows() => JOIN_GRACE,
             None => Duration::ZERO,
             Some(Arriving::Newcomer) => SETTLE,
             Some(Arriving::Holder) => self.config.timing.dead_after * 2,
