@@ -125,8 +125,25 @@ fn exact_while_node_2_dies(name: &str, lmaster: usize) {
     for node in [0, 1] {
         assert_eq!(read(&cluster, node, &key), 2 * times, "node {node}");
     }
+    let scopes = |cluster: &Cluster| {
+        let logs = [0, 1].map(|node| cluster.log(node));
+        let of = |scope: &str| logs.iter().map(|log| log.matches(scope).count()).sum();
+        let scopes: [usize; 2] =
+            ["what the change of members touched", "all that nodes hold"].map(of);
+        scopes
+    };
+    let [touched, whole] = scopes(&cluster);
+    assert!(
+        touched > 0,
+        "the loss of a node is no recovery of everything"
+    );
     cluster.start(2);
     cluster.wait_settled("all nodes OK after the dead one came back");
+    let now = scopes(&cluster);
+    assert!(
+        now[0] > touched && now[1] == whole,
+        "its return: {now:?}, not {whole}"
+    );
     assert_eq!(
         read(&cluster, 2, &key),
         2 * times,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Paths that must occur in a run over many seeds.
-pub const PATHS: [&str; 41] = [
+pub const PATHS: [&str; 42] = [
     "election.leader_lost",
     "election.lock_alone",
     "election.minority",
@@ -27,6 +27,7 @@ pub const PATHS: [&str; 41] = [
     "recovery.finished",
     "recovery.fork",
     "recovery.stale_dropped",
+    "recovery.touched",
     "replica.commit",
     "replica.recovered",
     "replica.refilled",

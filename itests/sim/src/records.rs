@@ -11,6 +11,7 @@ use ctdb_protocol::id::{DbId, Generation, Pnn, Rsn};
 use ctdb_protocol::membership;
 use ctdb_protocol::membership::io::Recover;
 use ctdb_protocol::membership::message::DbInfo;
+use ctdb_protocol::membership::message::Scope;
 use ctdb_protocol::record::header::{HEADER_BYTES, RecordFlags, RecordHeader};
 use ctdb_protocol::record::holdings::{Holding, Holdings};
 use ctdb_protocol::record::hot::StickyRules;
@@ -262,7 +263,12 @@ impl World {
                     process.members.clone_from(&composition.members);
                 }
             }
-            Recover::Rebuild { generation, .. } => {
+            Recover::Rebuild {
+                generation, scope, ..
+            } => {
+                if *scope != Scope::Whole {
+                    self.bench.census.count("recovery.touched");
+                }
                 let members = self.nodes[pnn.0 as usize]
                     .process
                     .as_ref()

@@ -11,6 +11,7 @@ use crate::election::standing::{Mandate, Standing};
 use crate::flags::{NodeFlags, RunState};
 use crate::id::{Generation, Pnn, Term};
 use crate::machine::{Effects, Machine};
+use crate::notice::Notice;
 use crate::rng::Rng;
 use crate::time::Instant;
 use alloc::string::String;
@@ -81,6 +82,42 @@ fn a_cut_node_comes_back_without_its_old_records() {
         let mut logs = world.nodes[cut].logs.iter();
         assert!(logs.any(|notice| notice.name() == "recovery.stale_dropped"));
         assert_eq!(world.logged("recovery.stale_dropped"), 1);
+    });
+}
+
+/// What the last recovery that `node` led went through.
+fn last_scope(world: &World, node: usize) -> &str {
+    let scopes = world.nodes[node].logs.iter().rev();
+    let mut scopes = scopes.filter_map(|notice| match notice {
+        Notice::RecoveryScope { scope, .. } => Some(scope.as_str()),
+        _ => None,
+    });
+    scopes.next().expect("a recovery")
+}
+
+#[test]
+fn a_change_of_members_goes_through_what_it_touched_and_a_wish_through_everything() {
+    const TOUCHED: &str = "what the change of members touched";
+    const WHOLE: &str = "all that nodes hold";
+    each_world(|world| {
+        let node = world.nodes.len() - 1;
+        world.kill(node);
+        world.run(1_000);
+        assert_eq!(last_scope(world, 0), TOUCHED, "a node is lost");
+        let before = world.logged("recovery.started");
+        world.start(node);
+        world.run(10);
+        world.lead(0);
+        world.run(1_000);
+        world.assert_converged();
+        assert_eq!(last_scope(world, 0), TOUCHED, "it joins");
+        // That of the node which leads itself until it hears of the others, and that of the leader.
+        assert!(world.logged("recovery.started") <= before + 2);
+        let reason = String::from("a file was damaged");
+        world.ask(1, Request::Recover { reason });
+        world.run(1_000);
+        assert_eq!(last_scope(world, 0), WHOLE, "a node asks");
+        world.assert_converged();
     });
 }
 
