@@ -178,12 +178,14 @@ impl Scene<'_> {
             (db, nodes.iter().map(start).collect::<Vec<Child>>())
         });
         sleep(LEAD_IN);
+        let told: Vec<usize> = nodes
+            .iter()
+            .map(|node| self.recoveries(*node).len())
+            .collect();
         act();
-        for node in nodes {
-            for line in self.cluster.log(*node).lines() {
-                if line.contains("ecovery") && !line.contains("mode") {
-                    println!("{what}: log of node {node} so far: {line}");
-                }
+        for (node, before) in nodes.iter().zip(told) {
+            for line in self.recoveries(*node).into_iter().skip(before) {
+                println!("{what}: node {node}: {line}");
             }
         }
         let [big, small, kept] = probes.map(|(db, children)| {
@@ -202,6 +204,14 @@ impl Scene<'_> {
             small,
             kept,
         }
+    }
+
+    /// What our daemon logs as leader of recoveries: what they go through, and their ends.
+    fn recoveries(&self, node: usize) -> Vec<String> {
+        let log = self.cluster.log(node);
+        let signs = ["[recovery.scope", "[recovery.finished", "[recovery.aborted"];
+        let is_told = |line: &&str| signs.iter().any(|sign| line.contains(sign));
+        log.lines().filter(is_told).map(String::from).collect()
     }
 
     fn last_recovery_s(&self, node: usize) -> f64 {

@@ -332,7 +332,11 @@ impl Database {
                 }
                 Asker::Search => {}
                 Asker::Viewer(lmaster, holdings) => {
-                    out.send(lmaster, self.id, RecordBody::Directory { holdings });
+                    let mut rest = holdings.iter().peekable();
+                    while rest.peek().is_some() {
+                        let holdings = rest.by_ref().take(DIRECTORY_BATCH).collect();
+                        out.send(lmaster, self.id, RecordBody::Directory { holdings });
+                    }
                     out.send(lmaster, self.id, RecordBody::DirectoryEnd);
                 }
                 Asker::Sweep => {

@@ -9,7 +9,7 @@
 
 use super::change::Change;
 use super::database::Database;
-use super::holdings::{Holding, Holdings};
+use super::holdings::Holdings;
 use super::message::{RecordBody, SEEN, Tail};
 use super::outlet::Outlet;
 use super::rebuild::Rebuild;
@@ -156,9 +156,10 @@ impl Database {
             Round::Over => {}
             // What was decided in the round before may have moved since.
             Round::Lost => {
-                let known =
-                    |holding: &Holding<'_>| self.touched.moving.contains(&Bytes::from(holding.key));
-                let news = holdings.iter().filter(|holding| !known(holding));
+                let known = &self.touched.moving;
+                let news = holdings
+                    .iter()
+                    .filter(|holding| !known.contains(holding.key));
                 self.rebuild.collect(peer, &news.collect());
             }
             _ => self.rebuild.collect(peer, holdings),
