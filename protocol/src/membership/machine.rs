@@ -192,8 +192,9 @@ impl Membership {
     }
 
     /// A record that was on its way between two members is lost with their link though both live; only a
-    /// recovery finds it, if only one of what was touched: that what was under way counts. The leader sees no more than its own links, so the two ends ask for it, when the
-    /// link is lost and when it is back (calls that could not be sent are sent again then).
+    /// recovery finds it, by going through what was under way. The leader sees no more than its own links, so
+    /// the two ends ask for it, when the link is lost and when it is back (calls that could not be sent are
+    /// sent again then).
     fn link_changed(&mut self, peer: Pnn) {
         let members = &self.member.composition().members;
         if members.contains(&peer) && members.contains(&self.config.own) {

@@ -101,8 +101,12 @@ impl Database {
                     self.refuse("messages about a change of members", AHEAD_MAX, out);
                 }
             }
-            RecordBody::Moving { keys, last } => self.on_moving(peer, keys, last, out),
-            RecordBody::HandOver { tails, last } => self.on_hand_over(peer, tails, last, out),
+            RecordBody::Moving { keys, last } if self.touched.is_gathering() => {
+                self.on_moving(peer, keys, last, out);
+            }
+            RecordBody::HandOver { tails, last } if self.touched.is_gathering() => {
+                self.on_hand_over(peer, tails, last, out);
+            }
             RecordBody::Show { keys, last } => self.on_show(peer, keys, last, out),
             RecordBody::Orphans { hashes } => self.on_orphans(hashes),
             _ => {}

@@ -68,6 +68,11 @@ impl Touched {
         }
     }
 
+    /// Whether it is still told what was not at rest, and what others knew.
+    pub(super) fn is_gathering(&self) -> bool {
+        self.round == Round::Gathering
+    }
+
     /// Whether it is not known yet who has the record.
     pub(super) fn is_undecided(&self, key: &Bytes) -> bool {
         let Some(change) = self.change.as_ref().filter(|_| self.round == Round::Lost) else {
@@ -87,9 +92,6 @@ impl Database {
         last: bool,
         out: &mut Outlet<'_>,
     ) {
-        if self.touched.round != Round::Gathering {
-            return;
-        }
         self.touched.moving.extend(keys);
         if last {
             self.touched.told.insert(peer);
@@ -104,9 +106,6 @@ impl Database {
         last: bool,
         out: &mut Outlet<'_>,
     ) {
-        if self.touched.round != Round::Gathering {
-            return;
-        }
         for tail in tails {
             self.directory.tails.put_tail(tail);
         }

@@ -8,7 +8,7 @@ use crate::membership::vnnmap::{self, SlotNode};
 use crate::record::io::Input;
 use crate::wire::bytes::Bytes;
 use crate::wire::message::DbKind;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -182,6 +182,9 @@ impl World {
     /// The leader's part.
     pub(super) fn lead(&mut self) {
         let generation = self.composition.generation;
+        let lmasters = self.composition.vnnmap.clone();
+        let have_all_lmasters =
+            |nodes: &BTreeSet<Pnn>| lmasters.iter().all(|pnn| nodes.contains(pnn));
         match self.leader {
             Leader::Preparing if self.prepared.len() == self.composition.members.len() => {
                 self.leader = Leader::Rebuilding;
@@ -202,27 +205,13 @@ impl World {
                     }],
                 });
             }
-            Leader::Rebuilding => {
-                if self
-                    .composition
-                    .vnnmap
-                    .iter()
-                    .all(|pnn| self.ready.contains(pnn))
-                {
-                    self.leader = Leader::Serving;
-                    self.order(&Recover::Serve { generation, db: DB });
-                }
+            Leader::Rebuilding if have_all_lmasters(&self.ready) => {
+                self.leader = Leader::Serving;
+                self.order(&Recover::Serve { generation, db: DB });
             }
-            Leader::Serving => {
-                if self
-                    .composition
-                    .vnnmap
-                    .iter()
-                    .all(|pnn| self.whole.contains(pnn))
-                {
-                    self.leader = Leader::Committing;
-                    self.order(&Recover::Commit { generation });
-                }
+            Leader::Serving if have_all_lmasters(&self.whole) => {
+                self.leader = Leader::Committing;
+                self.order(&Recover::Commit { generation });
             }
             Leader::Committing
                 if self
@@ -234,7 +223,7 @@ impl World {
                 self.commits += 1;
                 self.before = Some(self.composition.clone());
             }
-            Leader::Preparing | Leader::Committing | Leader::Resting => {}
+            _ => {}
         }
     }
 }
